@@ -1,0 +1,296 @@
+//! Time as data: instants, spans and the clock they come from.
+//!
+//! Nothing else in the crate reads the system clock; `.clippy.toml` holds that.
+
+use std::{
+    fmt,
+    future::Future,
+    ops::{Add, Sub},
+    pin::Pin,
+    str::FromStr,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// An instant: milliseconds since the Unix epoch, UTC.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+/// A length of time in whole milliseconds, never negative.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Span(i64);
+
+/// Where "now" comes from, and the only way to wait for a later one.
+pub trait Clock: Send + Sync + 'static {
+    /// The present instant. May jump backwards, as wall clocks do.
+    fn now(&self) -> Timestamp;
+
+    /// Resolves once `now()` has reached `until`, or a little later.
+    fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// The computer's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Timestamp {
+    /// From milliseconds since the Unix epoch.
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The time from `earlier` to here; zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Span {
+        Span((self.0 - earlier.0).max(0))
+    }
+
+    /// RFC 3339 in UTC with milliseconds, as the public API prints it.
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(
+            |_| String::from("0000-00-00T00:00:00Z"),
+            |at| format!("{at:.3}"),
+        )
+    }
+
+    /// Reads RFC 3339; `None` if `text` is something else.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(at.as_millisecond()))
+    }
+}
+
+impl Add<Span> for Timestamp {
+    type Output = Self;
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub<Span> for Timestamp {
+    type Output = Self;
+    fn sub(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+}
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// From milliseconds; negative becomes zero.
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(if ms < 0 { 0 } else { ms })
+    }
+
+    /// From whole seconds.
+    pub const fn from_secs(secs: i64) -> Self {
+        Self::from_millis(secs * 1000)
+    }
+
+    /// From whole minutes.
+    pub const fn from_mins(mins: i64) -> Self {
+        Self::from_secs(mins * 60)
+    }
+
+    /// Milliseconds.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded down.
+    pub const fn secs(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// Whether it is zero.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The standard library's type.
+    pub fn to_std(self) -> Duration {
+        Duration::from_millis(self.0.unsigned_abs())
+    }
+
+    /// `self - other`, zero at least.
+    pub fn minus(self, other: Self) -> Self {
+        Self((self.0 - other.0).max(0))
+    }
+
+    /// In words for people: `3m42s`, `10 min`, `45 s`.
+    pub fn words(self) -> String {
+        let secs = self.secs();
+        match (secs / 60, secs % 60) {
+            (0, s) => format!("{s} s"),
+            (m, 0) if m % 60 == 0 => format!("{} h", m / 60),
+            (m, 0) => format!("{m} min"),
+            (m, s) if m < 60 => format!("{m}m{s:02}s"),
+            (m, s) => format!("{}h{:02}m{s:02}s", m / 60, m % 60),
+        }
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// Prints the form that [`Span::from_str`] reads: `1h30m`, `10m`, `90s`.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.secs();
+        let (h, m, s) = (secs / 3600, secs / 60 % 60, secs % 60);
+        if h > 0 {
+            write!(f, "{h}h")?;
+        }
+        if m > 0 {
+            write!(f, "{m}m")?;
+        }
+        if s > 0 || secs == 0 {
+            write!(f, "{s}s")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpanError {
+    /// A number without its unit.
+    #[error("{0} what? Write {0}m for minutes or {0}s for seconds")]
+    NoUnit(String),
+    /// A unit other than `h`, `m`, `s`.
+    #[error("no such unit: {0}. Times look like 90s, 10m or 1h30m")]
+    Unit(String),
+    /// Anything else.
+    #[error("not a time: {0}. Times look like 90s, 10m or 1h30m")]
+    Form(String),
+}
+
+/// The longest length of time that is read, in seconds: 400 days.
+const LONGEST_SECS: i64 = 400 * 24 * 3600;
+
+/// Strict: one or more of `<n>h`, `<n>m`, `<n>s`, in that order, nothing else.
+impl FromStr for Span {
+    type Err = SpanError;
+
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let shown = || text.chars().take(20).collect::<String>();
+        let form = || SpanError::Form(shown());
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(SpanError::NoUnit(shown()));
+        }
+        let mut rest = text;
+        let mut secs = 0_i64;
+        let mut largest_left = i64::MAX;
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, tail) = rest.split_at(digits);
+            let number: i64 = number.parse().map_err(|_| form())?;
+            let unit_len = tail.bytes().take_while(|b| !b.is_ascii_digit()).count();
+            let (unit, tail) = tail.split_at(unit_len);
+            let scale = match unit {
+                "h" => 3600,
+                "m" => 60,
+                "s" => 1,
+                "" => return Err(SpanError::NoUnit(number.to_string())),
+                other if other.chars().all(char::is_alphabetic) => {
+                    return Err(SpanError::Unit(other.chars().take(12).collect()));
+                }
+                _ => return Err(form()),
+            };
+            if scale >= largest_left {
+                return Err(form());
+            }
+            largest_left = scale;
+            secs = number
+                .checked_mul(scale)
+                .and_then(|part| secs.checked_add(part))
+                .filter(|total| *total <= LONGEST_SECS)
+                .ok_or_else(form)?;
+            rest = tail;
+        }
+        if secs == 0 {
+            return Err(form());
+        }
+        Ok(Self::from_secs(secs))
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        /// A sleep is monotonic and cannot see the wall clock jump, so it looks again this often.
+        const LONGEST_NAP: Duration = Duration::from_secs(30);
+        Box::pin(async move {
+            loop {
+                let left = until.since(self.now()).to_std();
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LONGEST_NAP)).await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_and_print() {
+        for (text, secs) in [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h5s", 3605)] {
+            assert_eq!(text.parse(), Ok(Span::from_secs(secs)), "{text}");
+        }
+        assert_eq!(Span::from_secs(90).to_string(), "1m30s");
+        assert_eq!(Span::from_secs(5400).to_string(), "1h30m");
+    }
+
+    #[test]
+    fn strict_about_everything_else() {
+        let bad = ["", "m", "10", "-5m", "5m5m", "30s10m", "1.5h", "10x", "10 m", "PT5M", "0s"];
+        for text in bad {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        assert!("99999999999999999999m".parse::<Span>().is_err());
+        assert_eq!(
+            "10".parse::<Span>().map_err(|e| e.to_string()),
+            Err("10 what? Write 10m for minutes or 10s for seconds".to_owned())
+        );
+        assert_eq!("10x".parse::<Span>(), Err(SpanError::Unit("x".to_owned())));
+    }
+
+    #[test]
+    fn times_print_as_rfc3339() {
+        let at = Timestamp::from_millis(1_767_225_600_123);
+        assert_eq!(at.rfc3339(), "2026-01-01T00:00:00.123Z");
+        assert_eq!(Timestamp::parse_rfc3339(&at.rfc3339()), Some(at));
+    }
+}

@@ -1,0 +1,253 @@
+//! Data into words: the only prose that chat ever sees.
+//!
+//! One line per sentence, the state word first, the link last. What platforms demand on top (line
+//! breaks, mentions, lengths) is their adapters' business.
+
+use super::{Notice, Trouble};
+use crate::{
+    clock::{Span, Timestamp},
+    sale::{
+        PauseReason,
+        refusal::{Bound, Refusal},
+        template::Ask,
+    },
+    view::{State, View},
+};
+
+/// A notice as one line; `link` is the address posted in chat.
+pub fn line(notice: &Notice, link: &str) -> String {
+    match notice {
+        Notice::Opened { title, price, left, length, ends_at: _ } => {
+            let title = plain(title);
+            format!("SALE OPEN · {title} · {price} · {left} left · {} · {link}", length.words())
+        }
+        Notice::Paused { title, left, stock, why } => {
+            let why = match why {
+                PauseReason::Asked => "back in a moment",
+                PauseReason::ProviderSoldOut => "the shop is checking its stock",
+            };
+            format!("PAUSED · {} · {left} of {stock} left · {why}", plain(title))
+        }
+        Notice::Resumed { title, left, stock, time_left } => format!(
+            "SALE OPEN · {} goes on · {left} of {stock} left · {} · {link}",
+            plain(title),
+            time_left.words()
+        ),
+        Notice::SoldOut { title, sold, took } => {
+            format!("SOLD OUT · {} · {sold} in {} · thank you!", plain(title), took.words())
+        }
+        Notice::Ended { title, sold, stock, paying } => {
+            let still = match paying {
+                0 => String::new(),
+                n => format!(", {n} still paying"),
+            };
+            format!("ENDED · {} · {sold} of {stock} sold{still}", plain(title))
+        }
+        Notice::Cancelled { title, sold, stock } => {
+            format!("CANCELLED · {} · {sold} of {stock} sold", plain(title))
+        }
+        Notice::Armed { number, title, for_up_to } => format!(
+            "ARMED · #{number} {} · open it within {} with: !sale start #{number}",
+            plain(title),
+            for_up_to.words()
+        ),
+        Notice::NotStarted { number, title, why } => match why {
+            Some(why) => format!("NOT STARTED · #{number} {} · {}", plain(title), plain(why)),
+            None => format!(
+                "NOT STARTED · #{number} {} · the reason is in the moderators' room",
+                plain(title)
+            ),
+        },
+        Notice::Trouble { number, title, trouble } => {
+            format!("#{number} {} · {}", plain(title), trouble_text(*number, trouble))
+        }
+    }
+}
+
+fn trouble_text(number: u32, trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Payment { payment, amount, why } => format!(
+            "please look at payment {payment} of {amount}: {}. It is not booked; the unit stays taken",
+            plain(why)
+        ),
+        Trouble::Parked { what, why } => {
+            format!("gave up trying to {what}: {}. It waits for a person", plain(why))
+        }
+        Trouble::NoPage { why } => format!("the provider makes no payment page: {}", plain(why)),
+        Trouble::Short { units } => format!(
+            "{units} more promised than there is in stock. Restock, or talk to the buyers: \
+             !sale report #{number}"
+        ),
+        Trouble::CannotClose { hold, why } => format!(
+            "the page of hold {hold} cannot be closed: {}. Its units stay taken",
+            plain(why)
+        ),
+        Trouble::Refunding { payment, amount, why } => {
+            format!("refunding {amount} (payment {payment}): {}", plain(why))
+        }
+    }
+}
+
+/// The stock line of a running sale.
+pub fn stock_line(view: &View, now: Timestamp) -> String {
+    let title = plain(&view.title);
+    if view.state == State::AllHeld {
+        let n = view.paying;
+        let people = if n == 1 { "1 person is" } else { &format!("{n} people are") };
+        return format!(
+            "ALL HELD · {title} · {people} paying, some may let go · {}",
+            view.link
+        );
+    }
+    let time = time_left(view, now).map(|left| format!(" · {}", left.words())).unwrap_or_default();
+    format!("{title}: {} of {} left{time} · {}", view.left, view.stock, view.link)
+}
+
+/// Selling time left, in steps that people use: whole minutes while there are several.
+pub fn time_left(view: &View, now: Timestamp) -> Option<Span> {
+    let left = match view.paused_left {
+        Some(left) => left,
+        None => view.ends_at?.since(now),
+    };
+    let secs = (left.millis() + 500) / 1000;
+    Some(if secs >= 120 { Span::from_mins((secs + 30) / 60) } else { Span::from_secs(secs) })
+}
+
+/// A sale in one line for moderators.
+pub fn status_line(view: &View, now: Timestamp) -> String {
+    let View { number, stock, paid, held, left, .. } = view;
+    let title = plain(&view.title);
+    let mut line = format!("#{number} {title} · {}", view.state.word().replace('_', " "));
+    match view.state {
+        State::Arming => {
+            let what = view.note.as_deref().unwrap_or("making the payment page");
+            line.push_str(&format!(" · {}", plain(what)));
+        }
+        State::Armed => line.push_str(&format!(" · open it with: !sale start #{number}")),
+        State::Failed => {
+            let why = view.note.as_deref().unwrap_or("no reason known");
+            line.push_str(&format!(" · {}", plain(why)));
+        }
+        State::Open
+        | State::AllHeld
+        | State::Paused
+        | State::SoldOut
+        | State::Ended
+        | State::Cancelled => {
+            line.push_str(&format!(" · {left} of {stock} left · {paid} paid · {held} held"));
+            if !view.state.is_over() {
+                if let Some(left) = time_left(view, now) {
+                    line.push_str(&format!(" · {}", left.words()));
+                }
+            }
+        }
+    }
+    if view.short > 0 {
+        line.push_str(&format!(" · SHORT of {}", view.short));
+    }
+    if view.state.is_over() && !view.closed {
+        line.push_str(" · cleaning up");
+    }
+    line
+}
+
+/// No, and why, for a moderator.
+pub fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotOpen => "That sale is not open yet.".to_owned(),
+        Refusal::Paused => "That sale is paused.".to_owned(),
+        Refusal::Over => "That sale is over.".to_owned(),
+        Refusal::AllHeld => "All held: every unit is in somebody's hands right now.".to_owned(),
+        Refusal::SoldOut => "Sold out.".to_owned(),
+        Refusal::AlreadyHolding(_) => "You hold one already.".to_owned(),
+        Refusal::BuyerFull { per_buyer } => format!("At most {per_buyer} per person, and you have that."),
+        Refusal::TooManyUnits { left } => format!("At most {left} right now."),
+        Refusal::TooManyTries => "You let several go unpaid already; others are waiting.".to_owned(),
+        Refusal::AddressFull => "Too many are held from your network address.".to_owned(),
+        Refusal::UnknownDelivery(choices) => {
+            let names: Vec<&str> = choices.iter().map(|d| d.label.as_str()).collect();
+            format!("Please choose how you get it: {}.", names.join(" or "))
+        }
+        Refusal::MissingAnswer(ask) => format!("Please give your {}.", ask_word(*ask)),
+        Refusal::SharedCheckout => "This sale has one page for all: use its link.".to_owned(),
+        Refusal::UnknownHold => "There is no such hold.".to_owned(),
+        Refusal::HoldOver => "That hold is settled already.".to_owned(),
+        Refusal::WrongState { verb, state } => wrong_state(verb, state),
+        Refusal::Bound(bound) => bound_text(bound),
+        Refusal::Value { key, why } => format!("{key}= {why}."),
+        Refusal::WouldEnd => {
+            "That would end the sale. If that is what you want: !sale stop".to_owned()
+        }
+        Refusal::ProviderSoldOut => {
+            "The shop still shows the item as sold out. Clear that mark there first.".to_owned()
+        }
+        Refusal::OwnSale => "You hold or bought something in this sale, so its stock is not yours to change.".to_owned(),
+        Refusal::Broken(_) => "Something is wrong inside; nothing was changed. See the log.".to_owned(),
+    }
+}
+
+fn wrong_state(verb: &str, state: &str) -> String {
+    let is = match state {
+        "arming" => "still being made ready",
+        "armed" => "armed, not open",
+        "open" => "open",
+        "paused" => "paused",
+        "closing" => "over and being settled",
+        _ => "over",
+    };
+    format!("Cannot {verb}: the sale is {is}.")
+}
+
+fn bound_text(bound: &Bound) -> String {
+    match bound {
+        Bound::NoStock => "The stock must be at least 1.".to_owned(),
+        Bound::MaxStock(max) => format!("At most {max} in one sale (max_stock of the template)."),
+        Bound::MaxDuration(max) => {
+            format!("At most {} in all (max_duration of the template).", max.words())
+        }
+        Bound::MinPrice(min) => format!("Not below {min} (min_price of the template)."),
+        Bound::SalesPerHour(max) => {
+            format!("Started {max} times within the hour (sales_per_hour of the template).")
+        }
+    }
+}
+
+/// What a buyer is asked, in a word.
+pub fn ask_word(ask: Ask) -> &'static str {
+    match ask {
+        Ask::Name => "name",
+        Ask::Email => "e-mail address",
+        Ask::Phone => "telephone number",
+        Ask::Address => "postal address",
+    }
+}
+
+/// Somebody's text as part of a line: no control or invisible characters, no runs of white space.
+pub fn plain(text: &str) -> String {
+    let visible: String = text
+        .chars()
+        .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_invisible(*c))
+        .collect();
+    visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Characters that take no room, hide text or turn its direction.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_titles_become_one_harmless_line() {
+        assert_eq!(plain("a\r\n/ban b\0 \u{202E}c\u{200B}d\u{E0041}"), "a /ban b cd");
+        assert_eq!(plain("  Fern \u{a0} Mug  "), "Fern Mug");
+    }
+}

@@ -1,0 +1,191 @@
+//! A buyer claims units, or lets go of them.
+
+use super::{checkout, ready};
+use crate::{
+    id::{Buyer, HoldId},
+    sale::{
+        EndReason, Phase,
+        draft::Draft,
+        event::Claim,
+        hold::{Hold, HoldState, Lapse},
+        refusal::Refusal,
+        template::CheckoutShape,
+    },
+};
+
+pub(super) fn claimed(draft: &mut Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
+    if let Some(hold) = draft.base().live_hold_of(&claim.buyer) {
+        return Err(Refusal::AlreadyHolding(hold.id));
+    }
+    check_open(draft)?;
+    let delivery = chosen_delivery(draft, claim)?;
+    check_answers(draft, claim)?;
+    check_buyer(draft, claim)?;
+    check_stock(draft, claim)?;
+    let hold = match warm_page(draft, claim, &delivery) {
+        Some(warm) => take_over(draft, warm, claim),
+        None => new_hold(draft, claim, delivery)?,
+    };
+    draft.answer(hold.id);
+    draft.put(hold);
+    ready::top_up(draft);
+    Ok(())
+}
+
+fn check_open(draft: &Draft<'_>) -> Result<(), Refusal> {
+    let head = &draft.head;
+    match &head.phase {
+        Phase::Arming { .. } | Phase::Armed { .. } => return Err(Refusal::NotOpen),
+        Phase::Paused { .. } => return Err(Refusal::Paused),
+        Phase::Closing { end } | Phase::Closed { end, .. } => {
+            return Err(match end.reason {
+                EndReason::SoldOut => Refusal::SoldOut,
+                EndReason::TimeUp | EndReason::Stopped | EndReason::Failed => Refusal::Over,
+            });
+        }
+        // The clock rules, even before its tick was worked off.
+        Phase::Open { ends_at, .. } if draft.now >= *ends_at => return Err(Refusal::Over),
+        Phase::Open { .. } => {}
+    }
+    if head.template.checkout == CheckoutShape::Shared {
+        return Err(Refusal::SharedCheckout);
+    }
+    Ok(())
+}
+
+/// The delivery choice: named, or the only one there is.
+fn chosen_delivery(draft: &Draft<'_>, claim: &Claim) -> Result<Option<String>, Refusal> {
+    let choices = &draft.head.template.delivery;
+    match (choices.as_slice(), claim.delivery.as_deref()) {
+        ([], _) => Ok(None),
+        ([only], None | Some("")) => Ok(Some(only.name.clone())),
+        (_, Some(name)) if choices.iter().any(|d| d.name == name) => Ok(Some(name.to_owned())),
+        _ => Err(Refusal::UnknownDelivery(choices.clone())),
+    }
+}
+
+fn check_answers(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
+    for ask in &draft.head.template.ask {
+        if claim.answers.get(ask).is_none_or(|answer| answer.trim().is_empty()) {
+            return Err(Refusal::MissingAnswer(*ask));
+        }
+    }
+    Ok(())
+}
+
+/// What this buyer, and the address they come from, may still have.
+fn check_buyer(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
+    let per_buyer = draft.head.template.per_buyer;
+    let left = per_buyer.saturating_sub(units_kept_by(draft, &claim.buyer));
+    if left == 0 {
+        return Err(Refusal::BuyerFull { per_buyer });
+    }
+    let most = if draft.head.capabilities.units { left } else { 1 };
+    if claim.units == 0 || claim.units > most {
+        return Err(Refusal::TooManyUnits { left: most });
+    }
+    let tries = draft.base().holds_of(&claim.buyer).filter(|h| is_wasted_try(h)).count();
+    if tries >= claim.limits.tries as usize {
+        return Err(Refusal::TooManyTries);
+    }
+    let at_address = claim.address.as_deref().map_or(0, |a| draft.base().index.at_address(a));
+    if claim.address.is_some() && at_address >= claim.limits.per_address {
+        return Err(Refusal::AddressFull);
+    }
+    Ok(())
+}
+
+fn units_kept_by(draft: &Draft<'_>, buyer: &Buyer) -> u32 {
+    draft
+        .base()
+        .holds_of(buyer)
+        .filter(|h| matches!(h.state, HoldState::Paid { .. } | HoldState::Lapsed { .. }))
+        .map(|h| h.units)
+        .sum()
+}
+
+/// A hold given back unpaid, by the buyer's own doing.
+fn is_wasted_try(hold: &Hold) -> bool {
+    matches!(
+        hold.state,
+        HoldState::Released { why: Lapse::TimeUp | Lapse::LetGo, .. }
+            | HoldState::Closing { why: Lapse::TimeUp | Lapse::LetGo, .. }
+    )
+}
+
+fn check_stock(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
+    match draft.head.free() {
+        0 => Err(Refusal::AllHeld),
+        free if free < claim.units => Err(Refusal::TooManyUnits { left: free }),
+        _ => Ok(()),
+    }
+}
+
+fn warm_page(draft: &Draft<'_>, claim: &Claim, delivery: &Option<String>) -> Option<Hold> {
+    if claim.units != 1 || !draft.head.template.ask.is_empty() {
+        return None;
+    }
+    let id = draft.base().index.first_ready(delivery)?;
+    draft.hold(id).cloned()
+}
+
+/// A warm page finds its buyer.
+fn take_over(draft: &mut Draft<'_>, warm: Hold, claim: &Claim) -> Hold {
+    let mut hold = Hold {
+        buyer: Some(claim.buyer.clone()),
+        buyer_name: claim.buyer_name.clone(),
+        address: claim.address.clone(),
+        claimed_at: draft.now,
+        ..warm
+    };
+    checkout::hand_over(draft, &mut hold);
+    hold
+}
+
+fn new_hold(
+    draft: &mut Draft<'_>,
+    claim: &Claim,
+    delivery: Option<String>,
+) -> Result<Hold, Refusal> {
+    let template = draft.head.template.clone();
+    let amount = template
+        .total(claim.units, delivery.as_deref())
+        .ok_or(Refusal::Value { key: "units", why: "cannot be counted".to_owned() })?;
+    let mut hold = Hold {
+        id: draft.next_id(),
+        buyer: Some(claim.buyer.clone()),
+        buyer_name: claim.buyer_name.clone(),
+        address: claim.address.clone(),
+        units: claim.units,
+        delivery,
+        amount,
+        answers: claim.answers.clone(),
+        claimed_at: draft.now,
+        opened_at: None,
+        state: HoldState::Opening { until: draft.now + template.opening_limit },
+        checkouts: Vec::new(),
+        ordered: 0,
+        making: Vec::new(),
+    };
+    checkout::order(draft, &mut hold);
+    Ok(hold)
+}
+
+pub(super) fn let_go(draft: &mut Draft<'_>, id: HoldId) -> Result<(), Refusal> {
+    let hold = draft.hold(id).cloned().ok_or(Refusal::UnknownHold)?;
+    if hold.buyer.is_none() {
+        return Err(Refusal::UnknownHold);
+    }
+    match hold.state {
+        HoldState::Opening { .. } | HoldState::Open { .. } => {
+            checkout::start_closing(draft, hold, Lapse::LetGo);
+            Ok(())
+        }
+        // Asked twice: it is on its way already.
+        HoldState::Closing { .. } | HoldState::Released { .. } => Ok(()),
+        HoldState::Warm
+        | HoldState::Paid { .. }
+        | HoldState::Lapsed { .. }
+        | HoldState::Discarding => Err(Refusal::HoldOver),
+    }
+}

@@ -1,0 +1,251 @@
+//! A decision while it is being made: changes laid over a sale that stays as it was.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Head, ListingState, Sale, Tally,
+    effect::{Due, Effect},
+    hold::{Hold, HoldState},
+    payment::Payment,
+    refusal::Refusal,
+};
+use crate::{
+    clock::Timestamp,
+    id::{HoldId, PaymentId},
+    notice::{Notice, Trouble},
+};
+
+/// Yes: what changes and what must be done.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The new head.
+    pub head: Head,
+    /// Holds that are new or changed.
+    pub holds: Vec<Hold>,
+    /// Payments that are new or changed.
+    pub payments: Vec<Payment>,
+    /// What must be done, in order.
+    pub effects: Vec<Due>,
+    /// How holds moved, for the journal.
+    pub moves: Vec<Move>,
+    /// The hold that a claim got.
+    pub hold: Option<HoldId>,
+    /// Whether anything changed at all; late and repeated events often change nothing.
+    pub changed: bool,
+}
+
+/// One hold going from one state to another, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Move {
+    /// The hold's number.
+    pub n: u32,
+    /// The state it was in; none if it is new.
+    pub from: Option<String>,
+    /// The state it is in.
+    pub to: String,
+    /// Its units.
+    pub units: u32,
+}
+
+/// Adds one hold to the counters.
+pub(super) fn count(tally: &mut Tally, hold: &Hold) {
+    let Tally { opening, open, closing, lapsed, paid, unsettled, warm } = tally;
+    let units = match hold.state {
+        HoldState::Opening { .. } => opening,
+        HoldState::Open { .. } => open,
+        HoldState::Closing { .. } => closing,
+        HoldState::Lapsed { .. } => lapsed,
+        HoldState::Paid { .. } => paid,
+        HoldState::Warm | HoldState::Discarding => {
+            *warm += 1;
+            return;
+        }
+        HoldState::Released { .. } => return,
+    };
+    *units += hold.units;
+    if !hold.is_settled() {
+        *unsettled += 1;
+    }
+}
+
+/// Takes one hold out of the counters.
+fn uncount(tally: &mut Tally, hold: &Hold) {
+    let mut one = Tally::default();
+    count(&mut one, hold);
+    let Tally { opening, open, closing, lapsed, paid, unsettled, warm } = one;
+    tally.opening -= opening;
+    tally.open -= open;
+    tally.closing -= closing;
+    tally.lapsed -= lapsed;
+    tally.paid -= paid;
+    tally.unsettled -= unsettled;
+    tally.warm -= warm;
+}
+
+pub(super) struct Draft<'a> {
+    base: &'a Sale,
+    pub(super) now: Timestamp,
+    pub(super) head: Head,
+    holds: BTreeMap<HoldId, Hold>,
+    payments: BTreeMap<PaymentId, Payment>,
+    effects: Vec<Due>,
+    answer: Option<HoldId>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(base: &'a Sale, now: Timestamp) -> Self {
+        let mut head = base.head.clone();
+        let now = now.max(head.last_at);
+        head.last_at = now;
+        Self {
+            base,
+            now,
+            head,
+            holds: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            effects: Vec::new(),
+            answer: None,
+        }
+    }
+
+    /// The sale as it was; its indexes do not know this draft's changes.
+    pub(super) fn base(&self) -> &'a Sale {
+        self.base
+    }
+
+    pub(super) fn hold(&self, id: HoldId) -> Option<&Hold> {
+        self.holds.get(&id).or_else(|| self.base.hold(id))
+    }
+
+    pub(super) fn payment(&self, id: &PaymentId) -> Option<&Payment> {
+        self.payments.get(id).or_else(|| self.base.payment(id))
+    }
+
+    /// Puts a hold in place of what stood under its id, counters included.
+    pub(super) fn put(&mut self, hold: Hold) {
+        if let Some(old) = self.holds.get(&hold.id).or_else(|| self.base.hold(hold.id)) {
+            if *old == hold {
+                return;
+            }
+            uncount(&mut self.head.tally, old);
+        }
+        count(&mut self.head.tally, &hold);
+        self.holds.insert(hold.id, hold);
+    }
+
+    pub(super) fn put_payment(&mut self, payment: Payment) {
+        if self.payment(&payment.fact.id) != Some(&payment) {
+            self.payments.insert(payment.fact.id.clone(), payment);
+        }
+    }
+
+    /// Every warm page as of now, the shared one included.
+    pub(super) fn warm_ids(&self) -> Vec<HoldId> {
+        let shared = HoldId::shared(self.head.id);
+        let old = self.base.index.all_warm().chain([shared]);
+        let mut ids: Vec<HoldId> = old.chain(self.holds.keys().copied()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| self.hold(*id).is_some_and(|hold| hold.state == HoldState::Warm));
+        ids
+    }
+
+    /// How many warm pages there are as of now for one delivery choice.
+    pub(super) fn warm_count(&self, delivery: &Option<String>) -> usize {
+        let is_warm = |hold: &Hold| hold.state == HoldState::Warm && hold.delivery == *delivery;
+        let changed = self.holds.values().filter(|hold| is_warm(hold)).count();
+        let was = |id: &HoldId| self.base.hold(*id).is_some_and(is_warm);
+        let before = self.base.index.warm_count(delivery);
+        before + changed - self.holds.keys().filter(|id| was(id)).count()
+    }
+
+    /// The id for a new hold.
+    pub(super) fn next_id(&mut self) -> HoldId {
+        let n = self.head.next_n;
+        self.head.next_n += 1;
+        HoldId { sale: self.head.id, n }
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effect_at(effect, self.now);
+    }
+
+    pub(super) fn effect_at(&mut self, effect: Effect, at: Timestamp) {
+        self.effects.push(Due { effect, at });
+    }
+
+    /// Says something in every room of the sale.
+    pub(super) fn announce(&mut self, notice: &Notice) {
+        for room in self.head.rooms.clone() {
+            self.effect(Effect::Announce { room, notice: notice.clone() });
+        }
+    }
+
+    /// Says something where only moderators read.
+    pub(super) fn tell(&mut self, trouble: Trouble) {
+        let notice = Notice::Trouble {
+            number: self.head.number,
+            title: self.head.template.title.clone(),
+            trouble,
+        };
+        for room in self.head.mod_rooms.clone() {
+            self.effect(Effect::Announce { room, notice: notice.clone() });
+        }
+    }
+
+    pub(super) fn answer(&mut self, hold: HoldId) {
+        self.answer = Some(hold);
+    }
+
+    /// Ends the draft: counts the revision and holds the result to the invariants.
+    pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
+        let still = Head { last_at: self.base.head.last_at, ..self.head.clone() };
+        let changed = still != self.base.head
+            || !self.holds.is_empty()
+            || !self.payments.is_empty()
+            || !self.effects.is_empty();
+        if changed {
+            self.head.revision += 1;
+        }
+        self.check()?;
+        let moves = self.moves();
+        Ok(Decision {
+            head: self.head,
+            holds: self.holds.into_values().collect(),
+            payments: self.payments.into_values().collect(),
+            effects: self.effects,
+            moves,
+            hold: self.answer,
+            changed,
+        })
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let Head { tally, stock, .. } = &self.head;
+        if tally.taken() > *stock {
+            return Err(Refusal::Broken("more units taken than there are"));
+        }
+        if self.head.is_closed() && (tally.unsettled > 0 || tally.warm > 0) {
+            return Err(Refusal::Broken("closed with something unsettled"));
+        }
+        if self.head.is_closed()
+            && !matches!(self.head.listing, ListingState::Gone | ListingState::Left { .. })
+        {
+            return Err(Refusal::Broken("closed with a listing at the provider"));
+        }
+        Ok(())
+    }
+
+    fn moves(&self) -> Vec<Move> {
+        let mut moves = Vec::new();
+        for hold in self.holds.values() {
+            let from = self.base.hold(hold.id).map(|old| old.state.word());
+            let to = hold.state.word();
+            if from != Some(to) {
+                let from = from.map(str::to_owned);
+                moves.push(Move { n: hold.id.n, from, to: to.to_owned(), units: hold.units });
+            }
+        }
+        moves
+    }
+}

@@ -1,0 +1,148 @@
+//! What the provider said about money, and what becomes of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    id::{CheckoutId, HoldId, PaymentId},
+    money::Money,
+};
+
+/// The provider's statement that money moved (or is about to): a fact, never an inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentFact {
+    /// The provider's id.
+    pub id: PaymentId,
+    /// Our own reference, where the provider carried it back.
+    pub hold: Option<HoldId>,
+    /// The page it was made on, where known.
+    pub checkout: Option<CheckoutId>,
+    /// The provider's order, where known.
+    pub order: Option<String>,
+    /// How much.
+    pub amount: Money,
+    /// What of it the provider says was given back so far, in minor units.
+    pub refunded: i64,
+    /// How far it got.
+    pub status: PaymentStatus,
+    /// When the provider says it happened.
+    pub at: Timestamp,
+    /// Where the seller finds it at the provider.
+    pub link: Option<String>,
+}
+
+/// How far a payment got. Only ever moves down this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Authorised or confirmed, not yet money.
+    Pending,
+    /// It came to nothing.
+    Failed,
+    /// Money.
+    Completed,
+}
+
+/// A payment as we keep it, with its fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// What the provider said last.
+    pub fact: PaymentFact,
+    /// When we first heard of it.
+    pub seen_at: Timestamp,
+    /// The hold it was joined to.
+    pub hold: Option<HoldId>,
+    /// What became of it.
+    pub fate: Fate,
+    /// Paid after the buyer's time or the sale was over.
+    pub late: bool,
+    /// Paid when nothing was left.
+    pub surplus: bool,
+}
+
+/// What becomes of a payment. Every completed one ends *kept*, *refunded* or before a *person*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Fate {
+    /// Not money yet, or never.
+    Pending,
+    /// The buyer gets the goods.
+    Kept,
+    /// The money goes back.
+    Refund {
+        /// Why.
+        why: RefundReason,
+        /// How far.
+        status: RefundStatus,
+        /// The provider's id of the refund, once known.
+        refund: Option<String>,
+    },
+    /// Somebody must look at it.
+    Person {
+        /// What about.
+        why: String,
+    },
+}
+
+/// Why money goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundReason {
+    /// Paid when nothing was left.
+    Surplus,
+    /// A second payment for one hold.
+    Double,
+    /// Refunded at the provider by somebody else.
+    Elsewhere,
+}
+
+/// How far a refund got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// Asked for.
+    Requested,
+    /// The money went back.
+    Done,
+    /// The provider said no.
+    Failed,
+    /// Nobody knows; a person must look.
+    Unknown,
+}
+
+/// News of a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFact {
+    /// The payment it belongs to.
+    pub payment: PaymentId,
+    /// The provider's id of the refund.
+    pub refund: Option<String>,
+    /// How far it got.
+    pub status: RefundStatus,
+    /// How much of the payment went back, in minor units, where told.
+    pub amount: Option<i64>,
+    /// The provider's words, for a person.
+    pub says: Option<String>,
+}
+
+impl Fate {
+    /// The word in reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Kept => "kept",
+            Self::Refund { status: RefundStatus::Done, .. } => "refunded",
+            Self::Refund { .. } => "refunding",
+            Self::Person { .. } => "person",
+        }
+    }
+
+    /// Whether nothing more will happen by itself.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Kept | Self::Person { .. } => true,
+            Self::Refund { status, .. } => *status == RefundStatus::Done,
+            Self::Pending => false,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The rules by example, and by random histories against a model of a provider.
+
+mod cases;
+mod histories;
+mod play;

@@ -1,0 +1,270 @@
+//! Random histories: inputs lost, repeated and reordered, and the four promises at the end.
+
+use proptest::prelude::*;
+
+use super::play::{CloseMood, Page, Play, delivery, template};
+use crate::{
+    clock::Span,
+    sale::{
+        Phase, decide,
+        effect::Effect,
+        event::{Claim, Event},
+        payment::Fate,
+        template::{CheckoutShape, Template},
+    },
+};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Claim { buyer: u8, units: u8, ship: bool },
+    LetGo(u8),
+    Pass(u16),
+    Work(u8, CloseMood),
+    /// Does the work, and loses or delays the answer: the effect stays in the queue.
+    WorkUnheard(u8, CloseMood),
+    Park(u8),
+    Pay(u8),
+    Deliver(u8),
+    Repeat(u8),
+    Payable(bool),
+    Extend(i8),
+    Pause,
+    Resume,
+    Restock(i8),
+    Open,
+    Stop,
+    Counted(i8),
+    Marked(bool),
+}
+
+fn mood() -> impl Strategy<Value = CloseMood> {
+    prop_oneof![
+        6 => Just(CloseMood::Honest),
+        1 => Just(CloseMood::Pending),
+        1 => Just(CloseMood::Cannot),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..9u8, 1..3u8, any::<bool>())
+            .prop_map(|(buyer, units, ship)| Step::Claim { buyer, units, ship }),
+        2 => any::<u8>().prop_map(Step::LetGo),
+        6 => (0..240u16).prop_map(Step::Pass),
+        14 => (any::<u8>(), mood()).prop_map(|(n, mood)| Step::Work(n, mood)),
+        2 => (any::<u8>(), mood()).prop_map(|(n, mood)| Step::WorkUnheard(n, mood)),
+        1 => any::<u8>().prop_map(Step::Park),
+        6 => any::<u8>().prop_map(Step::Pay),
+        4 => any::<u8>().prop_map(Step::Deliver),
+        3 => any::<u8>().prop_map(Step::Repeat),
+        1 => any::<bool>().prop_map(Step::Payable),
+        1 => any::<i8>().prop_map(Step::Extend),
+        1 => Just(Step::Pause),
+        1 => Just(Step::Resume),
+        1 => any::<i8>().prop_map(Step::Restock),
+        1 => Just(Step::Open),
+        1 => prop_oneof![9 => Just(Step::Pause), 1 => Just(Step::Stop)],
+        1 => any::<i8>().prop_map(Step::Counted),
+        1 => any::<bool>().prop_map(Step::Marked),
+    ]
+}
+
+fn templates() -> impl Strategy<Value = (Template, bool)> {
+    (1..6u32, 1..3u32, 0..3u32, any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
+        .prop_map(|(stock, per_buyer, warm, choice, shared, arm)| {
+            let delivery = if choice {
+                vec![delivery("ship", "8"), delivery("pickup", "0")]
+            } else {
+                vec![]
+            };
+            let checkout =
+                if shared { CheckoutShape::Shared } else { CheckoutShape::PerBuyer };
+            (Template { stock, per_buyer, warm, delivery, checkout, ..template() }, arm)
+        })
+}
+
+fn nth<T>(items: &[T], n: u8) -> Option<&T> {
+    (!items.is_empty()).then(|| &items[usize::from(n) % items.len()])
+}
+
+fn take_step(play: &mut Play, step: &Step) {
+    // Refusals are ordinary here; `tell` audits the sale after every event either way.
+    match step {
+        Step::Claim { buyer, units, ship } => {
+            let delivery = (!play.sale.head.template.delivery.is_empty())
+                .then(|| if *ship { "ship" } else { "pickup" }.to_owned());
+            let units = u32::from(*units);
+            let claim = Claim { units, delivery, ..Play::claim_of(&format!("b{buyer}")) };
+            let _ = play.tell(Event::Claimed(Box::new(claim)));
+        }
+        Step::LetGo(n) => {
+            let ids: Vec<_> = play.sale.holds().map(|h| h.id).collect();
+            if let Some(hold) = nth(&ids, *n) {
+                let _ = play.tell(Event::LetGo { hold: *hold });
+            }
+        }
+        Step::Pass(secs) => play.pass(Span::from_secs(i64::from(*secs))),
+        Step::Work(n, mood) | Step::WorkUnheard(n, mood) => {
+            let due: Vec<usize> =
+                (0..play.todo.len()).filter(|i| play.todo[*i].1 <= play.now).collect();
+            let Some(at) = nth(&due, *n).copied() else { return };
+            let (effect, due_at) = play.todo.remove(at).expect("in range");
+            let says = matches!(effect, Effect::Announce { .. });
+            if matches!(step, Step::WorkUnheard(..)) && !says {
+                // The answer comes much later, from `history`; meanwhile the work is repeated.
+                if let Some(event) = play.outcome(&effect, *mood) {
+                    play.history.push(event);
+                }
+                play.todo.push_back((effect, due_at));
+            } else {
+                play.perform(&effect, *mood);
+            }
+        }
+        Step::Park(n) => {
+            let all: Vec<usize> = (0..play.todo.len()).collect();
+            let Some(at) = nth(&all, *n).copied() else { return };
+            let (effect, _) = play.todo.remove(at).expect("in range");
+            play.tell(Event::Parked { effect, why: "given up".into() }).expect("told");
+        }
+        Step::Pay(n) => {
+            let pages: Vec<_> = play.pages.keys().cloned().collect();
+            if let Some(page) = nth(&pages, *n) {
+                let shown = play.pages[page].0;
+                let seen = play.sale.hold(shown).is_some_and(|h| {
+                    h.buyer.is_some() || h.id.is_shared()
+                });
+                if seen {
+                    play.pay_page(page);
+                }
+            }
+        }
+        Step::Deliver(n) => {
+            if let Some(fact) = nth(&play.payments, *n).cloned() {
+                play.deliver(&fact);
+            }
+        }
+        Step::Repeat(n) => {
+            let outcomes: Vec<Event> = play.history.iter().filter(|e| is_news(e)).cloned().collect();
+            if let Some(event) = nth(&outcomes, *n) {
+                play.tell(event.clone()).expect("outcomes are never refused");
+            }
+        }
+        Step::Payable(payable) => play.payable = *payable,
+        Step::Extend(n) => {
+            let _ = play.tell(Event::Extended { by_ms: i64::from(*n) * 10_000 });
+        }
+        Step::Pause => drop(play.tell(Event::Paused)),
+        Step::Resume => drop(play.tell(Event::Resumed)),
+        Step::Restock(n) => drop(play.tell(Event::Restocked { units: i64::from(*n) / 20 })),
+        Step::Open => drop(play.tell(Event::Opened)),
+        Step::Stop => drop(play.tell(Event::Stopped)),
+        Step::Counted(n) => {
+            let count = i64::from(n.unsigned_abs() % 8);
+            let at = play.now;
+            play.tell(Event::Counted { count, at }).expect("told");
+        }
+        Step::Marked(set) => {
+            play.tell(Event::SoldOutMarked { set: *set }).expect("told");
+        }
+    }
+}
+
+/// News that may come late, twice and out of order.
+fn is_news(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Provisioned { .. }
+            | Event::CheckoutOpened { .. }
+            | Event::CheckoutRejected { .. }
+            | Event::Probed { .. }
+            | Event::CheckoutClosed { .. }
+            | Event::PaymentSeen(_)
+            | Event::RefundMoved(_)
+            | Event::Retired
+            | Event::Ticked
+    )
+}
+
+/// Every bound of the template, whatever moderators tried.
+fn within_bounds(play: &Play) {
+    let head = &play.sale.head;
+    let bounds = head.template.bounds;
+    assert!(head.offered <= bounds.max_stock);
+    assert!(head.stock <= bounds.max_stock);
+    assert!(head.length <= bounds.max_duration);
+    assert!(head.paused_for <= bounds.max_duration);
+    if let Phase::Open { opened_at, ends_at } = &head.phase {
+        let open_for = ends_at.since(*opened_at).minus(head.paused_for);
+        assert!(open_for <= bounds.max_duration, "{open_for:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("LIVETILL_TEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(600),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_promises_hold_in_every_history(
+        (template, arm) in templates(),
+        steps in prop::collection::vec(step(), 1..160),
+    ) {
+        let mut play = Play::start(template, arm);
+        for step in &steps {
+            take_step(&mut play, step);
+            within_bounds(&play);
+            tick_twice_is_tick_once(&play);
+        }
+        // The dust settles: the provider is well again and every webhook arrives.
+        play.payable = true;
+        for _ in 0..3 {
+            play.run_out();
+            for fact in play.payments.clone() {
+                play.deliver(&fact);
+            }
+        }
+        play.run_out();
+        prop_assert!(play.sale.head.is_closed(), "{:?}", play.sale.head);
+        prop_assert!(play.todo.is_empty());
+        prop_assert!(play.sale.head.tally.taken() <= play.sale.head.stock);
+        for fact in &play.payments {
+            let payment = play.sale.payment(&fact.id).expect("every payment is known");
+            prop_assert!(payment.fate.is_final(), "{:?}", payment);
+            prop_assert!(payment.fate != Fate::Pending);
+        }
+        let kept: u32 = play
+            .sale
+            .payments()
+            .filter(|p| p.fate == Fate::Kept)
+            .map(|p| play.sale.hold(p.hold.expect("joined")).expect("known").units)
+            .sum();
+        prop_assert_eq!(kept, play.sale.head.tally.paid);
+        let ends = play.heard(super::play::ROOM).iter().filter(|line| {
+            ["SOLD OUT", "ENDED", "CANCELLED"].iter().any(|word| line.starts_with(word))
+        }).count();
+        let opened = play.heard(super::play::ROOM).iter().filter(|l| l.starts_with("SALE OPEN")).count();
+        prop_assert!(ends == usize::from(play.sale.head.opened_at().is_some()) || parked_says(&steps));
+        prop_assert!(opened >= ends || parked_says(&steps));
+        let shown_and_open = play.pages.iter().any(|(id, (hold, page, _))| {
+            *page == Page::Open && play.sale.hold(*hold).is_some_and(|hold| {
+                hold.state.word() == "released" && hold.checkout(id).is_some_and(|c| c.closed)
+            })
+        });
+        prop_assert!(!shown_and_open, "released, and its page can still be paid");
+    }
+}
+
+/// A parked announcement is not said; such histories do not count sentences.
+fn parked_says(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Park(_)))
+}
+
+fn tick_twice_is_tick_once(play: &Play) {
+    let once = decide(&play.sale, &Event::Ticked, play.now).expect("a tick");
+    let mut sale = play.sale.clone();
+    sale.apply(&once);
+    let twice = decide(&sale, &Event::Ticked, play.now).expect("a tick");
+    assert!(!twice.changed, "a second tick changed something: {:?}", twice.effects);
+}

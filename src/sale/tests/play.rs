@@ -1,0 +1,389 @@
+//! A sale on a table: a model provider, a hand-moved clock, and what happened so far.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    clock::{Span, Timestamp},
+    id::{Buyer, CheckoutId, HoldId, PaymentId, SaleId},
+    money::Money,
+    notice::Notice,
+    room::{PlatformName, Room, User},
+    sale::{
+        Decision, Phase, Sale, decide,
+        effect::Effect,
+        event::{
+            Claim, ClaimLimits, CloseAnswer, Event, Listing, Start, Verdict,
+        },
+        hold::{Checkout, Hold},
+        payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+        refusal::Refusal,
+        start,
+        template::{
+            Bounds, Capabilities, CheckoutShape, Delivery, RefundKind, Template,
+        },
+    },
+};
+
+pub fn usd(text: &str) -> Money {
+    Money::parse(text, "USD".parse().expect("a currency")).expect("an amount")
+}
+
+pub fn template() -> Template {
+    Template {
+        name: "mug".into(),
+        title: "Fern Mug".into(),
+        description: String::new(),
+        image: None,
+        price: usd("18"),
+        stock: 3,
+        duration: Span::from_mins(10),
+        provider: "model".into(),
+        checkout: CheckoutShape::PerBuyer,
+        hold: Span::from_mins(3),
+        grace: Span::from_mins(2),
+        arm_ttl: Span::from_mins(120),
+        ready_limit: Span::from_secs(60),
+        opening_limit: Span::from_mins(5),
+        per_buyer: 1,
+        warm: 0,
+        delivery: vec![],
+        ask: vec![],
+        bounds: Bounds {
+            max_stock: 10,
+            max_duration: Span::from_mins(30),
+            min_price: usd("5"),
+            sales_per_hour: 4,
+        },
+        options: serde_json::Value::Null,
+    }
+}
+
+pub fn delivery(name: &str, fee: &str) -> Delivery {
+    Delivery { name: name.into(), label: name.into(), fee: usd(fee), ask_address: name == "ship" }
+}
+
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        per_buyer: true,
+        shared: true,
+        revocable: true,
+        refund: RefundKind::Instant,
+        idempotent: true,
+        units: true,
+        physical: true,
+        retire_after: Span::from_secs(10),
+    }
+}
+
+pub fn moderator() -> User {
+    User { platform: PlatformName::Console, id: "mod".into(), name: "mod".into() }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    Open,
+    Paid,
+    Closed,
+}
+
+/// How the provider answers a close request next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseMood {
+    Honest,
+    Pending,
+    Cannot,
+}
+
+pub struct Play {
+    pub sale: Sale,
+    pub now: Timestamp,
+    /// Work not done yet.
+    pub todo: VecDeque<(Effect, Timestamp)>,
+    /// The provider's pages.
+    pub pages: BTreeMap<CheckoutId, (HoldId, Page, Money)>,
+    /// The provider's payments, delivered or not.
+    pub payments: Vec<PaymentFact>,
+    /// What chat heard.
+    pub said: Vec<(Room, Notice)>,
+    /// Every event so far, to be repeated out of order.
+    pub history: Vec<Event>,
+    pub listings: i32,
+    pub payable: bool,
+    next: u32,
+}
+
+pub const ROOM: &str = "twitch:ana";
+
+impl Play {
+    pub fn new(template: Template) -> Self {
+        Self::start(template, false)
+    }
+
+    pub fn start(template: Template, arm: bool) -> Self {
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let order = Start {
+            id: SaleId::new(now, [1; 16]),
+            number: 7,
+            template: Arc::new(template),
+            capabilities: capabilities(),
+            rooms: vec![ROOM.parse().expect("a room")],
+            mod_rooms: vec![Room::console()],
+            by: moderator(),
+            asked_in: Room::console(),
+            arm,
+        };
+        let (sale, decision) = start(&order, now).expect("starts");
+        let mut play = Self {
+            sale,
+            now,
+            todo: VecDeque::new(),
+            pages: BTreeMap::new(),
+            payments: Vec::new(),
+            said: Vec::new(),
+            history: Vec::new(),
+            listings: 0,
+            payable: true,
+            next: 1,
+        };
+        play.take(&decision);
+        play
+    }
+
+    /// A sale that is open, everything due worked off.
+    pub fn open(template: Template) -> Self {
+        let mut play = Self::new(template);
+        play.work();
+        assert!(matches!(play.sale.head.phase, Phase::Open { .. }), "{:?}", play.sale.head.phase);
+        play
+    }
+
+    fn take(&mut self, decision: &Decision) {
+        for due in &decision.effects {
+            self.todo.push_back((due.effect.clone(), due.at));
+        }
+    }
+
+    pub fn tell(&mut self, event: Event) -> Result<Option<HoldId>, Refusal> {
+        self.history.push(event.clone());
+        let before = self.sale.head.revision;
+        let decision = decide(&self.sale, &event, self.now)?;
+        assert_eq!(decision.changed, decision.head.revision > before);
+        self.sale.apply(&decision);
+        self.take(&decision);
+        if let Err(broken) = self.sale.audit() {
+            panic!("{broken} after {event:?}");
+        }
+        Ok(decision.hold)
+    }
+
+    pub fn claim_of(buyer: &str) -> Claim {
+        Claim {
+            buyer: Buyer::from(buyer),
+            buyer_name: None,
+            address: None,
+            units: 1,
+            delivery: None,
+            answers: BTreeMap::new(),
+            limits: ClaimLimits { per_address: 2, tries: 3 },
+        }
+    }
+
+    pub fn claim(&mut self, buyer: &str) -> Result<HoldId, Refusal> {
+        let claim = Box::new(Self::claim_of(buyer));
+        self.tell(Event::Claimed(claim)).map(|hold| hold.expect("a claim is answered with a hold"))
+    }
+
+    pub fn hold(&self, id: HoldId) -> &Hold {
+        self.sale.hold(id).expect("the hold exists")
+    }
+
+    pub fn state(&self, id: HoldId) -> &'static str {
+        self.hold(id).state.word()
+    }
+
+    /// Lets time pass, tick included.
+    pub fn pass(&mut self, span: Span) {
+        self.now = self.now + span;
+        self.tell(Event::Ticked).expect("a tick is never refused");
+    }
+
+    /// Moves to the next deadline or piece of work, whichever comes first.
+    pub fn pass_to_next(&mut self) -> bool {
+        let work = self.todo.iter().map(|(_, at)| *at).min();
+        match [work, self.sale.next_deadline()].into_iter().flatten().min() {
+            Some(at) => {
+                self.now = self.now.max(at);
+                self.tell(Event::Ticked).expect("a tick is never refused");
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Does everything that is due, first come first served.
+    pub fn work(&mut self) {
+        while let Some(at) = self.todo.iter().position(|(_, at)| *at <= self.now) {
+            let (effect, _) = self.todo.remove(at).expect("found just now");
+            self.perform(&effect, CloseMood::Honest);
+        }
+    }
+
+    /// Runs until nothing is left to do and no deadline is ahead.
+    pub fn run_out(&mut self) {
+        for _ in 0..10_000 {
+            self.work();
+            if !self.pass_to_next() {
+                return;
+            }
+        }
+        panic!("no end: {:?} {:?}", self.sale.head, self.todo);
+    }
+
+    /// The buyer pays whatever page they hold, deadline or not. Returns the fact, undelivered.
+    pub fn pay_page(&mut self, page: &CheckoutId) -> Option<PaymentFact> {
+        let (hold, state, total) = self.pages.get_mut(page)?;
+        if *state != Page::Open {
+            return None;
+        }
+        if !hold.is_shared() {
+            *state = Page::Paid;
+        }
+        let fact = PaymentFact {
+            id: PaymentId::from(format!("p{}", self.next)),
+            hold: Some(*hold),
+            checkout: Some(page.clone()),
+            order: None,
+            amount: *total,
+            refunded: 0,
+            status: PaymentStatus::Completed,
+            at: self.now,
+            link: None,
+        };
+        self.next += 1;
+        self.payments.push(fact.clone());
+        Some(fact)
+    }
+
+    pub fn page_of(&self, hold: HoldId) -> CheckoutId {
+        let mut pages = self.pages.iter();
+        pages.find(|(_, (id, ..))| *id == hold).map(|(page, _)| page.clone()).expect("has a page")
+    }
+
+    pub fn pay(&mut self, hold: HoldId) -> PaymentFact {
+        let fact = self.pay_page(&self.page_of(hold)).expect("payable");
+        self.deliver(&fact);
+        fact
+    }
+
+    pub fn deliver(&mut self, fact: &PaymentFact) {
+        self.tell(Event::PaymentSeen(Box::new(fact.clone()))).expect("money is never refused");
+    }
+
+    pub fn fate(&self, fact: &PaymentFact) -> &'static str {
+        self.sale.payment(&fact.id).expect("known").fate.word()
+    }
+
+    /// Does one effect at the provider and tells the outcome.
+    pub fn perform(&mut self, effect: &Effect, mood: CloseMood) {
+        if let Some(event) = self.outcome(effect, mood) {
+            self.tell(event).expect("outcomes are never refused");
+        }
+    }
+
+    pub fn outcome(&mut self, effect: &Effect, mood: CloseMood) -> Option<Event> {
+        Some(match effect {
+            Effect::Provision => {
+                self.listings += 1;
+                Event::Provisioned { listing: Listing(serde_json::json!({})) }
+            }
+            Effect::Restock { units } => Event::StockSet { units: *units },
+            Effect::OpenCheckout { hold, nth } => {
+                if !self.sale.wants(effect) {
+                    let says = "not sent".to_owned();
+                    return Some(Event::CheckoutRejected { hold: *hold, nth: *nth, says });
+                }
+                let id = CheckoutId::from(format!("c{}-{nth}-{}", hold.n, self.next));
+                self.next += 1;
+                let total = self.sale.hold(*hold).expect("known").amount;
+                self.pages.insert(id.clone(), (*hold, Page::Open, total));
+                Event::CheckoutOpened {
+                    hold: *hold,
+                    checkout: Checkout {
+                        id: id.clone(),
+                        nth: *nth,
+                        order: None,
+                        url: format!("https://pay.example/{id}"),
+                        total,
+                        made_at: self.now,
+                        proven: false,
+                        closed: false,
+                    },
+                }
+            }
+            Effect::Probe { hold, checkout } => Event::Probed {
+                hold: *hold,
+                checkout: checkout.clone(),
+                verdict: if self.payable {
+                    Verdict::Payable
+                } else {
+                    let says = "out of stock".to_owned();
+                    Verdict::NotYet { says, again_after: Span::from_secs(1) }
+                },
+            },
+            Effect::CloseCheckout { hold, nth, checkout } => Event::CheckoutClosed {
+                hold: *hold,
+                nth: *nth,
+                checkout: checkout.clone(),
+                answer: self.close(checkout.as_ref(), mood),
+            },
+            Effect::Retire => {
+                self.listings -= 1;
+                Event::Retired
+            }
+            Effect::Refund { payment, amount } => Event::RefundMoved(RefundFact {
+                payment: payment.clone(),
+                refund: Some("r".to_owned()),
+                status: RefundStatus::Done,
+                amount: Some(amount.minor),
+                says: None,
+            }),
+            Effect::Announce { room, notice } => {
+                self.said.push((room.clone(), notice.clone()));
+                return None;
+            }
+        })
+    }
+
+    fn close(&mut self, page: Option<&CheckoutId>, mood: CloseMood) -> CloseAnswer {
+        let Some((_, state, _)) = page.and_then(|page| self.pages.get_mut(page)) else {
+            return CloseAnswer::Closed;
+        };
+        match (*state, mood) {
+            (Page::Paid, _) => {
+                let paid = |fact: &&PaymentFact| fact.checkout.as_ref() == page;
+                let payment = self.payments.iter().find(paid).expect("paid").clone();
+                CloseAnswer::AlreadyPaid { payment: Box::new(payment) }
+            }
+            (Page::Open, CloseMood::Pending) => CloseAnswer::PaymentPending,
+            (Page::Open, CloseMood::Cannot) => {
+                CloseAnswer::CannotClose { says: "no".to_owned() }
+            }
+            (Page::Open | Page::Closed, _) => {
+                *state = Page::Closed;
+                CloseAnswer::Closed
+            }
+        }
+    }
+
+    /// The lines one room heard, in words.
+    pub fn heard(&self, room: &str) -> Vec<String> {
+        self.said
+            .iter()
+            .filter(|(at, _)| at.to_string() == room)
+            .map(|(_, notice)| crate::notice::text::line(notice, "LINK"))
+            .collect()
+    }
+}
