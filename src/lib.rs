@@ -8,4 +8,11 @@ pub mod room;
 pub mod command;
 pub mod notice;
 pub mod sale;
+pub mod shop;
 pub mod view;
+
+pub mod platform;
+pub mod provider;
+pub mod store;
+
+pub mod engine;

@@ -31,7 +31,7 @@ pub fn decide(sale: &Sale, event: &Event, now: Timestamp) -> Result<Decision, Re
     let mut draft = Draft::new(sale, now);
     match event {
         // Known already: a start is the first event of a sale and is never repeated.
-        Event::Started(_) | Event::Announced => {}
+        Event::Started(_) | Event::Done => {}
         Event::Opened => ready::open_armed(&mut draft)?,
         Event::Claimed(claim) => claim::claimed(&mut draft, claim)?,
         Event::LetGo { hold } => claim::let_go(&mut draft, *hold)?,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    id::{HoldId, PaymentId},
+    id::{CheckoutId, HoldId, PaymentId},
     notice::{Notice, Trouble},
 };
 
@@ -28,6 +28,8 @@ pub struct Decision {
     pub effects: Vec<Due>,
     /// How holds moved, for the journal.
     pub moves: Vec<Move>,
+    /// Pages that are new: hold, page, the provider's order.
+    pub pages: Vec<(HoldId, CheckoutId, Option<String>)>,
     /// The hold that a claim got.
     pub hold: Option<HoldId>,
     /// Whether anything changed at all; late and repeated events often change nothing.
@@ -209,12 +211,14 @@ impl<'a> Draft<'a> {
         }
         self.check()?;
         let moves = self.moves();
+        let pages = self.pages();
         Ok(Decision {
             head: self.head,
             holds: self.holds.into_values().collect(),
             payments: self.payments.into_values().collect(),
             effects: self.effects,
             moves,
+            pages,
             hold: self.answer,
             changed,
         })
@@ -234,6 +238,16 @@ impl<'a> Draft<'a> {
             return Err(Refusal::Broken("closed with a listing at the provider"));
         }
         Ok(())
+    }
+
+    fn pages(&self) -> Vec<(HoldId, CheckoutId, Option<String>)> {
+        let known = |hold: &Hold, id| self.base.hold(hold.id).is_some_and(|h| h.checkout(id).is_some());
+        self.holds
+            .values()
+            .flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)))
+            .filter(|(hold, page)| !known(hold, &page.id))
+            .map(|(hold, page)| (hold.id, page.id.clone(), page.order.clone()))
+            .collect()
     }
 
     fn moves(&self) -> Vec<Move> {

@@ -91,6 +91,22 @@ pub enum Class {
     Warm = 6,
 }
 
+impl Class {
+    /// The class stored as that number.
+    pub fn from_number(n: i64) -> Option<Self> {
+        const ALL: [Class; 7] = [
+            Class::Say,
+            Class::Refund,
+            Class::Prepare,
+            Class::Ending,
+            Class::Buyer,
+            Class::Close,
+            Class::Warm,
+        ];
+        ALL.into_iter().find(|class| *class as i64 == n)
+    }
+}
+
 impl Effect {
     /// Effects of one lane run in order, one at a time.
     pub fn lane(&self, sale: SaleId) -> String {

@@ -125,8 +125,8 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// A state notice was delivered.
-    Announced,
+    /// An effect is done (or not wanted any more) and there is nothing to tell of it.
+    Done,
 }
 
 /// A start, with everything the sale needs to know for the rest of its life.

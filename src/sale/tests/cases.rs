@@ -683,7 +683,7 @@ fn unknown_things_change_nothing() {
             says: None,
         }),
         Event::Retired,
-        Event::Announced,
+        Event::Done,
         Event::Ticked,
     ] {
         play.tell(event).expect("answered");

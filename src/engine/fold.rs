@@ -1,0 +1,291 @@
+//! Many events, one commit: decides them in turn over one sale and gathers what to write.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use super::{Engine, Origin};
+use crate::{
+    clock::Timestamp,
+    id::{EffectId, HoldId, PaymentId, SaleId},
+    provider::ReturnPages,
+    sale::{
+        Decision, Sale, decide,
+        effect::{Due, Effect},
+        event::Event,
+        hold::Hold,
+        payment::Payment,
+        refusal::Refusal,
+    },
+    store::{Commit, JournalLine, QueuedEffect, SaleChange, Seen},
+};
+
+/// How one event of a batch fared, before the commit.
+#[derive(Clone, Debug)]
+pub(super) enum Verdict {
+    Decided(Option<HoldId>),
+    Refused(Refusal),
+    Duplicate,
+    /// It broke the program: a panic or an invariant.
+    Poison(String),
+}
+
+/// Gathers decisions over one sale until they are committed together.
+pub(super) struct Fold<'a> {
+    engine: &'a Engine,
+    sale: &'a mut Sale,
+    now: Timestamp,
+    expected: u64,
+    holds: BTreeMap<HoldId, Hold>,
+    pages: Vec<(HoldId, crate::id::CheckoutId, Option<String>)>,
+    payments: BTreeMap<PaymentId, Payment>,
+    journal: Vec<JournalLine>,
+    commit: Commit,
+}
+
+impl<'a> Fold<'a> {
+    pub(super) fn new(engine: &'a Engine, sale: &'a mut Sale) -> Self {
+        let now = engine.now();
+        let expected = sale.head.revision;
+        let commit = Commit { at: now, ..Commit::default() };
+        Self {
+            engine,
+            sale,
+            now,
+            expected,
+            holds: BTreeMap::new(),
+            pages: Vec::new(),
+            payments: BTreeMap::new(),
+            journal: Vec::new(),
+            commit,
+        }
+    }
+
+    /// Decides one event and takes the decision over. A refused event changes nothing, but what
+    /// caused it counts as heard.
+    pub(super) fn add(&mut self, event: &Event, by: &str, origin: &Origin) -> Verdict {
+        let sale = &*self.sale;
+        let now = self.now;
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(sale, event, now)));
+        let verdict = match decided {
+            Ok(Ok(decision)) => {
+                let hold = decision.hold;
+                self.take(decision, event, by);
+                Verdict::Decided(hold)
+            }
+            Ok(Err(Refusal::Broken(what))) => return Verdict::Poison(what.to_owned()),
+            Ok(Err(refusal)) => Verdict::Refused(refusal),
+            Err(panic) => return Verdict::Poison(panic_text(panic.as_ref())),
+        };
+        self.settle(origin);
+        verdict
+    }
+
+    fn settle(&mut self, origin: &Origin) {
+        match origin {
+            Origin::Any => {}
+            Origin::Seen(seen) => self.commit.seen.push(seen.clone()),
+            Origin::Effect(id, token) => self.commit.done.push((id.clone(), token.clone())),
+            Origin::Parked(id, token, why) => {
+                self.commit.parked.push((id.clone(), token.clone(), why.clone()));
+            }
+        }
+    }
+
+    fn take(&mut self, decision: Decision, event: &Event, by: &str) {
+        if !decision.changed {
+            return;
+        }
+        self.sale.apply(&decision);
+        let Decision { head, holds, payments, effects, moves, pages, .. } = decision;
+        self.journal.push(JournalLine {
+            revision: head.revision,
+            at: head.last_at,
+            by: by.to_owned(),
+            stock: head.stock,
+            event: Some(event.clone()),
+            moves,
+            quarantined: None,
+        });
+        self.commit.effects.extend(queue(self.engine, self.sale, head.revision, &effects));
+        self.pages.extend(pages);
+        self.holds.extend(holds.into_iter().map(|hold| (hold.id, hold)));
+        self.payments.extend(payments.into_iter().map(|p| (p.fact.id.clone(), p)));
+    }
+
+    /// Sets a poisonous event aside: the journal keeps it, moderators hear of it, and whatever
+    /// caused it counts as done, so that it does not come back for ever.
+    pub(super) fn quarantine(&mut self, event: &Event, by: &str, origin: &Origin, why: &str) {
+        self.sale.head.revision += 1;
+        self.sale.head.note = Some(format!("set aside: {why}"));
+        self.journal.push(JournalLine {
+            revision: self.sale.head.revision,
+            at: self.now,
+            by: by.to_owned(),
+            stock: self.sale.head.stock,
+            event: None,
+            moves: Vec::new(),
+            quarantined: Some(format!("{why}: {}", event_text(event))),
+        });
+        let origin = match origin {
+            Origin::Effect(id, token) => {
+                Origin::Parked(id.clone(), token.clone(), format!("its outcome was set aside: {why}"))
+            }
+            other => other.clone(),
+        };
+        self.settle(&origin);
+        let notice = crate::notice::Notice::Trouble {
+            number: self.sale.head.number,
+            title: self.sale.head.template.title.clone(),
+            trouble: crate::notice::Trouble::Parked {
+                what: "work off an event".to_owned(),
+                why: why.to_owned(),
+            },
+        };
+        let told: Vec<Due> = self
+            .sale
+            .head
+            .mod_rooms
+            .iter()
+            .map(|room| Effect::Announce { room: room.clone(), notice: notice.clone() })
+            .map(|effect| Due { effect, at: self.now })
+            .collect();
+        let revision = self.sale.head.revision;
+        self.commit.effects.extend(queue(self.engine, self.sale, revision, &told));
+    }
+
+    /// Whether anything must be written.
+    pub(super) fn is_empty(&self) -> bool {
+        let Commit { seen, done, parked, .. } = &self.commit;
+        self.journal.is_empty() && seen.is_empty() && done.is_empty() && parked.is_empty()
+    }
+
+    /// Whether the sale changed.
+    pub(super) fn changed(&self) -> bool {
+        !self.journal.is_empty()
+    }
+
+    pub(super) fn finish(mut self) -> Commit {
+        if !self.journal.is_empty() {
+            self.commit.sale = Some(SaleChange {
+                head: self.sale.head.clone(),
+                expected: Some(self.expected),
+                wake_at: self.sale.next_deadline(),
+                holds: self.holds.into_values().collect(),
+                pages: self.pages,
+                payments: self.payments.into_values().collect(),
+                journal: self.journal,
+            });
+        }
+        self.commit
+    }
+}
+
+/// Effects as they enter the outbox, each with its request frozen.
+pub(super) fn queue(
+    engine: &Engine,
+    sale: &Sale,
+    revision: u64,
+    effects: &[Due],
+) -> Vec<QueuedEffect> {
+    let id = sale.head.id;
+    let pages = engine.inner.parts.pages.as_ref();
+    effects
+        .iter()
+        .enumerate()
+        .map(|(position, Due { effect, at })| QueuedEffect {
+            id: EffectId::of_sale(id, revision, position),
+            sale: id,
+            lane: effect.lane(id),
+            target: target(sale, effect),
+            class: sale.class_of(effect),
+            due_at: *at,
+            queued_at: sale.head.last_at,
+            body: frame(engine, sale, effect, pages),
+            effect: effect.clone(),
+        })
+        .collect()
+}
+
+/// Who carries an effect out: a provider, or a platform's sender.
+fn target(sale: &Sale, effect: &Effect) -> String {
+    match effect {
+        Effect::Announce { room, .. } => say_target(room.platform.as_str()),
+        _ => sale.head.template.provider.clone(),
+    }
+}
+
+/// The outbox name of a platform's sender.
+pub(crate) fn say_target(platform: &str) -> String {
+    format!("say:{platform}")
+}
+
+fn frame(
+    engine: &Engine,
+    sale: &Sale,
+    effect: &Effect,
+    pages: &dyn ReturnPages,
+) -> serde_json::Value {
+    if matches!(effect, Effect::Announce { .. }) {
+        return serde_json::Value::Null;
+    }
+    match engine.provider(&sale.head.template.provider) {
+        Some(provider) => provider.frame(sale, effect, pages),
+        // The worker of that name parks it with a reason.
+        None => serde_json::Value::Null,
+    }
+}
+
+fn event_text(event: &Event) -> String {
+    serde_json::to_string(event).unwrap_or_else(|_| format!("{event:?}"))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("the program stumbled: {}", text.unwrap_or_default())
+}
+
+/// Removes the ids that were heard before from what a sale's letters brought.
+pub(super) fn is_repeated(origin: &Origin, repeated: &[Seen]) -> bool {
+    matches!(origin, Origin::Seen(seen) if repeated.contains(seen))
+}
+
+/// A new sale's first commit.
+pub(super) fn first_commit(
+    engine: &Engine,
+    sale: &Sale,
+    decision: &Decision,
+    event: Event,
+    by: &str,
+) -> Commit {
+    let head = &decision.head;
+    let line = JournalLine {
+        revision: head.revision,
+        at: head.last_at,
+        by: by.to_owned(),
+        stock: head.stock,
+        event: Some(event),
+        moves: decision.moves.clone(),
+        quarantined: None,
+    };
+    let id: SaleId = head.id;
+    debug_assert_eq!(id, sale.head.id);
+    Commit {
+        effects: queue(engine, sale, head.revision, &decision.effects),
+        sale: Some(SaleChange {
+            head: head.clone(),
+            expected: None,
+            wake_at: sale.next_deadline(),
+            holds: Vec::new(),
+            pages: Vec::new(),
+            payments: Vec::new(),
+            journal: vec![line],
+        }),
+        at: head.last_at,
+        ..Commit::default()
+    }
+}

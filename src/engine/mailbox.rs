@@ -1,0 +1,220 @@
+//! One sale's mailbox: drains everything that waits, decides it in turn, commits once, answers.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Engine, LETTERS_MAX, Letter, Origin, Reply, TRIES_MAX, TellError, Told,
+    fold::{Fold, Verdict, is_repeated},
+};
+use crate::{
+    id::SaleId,
+    sale::{Sale, event::Event},
+    store::{Committed, StoreError},
+    view::View,
+};
+
+/// Letters worked off together at the most: bounds the memory and the wait of the first.
+const BATCH_MAX: usize = 1024;
+
+/// A mailbox of a closed sale is put away after this long without a letter.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(super) fn open(engine: Engine, sale: SaleId) -> mpsc::Sender<Letter> {
+    let (sender, letters) = mpsc::channel(LETTERS_MAX);
+    let mailbox = Mailbox { engine, id: sale, sale: None, letters };
+    tokio::spawn(mailbox.run());
+    sender
+}
+
+struct Mailbox {
+    engine: Engine,
+    id: SaleId,
+    /// The sale as stored; `None` until loaded, and after anything went wrong.
+    sale: Option<Sale>,
+    letters: mpsc::Receiver<Letter>,
+}
+
+struct Envelope {
+    event: Box<Event>,
+    by: String,
+    origin: Origin,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Mailbox {
+    async fn run(mut self) {
+        let mut letters = Vec::new();
+        loop {
+            let got = tokio::time::timeout(IDLE, self.letters.recv_many(&mut letters, BATCH_MAX));
+            match got.await {
+                Ok(0) => return,
+                Ok(_) => self.work_off(std::mem::take(&mut letters)).await,
+                Err(_idle) if self.put_away() => return,
+                Err(_idle) => {}
+            }
+        }
+    }
+
+    /// Leaves the table of mailboxes, if nothing came in meanwhile and the sale is closed.
+    fn put_away(&mut self) -> bool {
+        let boxes = &self.engine.inner.boxes;
+        let mut boxes = boxes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let idle = self.letters.is_empty();
+        let over = self.sale.as_ref().is_none_or(|sale| sale.head.is_closed());
+        if idle && over {
+            boxes.remove(&self.id);
+        }
+        idle && over
+    }
+
+    async fn work_off(&mut self, letters: Vec<Letter>) {
+        // Looks keep their place among the events.
+        let mut batch = Vec::new();
+        for letter in letters {
+            match letter {
+                Letter::Event { event, by, origin, reply } => {
+                    batch.push(Envelope { event, by, origin, reply });
+                }
+                Letter::Look(look) => {
+                    self.commit(std::mem::take(&mut batch)).await;
+                    if self.load().await.is_ok() {
+                        if let Some(sale) = &self.sale {
+                            look(sale);
+                        }
+                    }
+                }
+            }
+        }
+        self.commit(batch).await;
+    }
+
+    async fn load(&mut self) -> Result<(), TellError> {
+        if self.sale.is_some() {
+            return Ok(());
+        }
+        let sale = self.engine.store().load(self.id).await?.ok_or(TellError::Unknown)?;
+        self.engine.publish(&sale);
+        self.sale = Some(sale);
+        Ok(())
+    }
+
+    /// Decides and commits a batch; whatever goes wrong with it as a whole is tried one by one.
+    async fn commit(&mut self, mut batch: Vec<Envelope>) {
+        if batch.is_empty() {
+            return;
+        }
+        match self.try_commit(&batch).await {
+            Ok(replies) => {
+                for (envelope, reply) in batch.into_iter().zip(replies) {
+                    // Whoever asked may be gone; it is committed all the same.
+                    let _ = envelope.reply.send(reply);
+                }
+            }
+            Err(TellError::Store(StoreError::Refused(_)) | TellError::Quarantined(_))
+                if batch.len() > 1 =>
+            {
+                for envelope in batch {
+                    Box::pin(self.commit(vec![envelope])).await;
+                }
+            }
+            Err(TellError::Store(StoreError::Refused(why)) | TellError::Quarantined(why)) => {
+                let envelope = batch.remove(0);
+                let reply = self.quarantine(&envelope, &why).await;
+                let _ = envelope.reply.send(Err(reply));
+            }
+            Err(error) => {
+                for envelope in batch {
+                    let _ = envelope.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    async fn try_commit(&mut self, batch: &[Envelope]) -> Result<Vec<Reply>, TellError> {
+        let mut repeated = Vec::new();
+        for _ in 0..TRIES_MAX {
+            self.load().await?;
+            let Some(sale) = self.sale.as_mut() else { return Err(TellError::Unknown) };
+            let mut fold = Fold::new(&self.engine, sale);
+            let mut verdicts = Vec::with_capacity(batch.len());
+            for envelope in batch {
+                let verdict = if is_repeated(&envelope.origin, &repeated) {
+                    Verdict::Duplicate
+                } else {
+                    fold.add(&envelope.event, &envelope.by, &envelope.origin)
+                };
+                if let Verdict::Poison(why) = verdict {
+                    tracing::error!(sale = %self.id, event = ?envelope.event, why, "poison");
+                    self.sale = None;
+                    return Err(TellError::Quarantined(why));
+                }
+                verdicts.push(verdict);
+            }
+            if fold.is_empty() {
+                return Ok(self.replies(verdicts));
+            }
+            let changed = fold.changed();
+            let commit = fold.finish();
+            let wake_at = commit.sale.as_ref().and_then(|change| change.wake_at);
+            let queued = !commit.effects.is_empty();
+            match self.engine.store().commit(commit).await {
+                Ok(Committed::Applied) => {
+                    if changed {
+                        if let Some(sale) = &self.sale {
+                            self.engine.publish(sale);
+                        }
+                    }
+                    self.engine.signal(queued, wake_at);
+                    return Ok(self.replies(verdicts));
+                }
+                Ok(Committed::Stale) => self.sale = None,
+                Ok(Committed::Duplicate(keys)) => {
+                    self.sale = None;
+                    repeated.extend(keys);
+                }
+                // The copy in memory is ahead of the disk now.
+                Err(error) => {
+                    self.sale = None;
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(TellError::Busy)
+    }
+
+    fn replies(&self, verdicts: Vec<Verdict>) -> Vec<Reply> {
+        let Some(sale) = &self.sale else {
+            return verdicts.iter().map(|_| Err(TellError::Busy)).collect();
+        };
+        let view = self.engine.views().get(self.id).filter(|v| v.revision == sale.head.revision);
+        let view = view.unwrap_or_else(|| View::of(sale, self.engine.link()).into());
+        verdicts
+            .into_iter()
+            .map(|verdict| match verdict {
+                Verdict::Decided(hold) => Ok(Told { hold, view: view.clone() }),
+                Verdict::Refused(refusal) => Err(TellError::Refused(refusal)),
+                Verdict::Duplicate => Err(TellError::Duplicate),
+                Verdict::Poison(why) => Err(TellError::Quarantined(why)),
+            })
+            .collect()
+    }
+
+    async fn quarantine(&mut self, envelope: &Envelope, why: &str) -> TellError {
+        self.sale = None;
+        if let Err(error) = self.load().await {
+            return error;
+        }
+        let Some(sale) = self.sale.as_mut() else { return TellError::Unknown };
+        let mut fold = Fold::new(&self.engine, sale);
+        fold.quarantine(&envelope.event, &envelope.by, &envelope.origin, why);
+        let commit = fold.finish();
+        let outcome = self.engine.store().commit(commit).await;
+        self.sale = None;
+        match outcome {
+            Ok(_) => TellError::Quarantined(why.to_owned()),
+            Err(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Where sales live: the port. Every method is one whole transaction, in the domain's words.
+//!
+//! A store knows no provider, no platform and no rule of the sale; it knows that a commit is all
+//! or nothing, that a version is a guard, and that what it acknowledged is on disk.
+
+mod group;
+mod open;
+mod row;
+pub mod sql;
+mod sqlstore;
+mod write;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    id::{CheckoutId, EffectId, HoldId, SaleId},
+    sale::{
+        Head, Move, Sale,
+        effect::{Class, Effect},
+        event::Event,
+        hold::Hold,
+        payment::{Payment, PaymentFact},
+    },
+    shop::Shop,
+};
+
+pub use self::{
+    open::{Access, OpenError, open},
+    sqlstore::SqlStore,
+};
+
+/// Where sales live.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Writes everything of `commit`, or nothing. Once it answers `Applied`, it is on disk.
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
+
+    /// A sale with its holds and payments.
+    async fn load(&self, sale: SaleId) -> Result<Option<Sale>, StoreError>;
+
+    /// One line for every sale, newest first, `limit` at most.
+    async fn sales(&self, limit: u32) -> Result<Vec<SaleLine>, StoreError>;
+
+    /// Sales that are not closed.
+    async fn live_sales(&self) -> Result<Vec<SaleId>, StoreError>;
+
+    /// The sale with that short number.
+    async fn sale_numbered(&self, number: u32) -> Result<Option<SaleId>, StoreError>;
+
+    /// The shop's own row.
+    async fn shop(&self) -> Result<Shop, StoreError>;
+
+    /// The shop's secret key, made from `fresh` bytes at the first call ever.
+    async fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// The hold whose page, or whose order at the provider, that is.
+    async fn hold_of(&self, provider: &str, page: &PageRef) -> Result<Option<HoldId>, StoreError>;
+
+    /// The sale a payment was joined to, if it is known at all.
+    async fn sale_of_payment(
+        &self,
+        provider: &str,
+        payment: &str,
+    ) -> Result<Option<SaleId>, StoreError>;
+
+    /// Sales whose deadline has come.
+    async fn due_sales(&self, now: Timestamp) -> Result<Vec<SaleId>, StoreError>;
+
+    /// The earliest deadline of any sale.
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Notes that a message was heard; `false` if it was heard before.
+    async fn hear(&self, seen: Seen, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Leases the head of a lane, if one is due.
+    async fn lease(&self, ask: LeaseAsk) -> Result<Option<Leased>, StoreError>;
+
+    /// Puts a leased effect off; a lease that was lost meanwhile changes nothing.
+    async fn postpone(&self, put_off: PutOff) -> Result<(), StoreError>;
+
+    /// Makes every lease of `target` end now: the process that held them is gone.
+    async fn end_leases(&self, target: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// When the next effect of `target` is due, leases included.
+    async fn next_effect(&self, target: &str) -> Result<Option<Timestamp>, StoreError>;
+
+    /// How the outbox stands.
+    async fn outbox(&self) -> Result<OutboxCount, StoreError>;
+
+    /// Effects that were given up, oldest first.
+    async fn parked(&self) -> Result<Vec<ParkedEffect>, StoreError>;
+
+    /// Payments that belong to no sale so far.
+    async fn unmatched(&self) -> Result<Vec<(String, PaymentFact)>, StoreError>;
+
+    /// The journal of one sale, oldest first.
+    async fn journal(&self, sale: SaleId) -> Result<Vec<JournalLine>, StoreError>;
+
+    /// Reads one of a provider's own documents.
+    async fn doc(&self, kind: &str, id: &str) -> Result<Option<Doc>, StoreError>;
+
+    /// All documents of a kind, with `parent` if given.
+    async fn docs(&self, kind: &str, parent: Option<&str>) -> Result<Vec<Doc>, StoreError>;
+
+    /// Writes documents, all or none; `false` if a version was not as expected.
+    async fn put_docs(&self, docs: Vec<DocChange>) -> Result<bool, StoreError>;
+}
+
+/// Everything one step writes.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// The sale's change.
+    pub sale: Option<SaleChange>,
+    /// The shop's change; its version is one more than the stored one.
+    pub shop: Option<Shop>,
+    /// Effects to be done.
+    pub effects: Vec<QueuedEffect>,
+    /// Effects that are done, with the token of the attempt.
+    pub done: Vec<(EffectId, String)>,
+    /// Effects given up, with the token of the attempt and the reason.
+    pub parked: Vec<(EffectId, String, String)>,
+    /// What this step was caused by, so that it happens once.
+    pub seen: Vec<Seen>,
+    /// Payments that belong to no sale, with their provider.
+    pub unmatched: Vec<(String, PaymentFact)>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What changes of a sale.
+#[derive(Clone, Debug)]
+pub struct SaleChange {
+    /// The new head.
+    pub head: Head,
+    /// The revision that must be stored; `None` for a new sale.
+    pub expected: Option<u64>,
+    /// When the timer must look at it.
+    pub wake_at: Option<Timestamp>,
+    /// New or changed holds.
+    pub holds: Vec<Hold>,
+    /// New pages: hold, page, the provider's order.
+    pub pages: Vec<(HoldId, CheckoutId, Option<String>)>,
+    /// New or changed payments.
+    pub payments: Vec<Payment>,
+    /// What happened.
+    pub journal: Vec<JournalLine>,
+}
+
+/// How a commit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Committed {
+    /// It is on disk.
+    Applied,
+    /// Somebody else changed the sale or the shop first: load and decide again.
+    Stale,
+    /// Some of it happened before: leave these out and decide again.
+    Duplicate(Vec<Seen>),
+}
+
+/// Something that came from outside and must count once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seen {
+    /// Who gave it its id: `square`, `discord`, …
+    pub source: String,
+    /// The id.
+    pub id: String,
+}
+
+/// An effect on its way into the outbox.
+#[derive(Clone, Debug)]
+pub struct QueuedEffect {
+    /// Its id.
+    pub id: EffectId,
+    /// The sale it belongs to.
+    pub sale: SaleId,
+    /// Effects of one lane run in order.
+    pub lane: String,
+    /// Who carries it out: a provider's or a platform's name.
+    pub target: String,
+    /// How urgent it is.
+    pub class: Class,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+    /// What to do.
+    pub effect: Effect,
+    /// The request as it will be sent, frozen before the first attempt.
+    pub body: serde_json::Value,
+}
+
+/// A request for work.
+#[derive(Clone, Debug)]
+pub struct LeaseAsk {
+    /// For whom.
+    pub target: String,
+    /// Now.
+    pub now: Timestamp,
+    /// How long the lease lasts.
+    pub until: Timestamp,
+    /// A name for this attempt.
+    pub token: String,
+    /// A class that goes first this time.
+    pub first: Option<Class>,
+}
+
+/// An effect leased to a worker.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// Its id.
+    pub id: EffectId,
+    /// The sale it belongs to.
+    pub sale: SaleId,
+    /// How urgent it is.
+    pub class: Class,
+    /// What to do.
+    pub effect: Effect,
+    /// The frozen request.
+    pub body: serde_json::Value,
+    /// How often the body was changed; part of the idempotency key.
+    pub generation: u32,
+    /// How often it was leased, this time included.
+    pub attempts: u32,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+    /// This attempt's name.
+    pub token: String,
+}
+
+/// A leased effect put off.
+#[derive(Clone, Debug)]
+pub struct PutOff {
+    /// Which one.
+    pub id: EffectId,
+    /// The attempt that gives it back.
+    pub token: String,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// Why; shown to moderators.
+    pub why: String,
+    /// A changed request: counts the generation up.
+    pub body: Option<serde_json::Value>,
+    /// Whether the attempt counts; being asked to slow down does not.
+    pub counts: bool,
+}
+
+/// How the outbox stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxCount {
+    /// Effects waiting or under way.
+    pub waiting: u64,
+    /// Effects given up.
+    pub parked: u64,
+}
+
+/// An effect that was given up.
+#[derive(Clone, Debug)]
+pub struct ParkedEffect {
+    /// Its id.
+    pub id: EffectId,
+    /// The sale it belongs to.
+    pub sale: SaleId,
+    /// What it was to do.
+    pub effect: Effect,
+    /// Why it was given up.
+    pub why: String,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+}
+
+/// A sale in one line.
+#[derive(Clone, Debug, Serialize)]
+pub struct SaleLine {
+    /// Its id.
+    pub id: SaleId,
+    /// Its number.
+    pub number: u32,
+    /// Its head.
+    #[serde(skip)]
+    pub head: Head,
+}
+
+/// A page at a provider, by one of the names it has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageRef {
+    /// The page's id.
+    Checkout(CheckoutId),
+    /// The id of the order behind it.
+    Order(String),
+}
+
+/// One thing that happened, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// The sale's revision afterwards.
+    pub revision: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who or what caused it.
+    pub by: String,
+    /// Units for sale afterwards.
+    pub stock: u32,
+    /// What happened; none if it was set aside.
+    pub event: Option<Event>,
+    /// How holds moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
+    /// Why an event was set aside instead of worked off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<String>,
+}
+
+/// A document of a provider that lives inside this program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doc {
+    /// What it is.
+    pub kind: String,
+    /// Its id among its kind.
+    pub id: String,
+    /// What it belongs to.
+    pub parent: String,
+    /// Counts changes.
+    pub version: i64,
+    /// The document.
+    pub body: serde_json::Value,
+}
+
+/// A document to be written.
+#[derive(Clone, Debug)]
+pub struct DocChange {
+    /// What it is.
+    pub kind: &'static str,
+    /// Its id among its kind.
+    pub id: String,
+    /// What it belongs to.
+    pub parent: String,
+    /// The version that must be stored; 0 for a new one.
+    pub expected: i64,
+    /// The new body; `None` removes it.
+    pub body: Option<serde_json::Value>,
+}
+
+/// Why a store did not do as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused the data: it breaks a rule of the schema.
+    #[error("the database refused it: {0}")]
+    Refused(String),
+    /// A stored row makes no sense.
+    #[error("a damaged row in {table}, {id}: {what}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        id: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full: free some space, nothing was lost")]
+    Full,
+    /// The database does not answer, or not now.
+    #[error("the database is out of reach: {0}")]
+    Away(String),
+}

@@ -1,0 +1,87 @@
+//! Between rows and the domain. An impossible row is an error that names table, row and reason.
+
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{Row, any::AnyRow};
+
+use super::{SaleLine, StoreError};
+use crate::{
+    id::{HoldId, SaleId},
+    sale::Head,
+};
+
+/// A domain value as the text of a `body` column.
+pub(super) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("our own types serialise: maps have text keys")
+}
+
+/// Reads a `body` column.
+pub(super) fn read<T: DeserializeOwned>(
+    table: &'static str,
+    id: &str,
+    text: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| damaged(table, id, error))
+}
+
+pub(super) fn damaged(
+    table: &'static str,
+    id: impl ToString,
+    what: impl ToString,
+) -> StoreError {
+    StoreError::Damaged { table, id: id.to_string(), what: what.to_string() }
+}
+
+pub(super) fn text(row: &AnyRow, column: &str) -> Result<String, StoreError> {
+    Ok(row.try_get(column)?)
+}
+
+pub(super) fn number(row: &AnyRow, column: &str) -> Result<i64, StoreError> {
+    Ok(row.try_get(column)?)
+}
+
+/// A count that must not be negative.
+pub(super) fn count(row: &AnyRow, table: &'static str, column: &str) -> Result<u32, StoreError> {
+    let n = number(row, column)?;
+    u32::try_from(n).map_err(|_| damaged(table, column, format!("{n} is out of range")))
+}
+
+pub(super) fn sale_id(row: &AnyRow, column: &str) -> Result<SaleId, StoreError> {
+    let id = text(row, column)?;
+    id.parse().map_err(|error| damaged("sale", &id, error))
+}
+
+pub(super) fn hold_id(row: &AnyRow) -> Result<HoldId, StoreError> {
+    Ok(HoldId { sale: sale_id(row, "sale")?, n: count(row, "hold", "n")? })
+}
+
+pub(super) fn sale_line(row: &AnyRow) -> Result<SaleLine, StoreError> {
+    let head: Head = read("sale", "?", &text(row, "body")?)?;
+    Ok(SaleLine { id: head.id, number: head.number, head })
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(db) => {
+                let code = db.code().unwrap_or_default();
+                // SQLITE_FULL; PostgreSQL's disk_full.
+                if code == "13" || code == "53100" {
+                    return Self::Full;
+                }
+                let refused = db.is_unique_violation()
+                    || db.is_check_violation()
+                    || db.is_foreign_key_violation();
+                if refused {
+                    return Self::Refused(db.message().to_owned());
+                }
+                Self::Away(db.message().to_owned())
+            }
+            sqlx::Error::ColumnDecode { index, source } => Self::Damaged {
+                table: "?",
+                id: index.clone(),
+                what: source.to_string(),
+            },
+            _ => Self::Away(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Every statement, in the dialect that SQLite and PostgreSQL share.
+//!
+//! `$n` parameters, TEXT and BIGINT, sums cast to BIGINT, no `now()`. The list at the end lets a
+//! test prepare each of them.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(super) const $name: &str = $text;)*
+        /// Every statement by name.
+        pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
+    };
+}
+
+statements! {
+    INSERT_SEEN = "insert into seen (source, id, at) values ($1, $2, $3) \
+        on conflict (source, id) do nothing";
+
+    INSERT_SALE = "insert into sale \
+        (id, number, revision, phase, stock, taken, paid, wake_at, created_at, body) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    /// The guard comes first, so that a transaction begins with a write.
+    UPDATE_SALE = "update sale set revision = $2, phase = $3, stock = $4, taken = $5, paid = $6, \
+        wake_at = $7, body = $8 where id = $1 and revision = $9";
+    SELECT_SALE = "select body from sale where id = $1";
+    SELECT_SALES = "select body from sale order by number desc limit $1";
+    SELECT_LIVE_SALES = "select id from sale where phase <> 'closed' order by number";
+    SELECT_SALE_NUMBERED = "select id from sale where number = $1";
+    SELECT_DUE_SALES = "select id from sale where wake_at <= $1 order by wake_at";
+    SELECT_NEXT_WAKE = "select min(wake_at) as at from sale where wake_at is not null";
+
+    UPSERT_HOLD = "insert into hold (sale, n, buyer, state, units, body) \
+        values ($1, $2, $3, $4, $5, $6) on conflict (sale, n) do update set \
+        buyer = excluded.buyer, state = excluded.state, units = excluded.units, \
+        body = excluded.body";
+    SELECT_HOLDS = "select n, body from hold where sale = $1 order by n";
+
+    INSERT_CHECKOUT = "insert into checkout (provider, id, order_id, sale, n) \
+        values ($1, $2, $3, $4, $5) on conflict (provider, id) do nothing";
+    SELECT_CHECKOUT = "select sale, n from checkout where provider = $1 and id = $2";
+    SELECT_CHECKOUT_OF_ORDER = "select sale, n from checkout where provider = $1 and order_id = $2 \
+        limit 1";
+
+    UPSERT_PAYMENT = "insert into payment (provider, id, sale, fate, amount, currency, body) \
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict (provider, id) do update set \
+        sale = excluded.sale, fate = excluded.fate, amount = excluded.amount, \
+        currency = excluded.currency, body = excluded.body";
+    /// An unmatched payment never takes a matched one's place.
+    UPSERT_UNMATCHED = "insert into payment (provider, id, sale, fate, amount, currency, body) \
+        values ($1, $2, null, 'unmatched', $3, $4, $5) on conflict (provider, id) do update set \
+        body = excluded.body where payment.sale is null";
+    SELECT_PAYMENTS = "select id, body from payment where sale = $1 order by id";
+    SELECT_PAYMENT_SALE = "select sale from payment where provider = $1 and id = $2 \
+        and sale is not null";
+    SELECT_UNMATCHED = "select provider, id, body from payment where sale is null order by id";
+
+    INSERT_EFFECT = "insert into outbox (id, sale, lane, target, class, due_at, queued_at, \
+        leased_until, token, attempts, generation, parked, why, effect, body) \
+        values ($1, $2, $3, $4, $5, $6, $7, 0, '', 0, 0, 0, '', $8, $9)";
+    DELETE_EFFECT = "delete from outbox where id = $1 and token = $2";
+    PARK_EFFECT = "update outbox set parked = 1, why = $3, leased_until = 0 \
+        where id = $1 and token = $2";
+    /// Only the head of a lane, and the guard repeated in the outer `where`: without it two
+    /// workers on PostgreSQL lease the same row.
+    LEASE_EFFECT = "update outbox set leased_until = $3, token = $4, attempts = attempts + 1 \
+        where leased_until <= $2 and parked = 0 and id = ( \
+            select o.id from outbox o \
+            where o.target = $1 and o.parked = 0 and o.due_at <= $2 and o.leased_until <= $2 \
+            and not exists (select 1 from outbox p where p.lane = o.lane and p.parked = 0 \
+                and (p.queued_at < o.queued_at or (p.queued_at = o.queued_at and p.id < o.id))) \
+            order by case when o.class = $5 then 0 else 1 end, o.class, o.queued_at, o.id limit 1) \
+        returning id, sale, class, attempts, generation, queued_at, effect, body";
+    POSTPONE_EFFECT = "update outbox set leased_until = 0, due_at = $3, why = $4, \
+        attempts = attempts - $5 where id = $1 and token = $2";
+    AMEND_EFFECT = "update outbox set leased_until = 0, due_at = $3, why = $4, attempts = 0, \
+        generation = generation + 1, body = $5 where id = $1 and token = $2";
+    END_LEASES = "update outbox set leased_until = 0 where target = $1 and leased_until > $2";
+    SELECT_NEXT_EFFECT = "select min(case when due_at > leased_until then due_at \
+        else leased_until end) as at from outbox where target = $1 and parked = 0";
+    COUNT_EFFECTS = "select cast(count(*) as bigint) as n, \
+        cast(coalesce(sum(parked), 0) as bigint) as parked from outbox";
+    SELECT_PARKED = "select id, sale, effect, why, queued_at from outbox where parked = 1 \
+        order by queued_at, id";
+
+    INSERT_JOURNAL = "insert into journal (sale, revision, at, body) values ($1, $2, $3, $4)";
+    SELECT_JOURNAL = "select revision, body from journal where sale = $1 order by revision";
+
+    INSERT_SHOP = "insert into shop (id, version, secret, body) values (1, 0, $1, $2) \
+        on conflict (id) do nothing";
+    SELECT_SHOP = "select version, body from shop where id = 1";
+    SELECT_SECRET = "select secret from shop where id = 1";
+    UPDATE_SHOP = "update shop set version = $1, body = $2 where id = 1 and version = $3";
+
+    INSERT_DOC = "insert into document (kind, id, parent, version, body) \
+        values ($1, $2, $3, 1, $4) on conflict (kind, id) do nothing";
+    UPDATE_DOC = "update document set parent = $3, version = version + 1, body = $4 \
+        where kind = $1 and id = $2 and version = $5";
+    DELETE_DOC = "delete from document where kind = $1 and id = $2 and version = $3";
+    SELECT_DOC = "select id, parent, version, body from document where kind = $1 and id = $2";
+    SELECT_DOCS = "select id, parent, version, body from document where kind = $1 order by id";
+    SELECT_DOCS_OF = "select id, parent, version, body from document \
+        where kind = $1 and parent = $2 order by id";
+}

@@ -1,0 +1,267 @@
+//! The store over SQL.
+
+use std::{fs::File, path::Path};
+
+use async_trait::async_trait;
+use sqlx::{AnyPool, Row, any::AnyRow, query};
+
+use super::{
+    Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount, PageRef,
+    ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError,
+    group::Writer,
+    row::{damaged, hold_id, number, read, sale_id, sale_line, text},
+    sql,
+    write::{Write, Written},
+};
+use crate::{
+    clock::Timestamp,
+    id::{EffectId, HoldId, SaleId},
+    sale::{
+        Head, Sale,
+        hold::Hold,
+        payment::{Payment, PaymentFact},
+    },
+    shop::Shop,
+};
+
+/// A store over SQL. Writes go through one writer, reads through a small pool.
+#[derive(Debug)]
+pub struct SqlStore {
+    pub(super) pool: AnyPool,
+    pub(super) writer: Option<Writer>,
+    /// Held as long as the store lives: one program per file.
+    pub(super) _lock: Option<File>,
+}
+
+impl SqlStore {
+    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        match &self.writer {
+            Some(writer) => writer.write(write).await,
+            None => Err(StoreError::Away("opened for reading only".to_owned())),
+        }
+    }
+
+    async fn done(&self, write: Write) -> Result<bool, StoreError> {
+        Ok(match self.write(write).await? {
+            Written::Done(done) => done,
+            Written::Committed(_) | Written::Leased(_) => false,
+        })
+    }
+
+    async fn rows(&self, text: &'static str, key: &str) -> Result<Vec<AnyRow>, StoreError> {
+        Ok(query(text).bind(key).fetch_all(&self.pool).await?)
+    }
+
+    async fn sale_ids(&self, rows: Vec<AnyRow>) -> Result<Vec<SaleId>, StoreError> {
+        rows.iter().map(|row| sale_id(row, "id")).collect()
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        match self.write(Write::Commit(Box::new(commit))).await? {
+            Written::Committed(committed) => Ok(committed),
+            Written::Done(_) | Written::Leased(_) => Ok(Committed::Stale),
+        }
+    }
+
+    async fn load(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
+        // One snapshot for the three reads.
+        let mut db = self.pool.begin().await?;
+        let key = sale.to_string();
+        let row = query(sql::SELECT_SALE).bind(&key).fetch_optional(&mut *db).await?;
+        let Some(row) = row else { return Ok(None) };
+        let head: Head = read("sale", &key, &text(&row, "body")?)?;
+        let mut holds = Vec::new();
+        for row in query(sql::SELECT_HOLDS).bind(&key).fetch_all(&mut *db).await? {
+            let id = format!("{key}-{}", number(&row, "n")?);
+            holds.push(read::<Hold>("hold", &id, &text(&row, "body")?)?);
+        }
+        let mut payments = Vec::new();
+        for row in query(sql::SELECT_PAYMENTS).bind(&key).fetch_all(&mut *db).await? {
+            let id = text(&row, "id")?;
+            payments.push(read::<Payment>("payment", &id, &text(&row, "body")?)?);
+        }
+        db.commit().await?;
+        let sale = Sale::assemble(head, holds, payments);
+        sale.audit().map_err(|broken| damaged("sale", &key, broken))?;
+        Ok(Some(sale))
+    }
+
+    async fn sales(&self, limit: u32) -> Result<Vec<SaleLine>, StoreError> {
+        let rows = query(sql::SELECT_SALES).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        rows.iter().map(sale_line).collect()
+    }
+
+    async fn live_sales(&self) -> Result<Vec<SaleId>, StoreError> {
+        let rows = query(sql::SELECT_LIVE_SALES).fetch_all(&self.pool).await?;
+        self.sale_ids(rows).await
+    }
+
+    async fn sale_numbered(&self, number: u32) -> Result<Option<SaleId>, StoreError> {
+        let find = query(sql::SELECT_SALE_NUMBERED).bind(i64::from(number));
+        let row = find.fetch_optional(&self.pool).await?;
+        row.as_ref().map(|row| sale_id(row, "id")).transpose()
+    }
+
+    async fn shop(&self) -> Result<Shop, StoreError> {
+        let row = query(sql::SELECT_SHOP).fetch_optional(&self.pool).await?;
+        let Some(row) = row else { return Ok(Shop::default()) };
+        let shop: Shop = read("shop", "1", &text(&row, "body")?)?;
+        Ok(shop)
+    }
+
+    async fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let hex: String = fresh.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.done(Write::Secret(hex)).await?;
+        let row = query(sql::SELECT_SECRET).fetch_one(&self.pool).await?;
+        let hex = text(&row, "secret")?;
+        unhex(&hex).ok_or_else(|| damaged("shop", "1", "the secret is not 64 hex digits"))
+    }
+
+    async fn hold_of(&self, provider: &str, page: &PageRef) -> Result<Option<HoldId>, StoreError> {
+        let (text, key) = match page {
+            PageRef::Checkout(id) => (sql::SELECT_CHECKOUT, id.as_str()),
+            PageRef::Order(id) => (sql::SELECT_CHECKOUT_OF_ORDER, id.as_str()),
+        };
+        let row = query(text).bind(provider).bind(key).fetch_optional(&self.pool).await?;
+        row.as_ref().map(hold_id).transpose()
+    }
+
+    async fn sale_of_payment(
+        &self,
+        provider: &str,
+        payment: &str,
+    ) -> Result<Option<SaleId>, StoreError> {
+        let find = query(sql::SELECT_PAYMENT_SALE).bind(provider).bind(payment);
+        let row = find.fetch_optional(&self.pool).await?;
+        row.as_ref().map(|row| sale_id(row, "sale")).transpose()
+    }
+
+    async fn due_sales(&self, now: Timestamp) -> Result<Vec<SaleId>, StoreError> {
+        let rows = query(sql::SELECT_DUE_SALES).bind(now.millis()).fetch_all(&self.pool).await?;
+        self.sale_ids(rows).await
+    }
+
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+        let row = query(sql::SELECT_NEXT_WAKE).fetch_one(&self.pool).await?;
+        Ok(row.try_get::<Option<i64>, _>("at")?.map(Timestamp::from_millis))
+    }
+
+    async fn hear(&self, seen: Seen, at: Timestamp) -> Result<bool, StoreError> {
+        self.done(Write::Hear(seen, at)).await
+    }
+
+    async fn lease(&self, ask: LeaseAsk) -> Result<Option<Leased>, StoreError> {
+        match self.write(Write::Lease(ask)).await? {
+            Written::Leased(leased) => Ok(leased.map(|leased| *leased)),
+            Written::Committed(_) | Written::Done(_) => Ok(None),
+        }
+    }
+
+    async fn postpone(&self, put_off: PutOff) -> Result<(), StoreError> {
+        self.done(Write::Postpone(put_off)).await?;
+        Ok(())
+    }
+
+    async fn end_leases(&self, target: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.done(Write::EndLeases(target.to_owned(), now)).await?;
+        Ok(())
+    }
+
+    async fn next_effect(&self, target: &str) -> Result<Option<Timestamp>, StoreError> {
+        let row = query(sql::SELECT_NEXT_EFFECT).bind(target).fetch_one(&self.pool).await?;
+        Ok(row.try_get::<Option<i64>, _>("at")?.map(Timestamp::from_millis))
+    }
+
+    async fn outbox(&self) -> Result<OutboxCount, StoreError> {
+        let row = query(sql::COUNT_EFFECTS).fetch_one(&self.pool).await?;
+        let all = number(&row, "n")?.unsigned_abs();
+        let parked = number(&row, "parked")?.unsigned_abs();
+        Ok(OutboxCount { waiting: all - parked, parked })
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedEffect>, StoreError> {
+        let rows = query(sql::SELECT_PARKED).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let id = text(row, "id")?;
+                Ok(ParkedEffect {
+                    sale: sale_id(row, "sale")?,
+                    effect: read("outbox", &id, &text(row, "effect")?)?,
+                    why: text(row, "why")?,
+                    queued_at: Timestamp::from_millis(number(row, "queued_at")?),
+                    id: EffectId::from(id),
+                })
+            })
+            .collect()
+    }
+
+    async fn unmatched(&self) -> Result<Vec<(String, PaymentFact)>, StoreError> {
+        let rows = query(sql::SELECT_UNMATCHED).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let id = text(row, "id")?;
+                Ok((text(row, "provider")?, read("payment", &id, &text(row, "body")?)?))
+            })
+            .collect()
+    }
+
+    async fn journal(&self, sale: SaleId) -> Result<Vec<JournalLine>, StoreError> {
+        let key = sale.to_string();
+        let mut lines = Vec::new();
+        for row in self.rows(sql::SELECT_JOURNAL, &key).await? {
+            let id = format!("{key}@{}", number(&row, "revision")?);
+            lines.append(&mut read::<Vec<JournalLine>>("journal", &id, &text(&row, "body")?)?);
+        }
+        Ok(lines)
+    }
+
+    async fn doc(&self, kind: &str, id: &str) -> Result<Option<Doc>, StoreError> {
+        let find = query(sql::SELECT_DOC).bind(kind).bind(id);
+        let row = find.fetch_optional(&self.pool).await?;
+        row.as_ref().map(|row| doc(kind, row)).transpose()
+    }
+
+    async fn docs(&self, kind: &str, parent: Option<&str>) -> Result<Vec<Doc>, StoreError> {
+        let rows = match parent {
+            Some(parent) => {
+                query(sql::SELECT_DOCS_OF).bind(kind).bind(parent).fetch_all(&self.pool).await?
+            }
+            None => query(sql::SELECT_DOCS).bind(kind).fetch_all(&self.pool).await?,
+        };
+        rows.iter().map(|row| doc(kind, row)).collect()
+    }
+
+    async fn put_docs(&self, docs: Vec<DocChange>) -> Result<bool, StoreError> {
+        self.done(Write::Docs(docs)).await
+    }
+}
+
+fn doc(kind: &str, row: &AnyRow) -> Result<Doc, StoreError> {
+    let id = text(row, "id")?;
+    Ok(Doc {
+        kind: kind.to_owned(),
+        parent: text(row, "parent")?,
+        version: number(row, "version")?,
+        body: read("document", &id, &text(row, "body")?)?,
+        id,
+    })
+}
+
+fn unhex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// The file behind a `sqlite:` address; `None` for other engines.
+pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
+    url.strip_prefix("sqlite:").map(|path| Path::new(path.strip_prefix("//").unwrap_or(path)))
+}

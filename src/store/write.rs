@@ -1,0 +1,295 @@
+//! What is written, statement by statement, inside a transaction that somebody else holds.
+
+use sqlx::{AnyConnection, Row, query};
+
+use super::{
+    Commit, Committed, DocChange, LeaseAsk, Leased, PutOff, QueuedEffect, SaleChange, Seen,
+    StoreError,
+    row::{count, json, number, read, sale_id, text},
+    sql,
+};
+use crate::{clock::Timestamp, id::EffectId, sale::effect::Class};
+
+/// One thing to be written, all or nothing.
+#[derive(Debug)]
+pub(super) enum Write {
+    Commit(Box<Commit>),
+    Hear(Seen, Timestamp),
+    Lease(LeaseAsk),
+    Postpone(PutOff),
+    EndLeases(String, Timestamp),
+    Docs(Vec<DocChange>),
+    Secret(String),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Written {
+    Committed(Committed),
+    /// Whether it was so.
+    Done(bool),
+    Leased(Option<Box<Leased>>),
+}
+
+impl Written {
+    /// Whether the transaction must be taken back: nothing of it may stay.
+    pub(super) fn takes_back(&self) -> bool {
+        match self {
+            Self::Committed(Committed::Applied) | Self::Leased(_) => false,
+            Self::Committed(Committed::Stale | Committed::Duplicate(_)) => true,
+            Self::Done(done) => !done,
+        }
+    }
+}
+
+pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Written, StoreError> {
+    Ok(match write {
+        Write::Commit(step) => Written::Committed(commit(db, step).await?),
+        Write::Hear(seen, at) => Written::Done(hear(db, seen, *at).await?),
+        Write::Lease(ask) => Written::Leased(lease(db, ask).await?.map(Box::new)),
+        Write::Postpone(put_off) => {
+            postpone(db, put_off).await?;
+            Written::Done(true)
+        }
+        Write::EndLeases(target, now) => {
+            query(sql::END_LEASES).bind(target).bind(now.millis()).execute(db).await?;
+            Written::Done(true)
+        }
+        Write::Docs(docs) => Written::Done(put_docs(db, docs).await?),
+        Write::Secret(hex) => {
+            let body = json(&crate::shop::Shop::default());
+            query(sql::INSERT_SHOP).bind(hex).bind(body).execute(db).await?;
+            Written::Done(true)
+        }
+    })
+}
+
+async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, StoreError> {
+    let Commit { sale, shop, effects, done, parked, seen, unmatched, at } = step;
+    if let Some(shop) = shop {
+        let expected = shop.version.saturating_sub(1);
+        let rows = query(sql::UPDATE_SHOP)
+            .bind(big(shop.version))
+            .bind(json(shop))
+            .bind(big(expected))
+            .execute(&mut *db)
+            .await?;
+        if rows.rows_affected() != 1 {
+            return Ok(Committed::Stale);
+        }
+    }
+    if let Some(change) = sale {
+        if !write_sale(db, change).await? {
+            return Ok(Committed::Stale);
+        }
+    }
+    let mut repeated = Vec::new();
+    for one in seen {
+        if !hear(db, one, *at).await? {
+            repeated.push(one.clone());
+        }
+    }
+    if !repeated.is_empty() {
+        return Ok(Committed::Duplicate(repeated));
+    }
+    for (id, token) in done {
+        query(sql::DELETE_EFFECT).bind(id.as_str()).bind(token).execute(&mut *db).await?;
+    }
+    for (id, token, why) in parked {
+        let park = query(sql::PARK_EFFECT).bind(id.as_str()).bind(token).bind(why);
+        park.execute(&mut *db).await?;
+    }
+    for effect in effects {
+        insert_effect(db, effect).await?;
+    }
+    for (provider, fact) in unmatched {
+        query(sql::UPSERT_UNMATCHED)
+            .bind(provider)
+            .bind(fact.id.as_str())
+            .bind(fact.amount.minor)
+            .bind(fact.amount.currency.code())
+            .bind(json(fact))
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(Committed::Applied)
+}
+
+/// Writes a sale's change; `false` if somebody else was first.
+async fn write_sale(db: &mut AnyConnection, change: &SaleChange) -> Result<bool, StoreError> {
+    let SaleChange { head, expected, wake_at, holds, pages, payments, journal } = change;
+    let id = head.id.to_string();
+    let phase = head.phase.word();
+    let (taken, paid) = (i64::from(head.tally.taken()), i64::from(head.tally.paid));
+    let wake_at = wake_at.map(Timestamp::millis);
+    if let Some(expected) = expected {
+        let rows = query(sql::UPDATE_SALE)
+            .bind(&id)
+            .bind(big(head.revision))
+            .bind(phase)
+            .bind(i64::from(head.stock))
+            .bind(taken)
+            .bind(paid)
+            .bind(wake_at)
+            .bind(json(head))
+            .bind(big(*expected))
+            .execute(&mut *db)
+            .await?;
+        if rows.rows_affected() != 1 {
+            return Ok(false);
+        }
+    } else {
+        query(sql::INSERT_SALE)
+            .bind(&id)
+            .bind(i64::from(head.number))
+            .bind(big(head.revision))
+            .bind(phase)
+            .bind(i64::from(head.stock))
+            .bind(taken)
+            .bind(paid)
+            .bind(wake_at)
+            .bind(head.started_at.millis())
+            .bind(json(head))
+            .execute(&mut *db)
+            .await?;
+    }
+    // A buyer's old hold ends before the new one begins, or the unique index would object.
+    let (live, over): (Vec<_>, Vec<_>) = holds.iter().partition(|hold| hold.is_live());
+    for hold in over.into_iter().chain(live) {
+        query(sql::UPSERT_HOLD)
+            .bind(&id)
+            .bind(i64::from(hold.id.n))
+            .bind(hold.buyer.as_ref().map(|buyer| buyer.as_str().to_owned()))
+            .bind(hold.state.word())
+            .bind(i64::from(hold.units))
+            .bind(json(hold))
+            .execute(&mut *db)
+            .await?;
+    }
+    let provider = &head.template.provider;
+    for (hold, page, order) in pages {
+        query(sql::INSERT_CHECKOUT)
+            .bind(provider)
+            .bind(page.as_str())
+            .bind(order.clone())
+            .bind(&id)
+            .bind(i64::from(hold.n))
+            .execute(&mut *db)
+            .await?;
+    }
+    for payment in payments {
+        query(sql::UPSERT_PAYMENT)
+            .bind(provider)
+            .bind(payment.fact.id.as_str())
+            .bind(&id)
+            .bind(payment.fate.word())
+            .bind(payment.fact.amount.minor)
+            .bind(payment.fact.amount.currency.code())
+            .bind(json(payment))
+            .execute(&mut *db)
+            .await?;
+    }
+    if let Some(last) = journal.last() {
+        query(sql::INSERT_JOURNAL)
+            .bind(&id)
+            .bind(big(last.revision))
+            .bind(last.at.millis())
+            .bind(json(journal))
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(true)
+}
+
+async fn insert_effect(db: &mut AnyConnection, queued: &QueuedEffect) -> Result<(), StoreError> {
+    let QueuedEffect { id, sale, lane, target, class, due_at, queued_at, effect, body } = queued;
+    query(sql::INSERT_EFFECT)
+        .bind(id.as_str())
+        .bind(sale.to_string())
+        .bind(lane)
+        .bind(target)
+        .bind(*class as i64)
+        .bind(due_at.millis())
+        .bind(queued_at.millis())
+        .bind(json(effect))
+        .bind(body.to_string())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+async fn hear(db: &mut AnyConnection, seen: &Seen, at: Timestamp) -> Result<bool, StoreError> {
+    let rows = query(sql::INSERT_SEEN)
+        .bind(&seen.source)
+        .bind(&seen.id)
+        .bind(at.millis())
+        .execute(db)
+        .await?;
+    Ok(rows.rows_affected() == 1)
+}
+
+async fn lease(db: &mut AnyConnection, ask: &LeaseAsk) -> Result<Option<Leased>, StoreError> {
+    let row = query(sql::LEASE_EFFECT)
+        .bind(&ask.target)
+        .bind(ask.now.millis())
+        .bind(ask.until.millis())
+        .bind(&ask.token)
+        .bind(ask.first.map_or(-1, |class| class as i64))
+        .fetch_optional(db)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let id: String = row.try_get("id")?;
+    let class = number(&row, "class")?;
+    Ok(Some(Leased {
+        sale: sale_id(&row, "sale")?,
+        class: Class::from_number(class)
+            .ok_or_else(|| super::row::damaged("outbox", &id, format!("class {class}")))?,
+        effect: read("outbox", &id, &text(&row, "effect")?)?,
+        body: read("outbox", &id, &text(&row, "body")?)?,
+        generation: count(&row, "outbox", "generation")?,
+        attempts: count(&row, "outbox", "attempts")?,
+        queued_at: Timestamp::from_millis(number(&row, "queued_at")?),
+        token: ask.token.clone(),
+        id: EffectId::from(id),
+    }))
+}
+
+async fn postpone(db: &mut AnyConnection, put_off: &PutOff) -> Result<(), StoreError> {
+    let PutOff { id, token, due_at, why, body, counts } = put_off;
+    let text = if body.is_some() { sql::AMEND_EFFECT } else { sql::POSTPONE_EFFECT };
+    let put_off = query(text).bind(id.as_str()).bind(token).bind(due_at.millis()).bind(why);
+    let put_off = match body {
+        Some(body) => put_off.bind(body.to_string()),
+        None => put_off.bind(i64::from(!counts)),
+    };
+    put_off.execute(db).await?;
+    Ok(())
+}
+
+async fn put_docs(db: &mut AnyConnection, docs: &[DocChange]) -> Result<bool, StoreError> {
+    for DocChange { kind, id, parent, expected, body } in docs {
+        let change = match (body, *expected) {
+            (Some(body), 0) => query(sql::INSERT_DOC)
+                .bind(*kind)
+                .bind(id)
+                .bind(parent)
+                .bind(body.to_string()),
+            (Some(body), version) => query(sql::UPDATE_DOC)
+                .bind(*kind)
+                .bind(id)
+                .bind(parent)
+                .bind(body.to_string())
+                .bind(version),
+            (None, version) => query(sql::DELETE_DOC).bind(*kind).bind(id).bind(version),
+        };
+        if change.execute(&mut *db).await?.rows_affected() != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A counter as the databases keep it.
+fn big(n: u64) -> i64 {
+    i64::try_from(n).expect("no counter of ours reaches 2^63")
+}
