@@ -63,10 +63,8 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with milliseconds, as the public API prints it.
     pub fn rfc3339(self) -> String {
-        jiff::Timestamp::from_millisecond(self.0).map_or_else(
-            |_| String::from("0000-00-00T00:00:00Z"),
-            |at| format!("{at:.3}"),
-        )
+        jiff::Timestamp::from_millisecond(self.0)
+            .map_or_else(|_| String::from("0000-00-00T00:00:00Z"), |at| format!("{at:.3}"))
     }
 
     /// Reads RFC 3339; `None` if `text` is something else.
@@ -239,9 +237,8 @@ impl FromStr for Span {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 

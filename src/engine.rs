@@ -17,8 +17,9 @@ use std::{
     },
 };
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub(crate) use self::fold::say_target;
 pub use self::{start::StartOrder, views::Views};
 use crate::{
     clock::{Clock, Timestamp},
@@ -62,8 +63,8 @@ struct Inner {
     parts: Parts,
     boxes: Mutex<HashMap<SaleId, mpsc::Sender<Letter>>>,
     views: Views,
-    /// Rung when effects were queued.
-    work: Notify,
+    /// Counts up when effects were queued or done.
+    work: watch::Sender<u64>,
     /// Rung when a deadline came nearer.
     wake: Notify,
     /// The nearest deadline the timer knows, in milliseconds.
@@ -137,7 +138,7 @@ impl Engine {
             parts,
             boxes: Mutex::default(),
             views: Views::default(),
-            work: Notify::new(),
+            work: watch::Sender::new(0),
             wake: Notify::new(),
             earliest: AtomicI64::new(i64::MAX),
             shop: tokio::sync::Mutex::default(),
@@ -266,9 +267,9 @@ impl Engine {
         self.inner.parts.providers.values()
     }
 
-    /// Resolves when effects were queued since it was last waited for.
-    pub async fn work_queued(&self) {
-        self.inner.work.notified().await;
+    /// Rings when effects were queued or done: a worker looks at the outbox again then.
+    pub fn work_bell(&self) -> watch::Receiver<u64> {
+        self.inner.work.subscribe()
     }
 
     /// Resolves when a deadline came nearer.
@@ -287,9 +288,9 @@ impl Engine {
     }
 
     /// After a commit: wakes whoever has something to do now.
-    fn signal(&self, queued: bool, wake_at: Option<Timestamp>) {
-        if queued {
-            self.inner.work.notify_waiters();
+    fn signal(&self, work: bool, wake_at: Option<Timestamp>) {
+        if work {
+            self.inner.work.send_modify(|n| *n += 1);
         }
         if let Some(at) = wake_at {
             if at.millis() < self.inner.earliest.load(Ordering::SeqCst) {

@@ -6,7 +6,9 @@ pub mod money;
 pub mod room;
 
 pub mod command;
+pub mod config;
 pub mod notice;
+pub mod report;
 pub mod sale;
 pub mod shop;
 pub mod view;
@@ -15,4 +17,13 @@ pub mod platform;
 pub mod provider;
 pub mod store;
 
+pub mod announce;
+pub mod chat;
 pub mod engine;
+pub mod http;
+pub mod reconcile;
+pub mod timer;
+pub mod worker;
+
+pub mod app;
+pub mod cli;

@@ -3,6 +3,8 @@
 //! A platform knows nothing of stock, money or who may do what beyond the role it reads from ids
 //! and badges. It is handed words or a [`View`] and says them.
 
+pub mod console;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -4,6 +4,9 @@
 //! frozen request, and answers with what happened. *Unknown is not failed*: whatever is not a
 //! definite answer is an error that has the same request repeated under the same key.
 
+pub mod sandbox;
+pub mod signature;
+
 use async_trait::async_trait;
 
 use crate::{

@@ -427,10 +427,8 @@ impl Sale {
             Phase::Paused { since, .. } => Some(head.pause_limit(*since)),
             Phase::Closing { .. } | Phase::Closed { .. } => None,
         };
-        let holds = self
-            .index
-            .first_deadline()
-            .map(|own| head.end_limit().map_or(own, |end| own.min(end)));
+        let holds =
+            self.index.first_deadline().map(|own| head.end_limit().map_or(own, |end| own.min(end)));
         let count = head.count.map(|count| count.act_at);
         [phase, holds, count, head.warm_again_at].into_iter().flatten().min()
     }

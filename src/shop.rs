@@ -70,13 +70,7 @@ pub struct Undo {
 
 impl Default for Shop {
     fn default() -> Self {
-        Self {
-            version: 0,
-            next_number: 1,
-            starts: Vec::new(),
-            asks: Vec::new(),
-            undos: Vec::new(),
-        }
+        Self { version: 0, next_number: 1, starts: Vec::new(), asks: Vec::new(), undos: Vec::new() }
     }
 }
 
@@ -184,9 +178,12 @@ mod tests {
     fn undo_takes_the_latest_back_once_and_in_time() {
         let now = Timestamp::from_millis(1_000_000);
         let sale = SaleId::new(now, [0; 16]);
-        let shop = Shop::default()
-            .can_undo(&user("a"), sale, Event::Resumed, now)
-            .can_undo(&user("a"), sale, Event::Stopped, now);
+        let shop = Shop::default().can_undo(&user("a"), sale, Event::Resumed, now).can_undo(
+            &user("a"),
+            sale,
+            Event::Stopped,
+            now,
+        );
         assert!(shop.undo(&user("b"), now).is_none());
         assert!(shop.undo(&user("a"), now + UNDO_FOR).is_none());
         let (shop, undo) = shop.undo(&user("a"), now).expect("taken back");

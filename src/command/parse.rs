@@ -23,8 +23,11 @@ pub struct Mistake(pub String);
 
 /// The part of a line behind our prefix, invisible characters removed; `None` if it is not ours.
 pub fn ours(line: &str) -> Option<String> {
-    let clean: String =
-        line.chars().filter(|c| !is_invisible(*c) && !c.is_control()).take(LINE_CHARS_MAX).collect();
+    let clean: String = line
+        .chars()
+        .filter(|c| !is_invisible(*c) && !c.is_control())
+        .take(LINE_CHARS_MAX)
+        .collect();
     let clean = clean.trim_start();
     let head = clean.get(..PREFIX.len())?;
     let rest = &clean[PREFIX.len()..];
@@ -84,9 +87,9 @@ impl Cursor {
         let Some(digits) = self.words.get(self.at).and_then(|word| word.strip_prefix('#')) else {
             return Ok(None);
         };
-        let number = digits
-            .parse()
-            .map_err(|_| Mistake(format!("Not a sale's number: #{}. See !sale list", clip(digits))))?;
+        let number = digits.parse().map_err(|_| {
+            Mistake(format!("Not a sale's number: #{}. See !sale list", clip(digits)))
+        })?;
         self.at += 1;
         Ok(Some(number))
     }
@@ -342,7 +345,8 @@ mod tests {
                     hold=90s image=https://x.example/a.png";
         assert_eq!(said(line), start(all));
         assert_eq!(
-            said("!sale start fern").map(|c| matches!(c, Command::Start { template, .. } if template == "Fern")),
+            said("!sale start fern")
+                .map(|c| matches!(c, Command::Start { template, .. } if template == "Fern")),
             Ok(true)
         );
     }
@@ -355,19 +359,27 @@ mod tests {
             }
         }
         assert_eq!(said("!sale"), Ok(Command::Help { verb: None }));
-        assert_eq!(said("!sale extend #7 -2m"), Ok(Command::Extend { sale: Some(7), by_ms: -120_000 }));
+        assert_eq!(
+            said("!sale extend #7 -2m"),
+            Ok(Command::Extend { sale: Some(7), by_ms: -120_000 })
+        );
         assert_eq!(said("!sale restock +3"), Ok(Command::Restock { sale: None, units: 3 }));
         assert_eq!(said("!sale start #12"), Ok(Command::Open { sale: 12 }));
     }
 
     #[test]
     fn invisible_characters_do_not_matter() {
-        assert_eq!(said("\u{200B}!sale\u{E0000} sta\u{34F}rt mug\u{E0001}"), start(Overrides::default()));
+        assert_eq!(
+            said("\u{200B}!sale\u{E0000} sta\u{34F}rt mug\u{E0001}"),
+            start(Overrides::default())
+        );
     }
 
     #[test]
     fn other_lines_are_not_ours() {
-        for line in ["", "hello", "!sales start", "!sal", "sale start mug", "x !sale start", "!säle"] {
+        for line in
+            ["", "hello", "!sales start", "!sal", "sale start mug", "x !sale start", "!säle"]
+        {
             assert_eq!(ours(line), None, "{line}");
         }
     }
@@ -378,7 +390,10 @@ mod tests {
             ("!sale strat mug", "No such command: strat. Did you mean: !sale start mug?"),
             ("!sale start mgu 10m", "No template mgu. Did you mean mug?"),
             ("!sale start zzz", "No template zzz. There is: mug, Fern."),
-            ("!sale start", "Which template? There is: mug, Fern. Write it like: !sale start mug 10m"),
+            (
+                "!sale start",
+                "Which template? There is: mug, Fern. Write it like: !sale start mug 10m",
+            ),
             ("!sale start mug 10", "10 what? Write 10m for minutes or 10s for seconds."),
             ("!sale start mug 10x", "no such unit: x. Times look like 90s, 10m or 1h30m."),
             ("!sale start mug 5m 6m", "Twice: the time. Once is enough."),

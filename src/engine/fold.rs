@@ -129,9 +129,11 @@ impl<'a> Fold<'a> {
             quarantined: Some(format!("{why}: {}", event_text(event))),
         });
         let origin = match origin {
-            Origin::Effect(id, token) => {
-                Origin::Parked(id.clone(), token.clone(), format!("its outcome was set aside: {why}"))
-            }
+            Origin::Effect(id, token) => Origin::Parked(
+                id.clone(),
+                token.clone(),
+                format!("its outcome was set aside: {why}"),
+            ),
             other => other.clone(),
         };
         self.settle(&origin);

@@ -91,10 +91,8 @@ impl Engine {
                 return Ok(Some((hold.sale, Some(hold))));
             }
         }
-        let pages = [
-            fact.checkout.clone().map(PageRef::Checkout),
-            fact.order.clone().map(PageRef::Order),
-        ];
+        let pages =
+            [fact.checkout.clone().map(PageRef::Checkout), fact.order.clone().map(PageRef::Order)];
         for page in pages.into_iter().flatten() {
             if let Some(hold) = self.store().hold_of(provider, &page).await? {
                 return Ok(Some((hold.sale, Some(hold))));

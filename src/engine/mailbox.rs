@@ -158,7 +158,7 @@ impl Mailbox {
             let changed = fold.changed();
             let commit = fold.finish();
             let wake_at = commit.sale.as_ref().and_then(|change| change.wake_at);
-            let queued = !commit.effects.is_empty();
+            let work = !commit.effects.is_empty() || !commit.done.is_empty();
             match self.engine.store().commit(commit).await {
                 Ok(Committed::Applied) => {
                     if changed {
@@ -166,7 +166,7 @@ impl Mailbox {
                             self.engine.publish(sale);
                         }
                     }
-                    self.engine.signal(queued, wake_at);
+                    self.engine.signal(work, wake_at);
                     return Ok(self.replies(verdicts));
                 }
                 Ok(Committed::Stale) => self.sale = None,

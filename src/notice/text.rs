@@ -94,10 +94,7 @@ pub fn stock_line(view: &View, now: Timestamp) -> String {
     if view.state == State::AllHeld {
         let n = view.paying;
         let people = if n == 1 { "1 person is" } else { &format!("{n} people are") };
-        return format!(
-            "ALL HELD · {title} · {people} paying, some may let go · {}",
-            view.link
-        );
+        return format!("ALL HELD · {title} · {people} paying, some may let go · {}", view.link);
     }
     let time = time_left(view, now).map(|left| format!(" · {}", left.words())).unwrap_or_default();
     format!("{title}: {} of {} left{time} · {}", view.left, view.stock, view.link)
@@ -160,9 +157,13 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::AllHeld => "All held: every unit is in somebody's hands right now.".to_owned(),
         Refusal::SoldOut => "Sold out.".to_owned(),
         Refusal::AlreadyHolding(_) => "You hold one already.".to_owned(),
-        Refusal::BuyerFull { per_buyer } => format!("At most {per_buyer} per person, and you have that."),
+        Refusal::BuyerFull { per_buyer } => {
+            format!("At most {per_buyer} per person, and you have that.")
+        }
         Refusal::TooManyUnits { left } => format!("At most {left} right now."),
-        Refusal::TooManyTries => "You let several go unpaid already; others are waiting.".to_owned(),
+        Refusal::TooManyTries => {
+            "You let several go unpaid already; others are waiting.".to_owned()
+        }
         Refusal::AddressFull => "Too many are held from your network address.".to_owned(),
         Refusal::UnknownDelivery(choices) => {
             let names: Vec<&str> = choices.iter().map(|d| d.label.as_str()).collect();
@@ -181,8 +182,13 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::ProviderSoldOut => {
             "The shop still shows the item as sold out. Clear that mark there first.".to_owned()
         }
-        Refusal::OwnSale => "You hold or bought something in this sale, so its stock is not yours to change.".to_owned(),
-        Refusal::Broken(_) => "Something is wrong inside; nothing was changed. See the log.".to_owned(),
+        Refusal::OwnSale => {
+            "You hold or bought something in this sale, so its stock is not yours to change."
+                .to_owned()
+        }
+        Refusal::Broken(_) => {
+            "Something is wrong inside; nothing was changed. See the log.".to_owned()
+        }
     }
 }
 

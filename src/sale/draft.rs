@@ -241,7 +241,8 @@ impl<'a> Draft<'a> {
     }
 
     fn pages(&self) -> Vec<(HoldId, CheckoutId, Option<String>)> {
-        let known = |hold: &Hold, id| self.base.hold(hold.id).is_some_and(|h| h.checkout(id).is_some());
+        let known =
+            |hold: &Hold, id| self.base.hold(hold.id).is_some_and(|h| h.checkout(id).is_some());
         self.holds
             .values()
             .flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)))

@@ -36,7 +36,9 @@ pub enum OpenError {
     #[error("{0} is in use by another livetill. Stop that one, or give this one its own store.url")]
     Busy(PathBuf),
     /// The folder or file cannot be written.
-    #[error("cannot write {path}: {why}. Check the folder's permissions and free space, or set store.url")]
+    #[error(
+        "cannot write {path}: {why}. Check the folder's permissions and free space, or set store.url"
+    )]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -44,7 +46,9 @@ pub enum OpenError {
         why: String,
     },
     /// The file is not a database of ours.
-    #[error("{0} is not a livetill database. Set store.url to another file; this one was not touched")]
+    #[error(
+        "{0} is not a livetill database. Set store.url to another file; this one was not touched"
+    )]
     Foreign(PathBuf),
     /// The file was written by a newer program.
     #[error("{0} was written by a newer livetill. Update this program; the file was not touched")]
@@ -175,10 +179,11 @@ async fn open_writer(path: &Path) -> Result<AnyConnection, OpenError> {
 
 async fn check_version(pool: &sqlx::AnyPool, path: &Path) -> Result<(), OpenError> {
     let newest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-    let row = query("select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations")
-        .fetch_one(pool)
-        .await
-        .map_err(|error| explain(path, &error))?;
+    let row =
+        query("select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations")
+            .fetch_one(pool)
+            .await
+            .map_err(|error| explain(path, &error))?;
     let have: i64 = sqlx::Row::try_get(&row, "version").map_err(|error| explain(path, &error))?;
     if have > newest { Err(OpenError::Newer(path.to_owned())) } else { Ok(()) }
 }

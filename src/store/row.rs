@@ -23,11 +23,7 @@ pub(super) fn read<T: DeserializeOwned>(
     serde_json::from_str(text).map_err(|error| damaged(table, id, error))
 }
 
-pub(super) fn damaged(
-    table: &'static str,
-    id: impl ToString,
-    what: impl ToString,
-) -> StoreError {
+pub(super) fn damaged(table: &'static str, id: impl ToString, what: impl ToString) -> StoreError {
     StoreError::Damaged { table, id: id.to_string(), what: what.to_string() }
 }
 
@@ -76,11 +72,9 @@ impl From<sqlx::Error> for StoreError {
                 }
                 Self::Away(db.message().to_owned())
             }
-            sqlx::Error::ColumnDecode { index, source } => Self::Damaged {
-                table: "?",
-                id: index.clone(),
-                what: source.to_string(),
-            },
+            sqlx::Error::ColumnDecode { index, source } => {
+                Self::Damaged { table: "?", id: index.clone(), what: source.to_string() }
+            }
             _ => Self::Away(error.to_string()),
         }
     }

@@ -269,11 +269,9 @@ async fn postpone(db: &mut AnyConnection, put_off: &PutOff) -> Result<(), StoreE
 async fn put_docs(db: &mut AnyConnection, docs: &[DocChange]) -> Result<bool, StoreError> {
     for DocChange { kind, id, parent, expected, body } in docs {
         let change = match (body, *expected) {
-            (Some(body), 0) => query(sql::INSERT_DOC)
-                .bind(*kind)
-                .bind(id)
-                .bind(parent)
-                .bind(body.to_string()),
+            (Some(body), 0) => {
+                query(sql::INSERT_DOC).bind(*kind).bind(id).bind(parent).bind(body.to_string())
+            }
             (Some(body), version) => query(sql::UPDATE_DOC)
                 .bind(*kind)
                 .bind(id)

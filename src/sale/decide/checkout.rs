@@ -112,10 +112,7 @@ pub(super) fn probed(draft: &mut Draft<'_>, id: HoldId, page: &CheckoutId, verdi
                 return give_up(draft, id, page, says);
             }
             draft.head.note = Some(says.clone());
-            draft.effect_at(
-                Effect::Probe { hold: id, checkout: page.clone() },
-                now + *again_after,
-            );
+            draft.effect_at(Effect::Probe { hold: id, checkout: page.clone() }, now + *again_after);
             let slow = age.millis() * 3 > limit.millis() * i64::from(hold.ordered);
             if slow && hold.ordered < PAGES_PER_HOLD_MAX && hold.making.is_empty() {
                 order(draft, &mut hold);
@@ -151,8 +148,8 @@ pub(super) fn hand_over(draft: &mut Draft<'_>, hold: &mut Hold) {
 pub(super) fn give_up(draft: &mut Draft<'_>, id: HoldId, page: &CheckoutId, says: &str) {
     let Some(hold) = draft.hold(id).cloned() else { return };
     let Some(page) = hold.checkout(page).filter(|c| !c.closed).cloned() else { return };
-    let others = !hold.making.is_empty()
-        || hold.checkouts.iter().any(|c| c.id != page.id && !c.closed);
+    let others =
+        !hold.making.is_empty() || hold.checkouts.iter().any(|c| c.id != page.id && !c.closed);
     match hold.state {
         HoldState::Warm | HoldState::Opening { .. } if others => {
             close_page(draft, id, &page);
@@ -230,11 +227,7 @@ fn discard_known(draft: &mut Draft<'_>, mut hold: Hold) {
 }
 
 pub(super) fn close_page(draft: &mut Draft<'_>, hold: HoldId, page: &Checkout) {
-    draft.effect(Effect::CloseCheckout {
-        hold,
-        nth: page.nth,
-        checkout: Some(page.id.clone()),
-    });
+    draft.effect(Effect::CloseCheckout { hold, nth: page.nth, checkout: Some(page.id.clone()) });
 }
 
 pub(super) fn closed(
@@ -304,12 +297,7 @@ fn release_if_closed(draft: &mut Draft<'_>, id: HoldId) {
 }
 
 /// The page stays payable for ever: so do its units stay taken.
-pub(super) fn cannot_close(
-    draft: &mut Draft<'_>,
-    id: HoldId,
-    nth: u32,
-    page: Option<&CheckoutId>,
-) {
+pub(super) fn cannot_close(draft: &mut Draft<'_>, id: HoldId, nth: u32, page: Option<&CheckoutId>) {
     if page.is_none() {
         mark_closed(draft, id, nth, None);
     }

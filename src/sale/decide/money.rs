@@ -178,16 +178,12 @@ fn settle_elsewhere(payment: &mut Payment) {
         return;
     }
     payment.fate = match &payment.fate {
-        Fate::Refund { why, refund, .. } => Fate::Refund {
-            why: *why,
-            status: RefundStatus::Done,
-            refund: refund.clone(),
-        },
-        Fate::Pending | Fate::Kept | Fate::Person { .. } => Fate::Refund {
-            why: RefundReason::Elsewhere,
-            status: RefundStatus::Done,
-            refund: None,
-        },
+        Fate::Refund { why, refund, .. } => {
+            Fate::Refund { why: *why, status: RefundStatus::Done, refund: refund.clone() }
+        }
+        Fate::Pending | Fate::Kept | Fate::Person { .. } => {
+            Fate::Refund { why: RefundReason::Elsewhere, status: RefundStatus::Done, refund: None }
+        }
     };
 }
 

@@ -76,13 +76,12 @@ fn order_warm(draft: &mut Draft<'_>, id: HoldId, delivery: Option<String>) {
 /// Fills the pool of warm pages up to what the template asks and the stock allows.
 pub(super) fn top_up(draft: &mut Draft<'_>) {
     let template = draft.head.template.clone();
-    let wanted = matches!(
-        draft.head.phase,
-        Phase::Armed { .. } | Phase::Open { .. } | Phase::Paused { .. }
-    ) && template.checkout == CheckoutShape::PerBuyer
-        && template.ask.is_empty()
-        && draft.head.warm_again_at.is_none()
-        && !draft.head.marked_sold_out;
+    let wanted =
+        matches!(draft.head.phase, Phase::Armed { .. } | Phase::Open { .. } | Phase::Paused { .. })
+            && template.checkout == CheckoutShape::PerBuyer
+            && template.ask.is_empty()
+            && draft.head.warm_again_at.is_none()
+            && !draft.head.marked_sold_out;
     if !wanted {
         return;
     }

@@ -76,7 +76,10 @@ fn a_start_that_never_becomes_payable_is_refused_and_cleaned() {
     assert_eq!(play.listings, 0);
     assert!(play.heard(ROOM).is_empty());
     assert_eq!(play.heard("console"), ["NOT STARTED · #7 Fern Mug · out of stock"]);
-    assert_eq!(play.pages.values().filter(|(_, page, _)| *page == super::play::Page::Open).count(), 0);
+    assert_eq!(
+        play.pages.values().filter(|(_, page, _)| *page == super::play::Page::Open).count(),
+        0
+    );
 }
 
 #[test]
@@ -250,11 +253,8 @@ fn a_payment_of_an_unknown_hold_goes_before_a_person() {
     let ana = play.claim("ana").expect("free");
     play.work();
     let fact = play.pay(ana);
-    let stray = PaymentFact {
-        id: PaymentId::from("stray"),
-        hold: Some(HoldId { n: 99, ..ana }),
-        ..fact
-    };
+    let stray =
+        PaymentFact { id: PaymentId::from("stray"), hold: Some(HoldId { n: 99, ..ana }), ..fact };
     play.deliver(&stray);
     assert_eq!(play.fate(&stray), "person");
 }
@@ -317,10 +317,7 @@ fn time_up_with_buyers_still_paying() {
     assert_eq!(ended(&play), Some(EndReason::TimeUp));
     assert_eq!(play.claim("cy"), Err(Refusal::Over));
     play.work();
-    assert_eq!(
-        play.heard(ROOM)[1],
-        "ENDED · Fern Mug · 0 of 3 sold, 2 still paying"
-    );
+    assert_eq!(play.heard(ROOM)[1], "ENDED · Fern Mug · 0 of 3 sold, 2 still paying");
     play.pass(secs(60));
     play.pay(ana);
     assert_eq!(play.state(bo), "open");
@@ -353,7 +350,11 @@ fn the_clock_rules_before_its_tick() {
     play.now = play.now + Span::from_mins(100);
     play.tell(Event::Ticked).expect("a tick");
     let end = play.sale.head.phase.end().expect("ended");
-    assert_eq!(end.at, end.opened_at.expect("opened") + Span::from_mins(10), "on time, asleep or not");
+    assert_eq!(
+        end.at,
+        end.opened_at.expect("opened") + Span::from_mins(10),
+        "on time, asleep or not"
+    );
 }
 
 #[test]
@@ -373,7 +374,10 @@ fn pause_and_resume_keep_the_selling_time() {
     play.work();
     play.pass(secs(60));
     play.tell(Event::Paused).expect("open");
-    assert_eq!(play.tell(Event::Paused), Err(Refusal::WrongState { verb: "pause", state: "paused" }));
+    assert_eq!(
+        play.tell(Event::Paused),
+        Err(Refusal::WrongState { verb: "pause", state: "paused" })
+    );
     assert_eq!(play.claim("bo"), Err(Refusal::Paused));
     play.pass(secs(100));
     play.pay(ana);
@@ -503,7 +507,8 @@ fn warm_pages_are_handed_out_at_once_and_refilled() {
     play.work();
     assert_eq!(play.pages.len(), 4);
     assert_eq!(play.sale.head.tally.taken(), 0, "warm pages count as nothing");
-    let claim = crate::sale::event::Claim { delivery: Some("ship".into()), ..Play::claim_of("ana") };
+    let claim =
+        crate::sale::event::Claim { delivery: Some("ship".into()), ..Play::claim_of("ana") };
     let hold = play.tell(Event::Claimed(Box::new(claim))).expect("free").expect("a hold");
     assert_eq!(play.state(hold), "open");
     assert_eq!(play.hold(hold).amount, usd("26"));

@@ -16,7 +16,11 @@ use crate::{
 
 #[derive(Clone, Debug)]
 enum Step {
-    Claim { buyer: u8, units: u8, ship: bool },
+    Claim {
+        buyer: u8,
+        units: u8,
+        ship: bool,
+    },
     LetGo(u8),
     Pass(u16),
     Work(u8, CloseMood),
@@ -72,13 +76,9 @@ fn step() -> impl Strategy<Value = Step> {
 fn templates() -> impl Strategy<Value = (Template, bool)> {
     (1..6u32, 1..3u32, 0..3u32, any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
         .prop_map(|(stock, per_buyer, warm, choice, shared, arm)| {
-            let delivery = if choice {
-                vec![delivery("ship", "8"), delivery("pickup", "0")]
-            } else {
-                vec![]
-            };
-            let checkout =
-                if shared { CheckoutShape::Shared } else { CheckoutShape::PerBuyer };
+            let delivery =
+                if choice { vec![delivery("ship", "8"), delivery("pickup", "0")] } else { vec![] };
+            let checkout = if shared { CheckoutShape::Shared } else { CheckoutShape::PerBuyer };
             (Template { stock, per_buyer, warm, delivery, checkout, ..template() }, arm)
         })
 }
@@ -130,9 +130,8 @@ fn take_step(play: &mut Play, step: &Step) {
             let pages: Vec<_> = play.pages.keys().cloned().collect();
             if let Some(page) = nth(&pages, *n) {
                 let shown = play.pages[page].0;
-                let seen = play.sale.hold(shown).is_some_and(|h| {
-                    h.buyer.is_some() || h.id.is_shared()
-                });
+                let seen =
+                    play.sale.hold(shown).is_some_and(|h| h.buyer.is_some() || h.id.is_shared());
                 if seen {
                     play.pay_page(page);
                 }
@@ -144,7 +143,8 @@ fn take_step(play: &mut Play, step: &Step) {
             }
         }
         Step::Repeat(n) => {
-            let outcomes: Vec<Event> = play.history.iter().filter(|e| is_news(e)).cloned().collect();
+            let outcomes: Vec<Event> =
+                play.history.iter().filter(|e| is_news(e)).cloned().collect();
             if let Some(event) = nth(&outcomes, *n) {
                 play.tell(event.clone()).expect("outcomes are never refused");
             }

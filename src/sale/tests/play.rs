@@ -14,16 +14,12 @@ use crate::{
     sale::{
         Decision, Phase, Sale, decide,
         effect::Effect,
-        event::{
-            Claim, ClaimLimits, CloseAnswer, Event, Listing, Start, Verdict,
-        },
+        event::{Claim, ClaimLimits, CloseAnswer, Event, Listing, Start, Verdict},
         hold::{Checkout, Hold},
         payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
         refusal::Refusal,
         start,
-        template::{
-            Bounds, Capabilities, CheckoutShape, Delivery, RefundKind, Template,
-        },
+        template::{Bounds, Capabilities, CheckoutShape, Delivery, RefundKind, Template},
     },
 };
 
@@ -368,9 +364,7 @@ impl Play {
                 CloseAnswer::AlreadyPaid { payment: Box::new(payment) }
             }
             (Page::Open, CloseMood::Pending) => CloseAnswer::PaymentPending,
-            (Page::Open, CloseMood::Cannot) => {
-                CloseAnswer::CannotClose { says: "no".to_owned() }
-            }
+            (Page::Open, CloseMood::Cannot) => CloseAnswer::CannotClose { says: "no".to_owned() },
             (Page::Open | Page::Closed, _) => {
                 *state = Page::Closed;
                 CloseAnswer::Closed

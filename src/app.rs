@@ -1,0 +1,277 @@
+//! The wiring: puts store, engine, providers, platforms and listener together, starts and stops
+//! them in order.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    announce::Announcer,
+    chat::{Chat, Templates},
+    clock::Clock,
+    config::{Config, Loaded},
+    engine::{Engine, Parts},
+    http::{
+        Web,
+        buyer::{Addresses, Keys},
+        router,
+        serve::serve,
+    },
+    id::Entropy,
+    platform::Platform,
+    provider::{Provider, sandbox, signature::derive},
+    reconcile,
+    room::{Message, PlatformName, Room},
+    sale::event::ClaimLimits,
+    store::Store,
+    timer,
+    worker::{Hand, Worker, pace::Pace},
+};
+
+/// What is still under way at the end is cut off after this.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Wraps a provider; tests stand in between this way.
+pub type Wrap = Box<dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync>;
+
+/// What the world outside gives the program.
+pub struct Outside {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where sales live.
+    pub store: Arc<dyn Store>,
+    /// The bound listener.
+    pub listener: TcpListener,
+    /// Chat services.
+    pub platforms: Vec<Arc<dyn Platform>>,
+    /// Stands between the workers and the providers.
+    pub wrap: Wrap,
+}
+
+/// The program, put together.
+pub struct App {
+    /// The engine.
+    pub engine: Engine,
+    /// Messages go in here.
+    pub chat: Arc<Chat>,
+    /// One per provider and platform.
+    pub workers: Vec<Worker>,
+    /// Keeps rooms up to date.
+    pub announcer: Arc<Announcer>,
+    /// The sandbox's own half.
+    pub sandbox: Arc<sandbox::Service>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What browsers call it.
+    pub base_url: String,
+    /// The templates in use.
+    pub templates: Templates,
+    platforms: Vec<Arc<dyn Platform>>,
+    web: Arc<Web>,
+    listener: Option<TcpListener>,
+    connections_max: usize,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Puts everything together; starts nothing.
+    ///
+    /// # Errors
+    /// If the store does not answer or an HTTP client cannot be made.
+    pub async fn build(loaded: &Loaded, outside: Outside) -> Result<Self> {
+        let config = &loaded.config;
+        let Outside { clock, entropy, store, listener, platforms, wrap } = outside;
+        let address = listener.local_addr().context("the listener has no address")?;
+        let base_url = base_url(config, address);
+        let secret = store.secret(fresh_secret(entropy.as_ref())).await?;
+        let keys = Keys::new(&secret);
+        let (adapter, sandbox) = sandbox::new(sandbox::Setup {
+            store: store.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            faults: config.providers.sandbox.faults.clone(),
+            calls_per_second: config.providers.sandbox.calls_per_second,
+            listener: reachable(address),
+            public_url: base_url.clone(),
+            webhook_key: derive(&secret, "sandbox webhook"),
+        })?;
+        let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
+        providers.insert(sandbox::NAME.to_owned(), wrap(adapter));
+        let addresses = Addresses { base_url: base_url.clone(), keys: keys.clone() };
+        let engine = Engine::new(Parts {
+            store,
+            clock,
+            entropy,
+            providers,
+            pages: Arc::new(addresses),
+            link: format!("{base_url}/live"),
+        });
+        let templates: Templates = Arc::new(RwLock::new(Arc::new(loaded.templates.clone())));
+        let (rooms, mod_rooms) = rooms(config);
+        let stop = CancellationToken::new();
+        let web = Arc::new(Web {
+            engine: engine.clone(),
+            shop_name: config.shop.name.clone(),
+            base_url: base_url.clone(),
+            keys,
+            trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
+            limits: ClaimLimits {
+                per_address: config.http.holds_per_address,
+                tries: config.http.tries_per_buyer,
+            },
+            sandbox_public: config.providers.sandbox.allow_public,
+            stop: stop.clone(),
+        });
+        Ok(Self {
+            chat: Arc::new(Chat::new(
+                engine.clone(),
+                templates.clone(),
+                rooms.clone(),
+                mod_rooms.clone(),
+            )),
+            workers: workers(&engine, &platforms, config),
+            announcer: Arc::new(Announcer::new(
+                engine.clone(),
+                platforms.clone(),
+                rooms,
+                mod_rooms,
+            )),
+            engine,
+            sandbox,
+            address,
+            base_url,
+            templates,
+            platforms,
+            web,
+            listener: Some(listener),
+            connections_max: config.http.max_connections as usize,
+            stop,
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Loads what runs and begins to serve pages and webhooks.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn serve(&mut self) -> Result<()> {
+        for worker in &self.workers {
+            worker.recover().await?;
+        }
+        self.engine.load_views().await?;
+        if let Some(listener) = self.listener.take() {
+            let router = router(self.web.clone(), self.sandbox.routes());
+            let stop = self.stop.clone();
+            self.tasks.spawn(serve(listener, router, self.connections_max, stop));
+        }
+        Ok(())
+    }
+
+    /// Starts everything that acts by itself: workers, timer, questions, updates.
+    pub fn run(&self) {
+        for worker in &self.workers {
+            self.tasks.spawn(worker.clone().run(self.stop.clone()));
+        }
+        self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
+        self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
+        self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
+        self.tasks.spawn(self.sandbox.clone().run(self.stop.clone()));
+    }
+
+    /// Takes a message and has it answered where it was said.
+    pub async fn hear(&self, message: &Message) {
+        let Some(answer) = self.chat.hear(message).await else { return };
+        let platform = self.platforms.iter().find(|p| p.name() == message.room.platform);
+        let Some(platform) = platform else { return };
+        if let Err(error) = platform.reply(message, &answer.lines, answer.private).await {
+            tracing::warn!(%error, room = %message.room, "an answer was not delivered");
+        }
+    }
+
+    /// Whether nothing runs and nothing waits to be done, and how much was given up.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn at_rest(&self) -> Result<(bool, u64)> {
+        let live = self.engine.store().live_sales().await?;
+        let outbox = self.engine.store().outbox().await?;
+        Ok((live.is_empty() && outbox.waiting == 0, outbox.parked))
+    }
+
+    /// Stops politely: intake first, then what is under way; whatever hangs is cut off.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+        }
+    }
+
+    /// Ends everything that was started when it is cancelled.
+    pub fn stop_token(&self) -> &CancellationToken {
+        &self.stop
+    }
+}
+
+fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) -> Vec<Worker> {
+    let rate = f64::from(config.providers.sandbox.calls_per_second);
+    let providers = engine.providers().map(|provider| {
+        // Begin a little under the known limit; the pace finds the rest out.
+        let pace = Pace::new(rate * 0.8, rate * 1.2);
+        Worker::new(engine.clone(), Hand::Provider(provider.clone()), pace)
+    });
+    let platforms = platforms.iter().map(|platform| {
+        let pace = Pace::new(1000.0, 1000.0);
+        Worker::new(engine.clone(), Hand::Platform(platform.clone()), pace)
+    });
+    providers.chain(platforms).collect()
+}
+
+/// The rooms that hear of sales, and those where only moderators read: the console is one.
+fn rooms(config: &Config) -> (Vec<Room>, Vec<Room>) {
+    let mut mod_rooms = config.shop.mod_rooms.clone();
+    if config.console.enabled && !mod_rooms.contains(&Room::console()) {
+        mod_rooms.push(Room::console());
+    }
+    let mut rooms = config.shop.rooms.clone();
+    rooms.retain(|room| room.platform != PlatformName::Console || config.console.enabled);
+    (rooms, mod_rooms)
+}
+
+/// What browsers call the listener.
+fn base_url(config: &Config, address: SocketAddr) -> String {
+    if config.shop.public_url.is_empty() {
+        return format!("http://{address}");
+    }
+    config.shop.public_url.clone()
+}
+
+/// The listener's address as seen from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let loopback: std::net::IpAddr = if address.is_ipv4() {
+        std::net::Ipv4Addr::LOCALHOST.into()
+    } else {
+        std::net::Ipv6Addr::LOCALHOST.into()
+    };
+    SocketAddr::new(loopback, address.port())
+}
+
+fn fresh_secret(entropy: &dyn Entropy) -> [u8; 32] {
+    let mut secret = [0; 32];
+    secret[..16].copy_from_slice(&entropy.bytes());
+    secret[16..].copy_from_slice(&entropy.bytes());
+    secret
+}

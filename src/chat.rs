@@ -1,0 +1,197 @@
+//! Messages to commands to events: who may, what they mean, and what they are answered.
+//!
+//! Knows no platform. Rights come first, so that a viewer learns nothing from a moderator's verb.
+
+mod answer;
+mod verbs;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use crate::{
+    clock::{Span, Timestamp},
+    command::{
+        Command,
+        parse::{ours, parse},
+    },
+    engine::{Engine, TellError},
+    notice::text,
+    room::{Message, Role, Room},
+    sale::{refusal::Refusal, template::Template},
+    store::Seen,
+};
+
+/// The same text from one person within this time counts once.
+const REPEAT_WITHIN: Span = Span::from_secs(2);
+
+/// More recent messages than this are not remembered.
+const RECENT_MAX: usize = 1000;
+
+/// Templates by name; replaced whole when they are reloaded.
+pub type Templates = Arc<RwLock<Arc<BTreeMap<String, Template>>>>;
+
+/// Turns messages into commands and commands into events.
+pub struct Chat {
+    engine: Engine,
+    templates: Templates,
+    rooms: Vec<Room>,
+    mod_rooms: Vec<Room>,
+    recent: Mutex<HashMap<(String, String), Timestamp>>,
+}
+
+/// What a message is answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Line by line; none is silence.
+    pub lines: Vec<String>,
+    /// For the asker's, or the moderators', eyes only.
+    pub private: bool,
+}
+
+impl Answer {
+    fn line(line: impl Into<String>) -> Self {
+        Self { lines: vec![line.into()], private: false }
+    }
+
+    fn private(lines: Vec<String>) -> Self {
+        Self { lines, private: true }
+    }
+}
+
+/// Why a command is not done: an answer, or silence because somebody did it already.
+enum No {
+    Say(String),
+    Repeated,
+}
+
+impl From<TellError> for No {
+    fn from(error: TellError) -> Self {
+        match error {
+            TellError::Refused(refusal) => Self::Say(text::refusal(&refusal)),
+            TellError::Duplicate => Self::Repeated,
+            TellError::Unknown => Self::Say("There is no such sale.".to_owned()),
+            TellError::Busy => Self::Say("Too much at once. Please try again.".to_owned()),
+            TellError::Quarantined(why) => {
+                tracing::error!(why, "a command was set aside");
+                Self::Say("Something is wrong inside; nothing was changed. See the log.".to_owned())
+            }
+            TellError::Store(error) => {
+                tracing::error!(%error, "a command could not be stored");
+                Self::Say(format!("Nothing was changed: {error}."))
+            }
+        }
+    }
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::Say(text::refusal(&refusal))
+    }
+}
+
+impl Chat {
+    /// A chat over the engine, for these rooms.
+    pub fn new(
+        engine: Engine,
+        templates: Templates,
+        rooms: Vec<Room>,
+        mod_rooms: Vec<Room>,
+    ) -> Self {
+        Self { engine, templates, rooms, mod_rooms, recent: Mutex::default() }
+    }
+
+    /// The templates as they are now.
+    pub fn templates(&self) -> Arc<BTreeMap<String, Template>> {
+        self.templates.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a message; `None` is silence.
+    pub async fn hear(&self, message: &Message) -> Option<Answer> {
+        let rest = ours(&message.text)?;
+        if message.role < Role::Moderator {
+            return None;
+        }
+        if self.is_repeated(message, &rest) {
+            return None;
+        }
+        let templates = self.templates();
+        let names: Vec<&str> = templates.keys().map(String::as_str).collect();
+        let answer = match parse(&rest, &names) {
+            Ok(command) => self.obey(message, command).await,
+            Err(mistake) => Err(No::Say(mistake.0)),
+        };
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(No::Repeated) => None,
+            // A refusal is said once, too, however many replicas heard the message.
+            Err(No::Say(line)) => self.first_to_hear(message).await.then(|| Answer::line(line)),
+        }
+    }
+
+    async fn obey(&self, message: &Message, command: Command) -> Result<Answer, No> {
+        match command {
+            Command::Start { template, overrides } => {
+                self.start(message, &template, &overrides, false).await
+            }
+            Command::Arm { template, overrides } => {
+                self.start(message, &template, &overrides, true).await
+            }
+            Command::Open { sale } => self.open(message, sale).await,
+            Command::Stop { sale } => self.stop(message, sale).await,
+            Command::Extend { sale, by_ms } => self.extend(message, sale, by_ms).await,
+            Command::Pause { sale } => self.pause(message, sale).await,
+            Command::Resume { sale } => self.resume(message, sale).await,
+            Command::Restock { sale, units } => self.restock(message, sale, units).await,
+            Command::Undo => self.undo(message).await,
+            Command::Yes => self.yes(message).await,
+            // The rest only looks.
+            looks => {
+                if !self.first_to_hear(message).await {
+                    return Err(No::Repeated);
+                }
+                match looks {
+                    Command::Status { sale } => self.status(sale),
+                    Command::List => Ok(self.list().await),
+                    Command::Links { sale } => self.links(sale).await,
+                    Command::Report { sale } => self.report(sale).await,
+                    Command::Help { verb } => {
+                        Ok(Answer { lines: crate::command::help(verb), private: false })
+                    }
+                    _ => Err(No::Repeated),
+                }
+            }
+        }
+    }
+
+    fn is_repeated(&self, message: &Message, rest: &str) -> bool {
+        let now = self.engine.now();
+        let key = (message.user.key(), rest.to_lowercase());
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() > RECENT_MAX {
+            recent.retain(|_, at| now.since(*at) < REPEAT_WITHIN);
+        }
+        match recent.insert(key, now) {
+            Some(before) => now.since(before) < REPEAT_WITHIN && before <= now,
+            None => false,
+        }
+    }
+
+    /// Enters the message in the store; false if another replica was first.
+    async fn first_to_hear(&self, message: &Message) -> bool {
+        match self.engine.store().hear(seen(message), self.engine.now()).await {
+            Ok(first) => first,
+            Err(error) => {
+                // Better answered twice than not at all.
+                tracing::error!(%error, "a message could not be noted");
+                true
+            }
+        }
+    }
+}
+
+/// The message as something that must count once.
+fn seen(message: &Message) -> Seen {
+    Seen { source: format!("chat:{}", message.room.platform), id: message.id.clone() }
+}

@@ -1,0 +1,131 @@
+//! Verbs that only look, and what is said when it is not clear what was meant.
+
+use std::sync::Arc;
+
+use super::{Answer, Chat, No};
+use crate::{
+    clock::Timestamp,
+    notice::text,
+    report::Report,
+    sale::{Sale, hold::HoldState},
+    view::View,
+};
+
+/// Past sales in a list.
+const PAST_MAX: usize = 5;
+
+impl Chat {
+    pub(super) fn status(&self, number: Option<u32>) -> Result<Answer, No> {
+        let now = self.engine.now();
+        let all = self.engine.views().all();
+        let views: Vec<_> = match number {
+            Some(number) => all.into_iter().filter(|view| view.number == number).collect(),
+            None => all.into_iter().filter(|view| !view.closed).collect(),
+        };
+        match (views.as_slice(), number) {
+            ([], Some(number)) => Err(no_such_sale(number, &self.engine.views().live())),
+            ([], None) => Ok(Answer::line("Nothing is running.")),
+            (views, _) => {
+                let lines = views.iter().map(|view| text::status_line(view, now)).collect();
+                Ok(Answer { lines, private: false })
+            }
+        }
+    }
+
+    pub(super) async fn list(&self) -> Answer {
+        let now = self.engine.now();
+        let mut lines: Vec<String> = self
+            .templates()
+            .values()
+            .map(|t| {
+                format!(
+                    "{} · {} · {} × {} for {}",
+                    t.name,
+                    text::plain(&t.title),
+                    t.stock,
+                    t.price,
+                    t.duration.words()
+                )
+            })
+            .collect();
+        if lines.is_empty() {
+            lines.push("No templates: add one to config.toml".to_owned());
+        }
+        let (live, past): (Vec<_>, Vec<_>) =
+            self.engine.views().all().into_iter().partition(|view| !view.closed);
+        let sales = live.iter().chain(past.iter().take(PAST_MAX));
+        lines.extend(sales.map(|view| text::status_line(view, now)));
+        Answer { lines, private: false }
+    }
+
+    pub(super) async fn links(&self, number: Option<u32>) -> Result<Answer, No> {
+        let view = self.recent(number)?;
+        let now = self.engine.now();
+        let lines = self.engine.look(view.id, move |sale| page_lines(sale, now)).await?;
+        Ok(Answer::private(lines))
+    }
+
+    pub(super) async fn report(&self, number: Option<u32>) -> Result<Answer, No> {
+        let view = self.recent(number)?;
+        let lines = self.engine.look(view.id, |sale| Report::of(sale).lines()).await?;
+        Ok(Answer::private(lines))
+    }
+
+    /// The sale a looking verb means: by number, or the newest.
+    fn recent(&self, number: Option<u32>) -> Result<Arc<View>, No> {
+        let all = self.engine.views().all();
+        match number {
+            Some(number) => all
+                .iter()
+                .find(|view| view.number == number)
+                .cloned()
+                .ok_or_else(|| no_such_sale(number, &all)),
+            None => all.first().cloned().ok_or_else(|| No::Say("No sale so far.".to_owned())),
+        }
+    }
+}
+
+/// Every page that is or may be open. Addresses of buyers' pages are for the buyers alone.
+fn page_lines(sale: &Sale, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![format!("#{} open payment pages:", sale.head.number)];
+    for hold in sale.holds().filter(|hold| hold.may_be_payable()) {
+        if matches!(hold.state, HoldState::Paid { .. }) {
+            continue;
+        }
+        let mut line = format!("  hold {} · {} × · {}", hold.id.n, hold.units, hold.state.word());
+        if let Some(delivery) = &hold.delivery {
+            line.push_str(&format!(" · {delivery}"));
+        }
+        if let Some(name) = &hold.buyer_name {
+            line.push_str(&format!(" · {}", text::plain(name)));
+        }
+        if let Some(deadline) = sale.deadline_of(hold) {
+            line.push_str(&format!(" · {} left", deadline.since(now).words()));
+        }
+        for page in hold.checkouts.iter().filter(|page| !page.closed) {
+            line.push_str(&format!(" · {}", page.id));
+        }
+        lines.push(line);
+    }
+    if lines.len() == 1 {
+        lines.push("  none".to_owned());
+    }
+    lines
+}
+
+pub(super) fn no_such_sale(number: u32, live: &[Arc<View>]) -> No {
+    match live {
+        [] => No::Say(format!("There is no sale #{number} running. See !sale list")),
+        some => No::Say(format!("There is no sale #{number} running. There is {}", names(some))),
+    }
+}
+
+pub(super) fn which(running: &[Arc<View>]) -> No {
+    No::Say(format!("Which one? {}. Add its number, like #{}", names(running), running[0].number))
+}
+
+fn names(views: &[Arc<View>]) -> String {
+    let names: Vec<String> =
+        views.iter().map(|view| format!("#{} {}", view.number, text::plain(&view.title))).collect();
+    names.join(", ")
+}

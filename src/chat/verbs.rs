@@ -1,0 +1,258 @@
+//! Verbs that change something.
+
+use std::sync::Arc;
+
+use super::{Answer, Chat, No, answer, seen};
+use crate::{
+    engine::{Origin, StartOrder, Told},
+    id::{Buyer, SaleId},
+    notice::text,
+    room::Message,
+    sale::{Phase, Sale, event::Event, refusal::Refusal, template::Overrides},
+    shop::{ASK_FOR, UNDO_FOR},
+    view::View,
+};
+
+impl Chat {
+    pub(super) async fn start(
+        &self,
+        message: &Message,
+        name: &str,
+        overrides: &Overrides,
+        arm: bool,
+    ) -> Result<Answer, No> {
+        let templates = self.templates();
+        let template = templates.get(name).ok_or(No::Say(format!("No template {name}.")))?;
+        let template = template.with(overrides)?;
+        if let Some(provider) = self.engine.provider(&template.provider) {
+            provider.accepts(&template).map_err(No::Say)?;
+        }
+        let order = StartOrder {
+            template,
+            rooms: self.rooms.clone(),
+            mod_rooms: self.mod_rooms.clone(),
+            by: message.user.clone(),
+            asked_in: message.room.clone(),
+            arm,
+            seen: Some(seen(message)),
+        };
+        let view = self.engine.start(&order).await?;
+        self.can_undo(message, view.id, Event::Stopped).await;
+        let how = if arm { "Arming" } else { "Preparing" };
+        Ok(Answer::line(format!(
+            "{how} #{} {} · {} × {} for {} · take it back with: !sale undo",
+            view.number,
+            text::plain(&view.title),
+            view.stock,
+            view.price,
+            view.length.words(),
+        )))
+    }
+
+    pub(super) async fn open(&self, message: &Message, number: u32) -> Result<Answer, No> {
+        let sale = self.numbered(number).await?;
+        let told = self.tell(message, sale, Event::Opened).await?;
+        Ok(Answer::line(format!("Opening #{} {}", told.view.number, text::plain(&told.view.title))))
+    }
+
+    pub(super) async fn stop(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
+        let view = self.running(sale)?;
+        let touched = self.engine.look(view.id, |sale| live_holds(sale)).await?;
+        if touched > 0 {
+            let what = format!(
+                "{} hold something in #{} {}; their pages would be closed now",
+                people(touched),
+                view.number,
+                text::plain(&view.title)
+            );
+            return self.ask(message, view.id, Event::Stopped, &what).await;
+        }
+        let told = self.tell(message, view.id, Event::Stopped).await?;
+        Ok(Answer::line(format!("Stopping #{}", told.view.number)))
+    }
+
+    pub(super) async fn extend(
+        &self,
+        message: &Message,
+        sale: Option<u32>,
+        by_ms: i64,
+    ) -> Result<Answer, No> {
+        let view = self.running(sale)?;
+        let event = Event::Extended { by_ms };
+        if by_ms < 0 {
+            let touched = self.engine.look(view.id, |sale| live_holds(sale)).await?;
+            if touched > 0 {
+                let what = format!("{} may get less time to pay", people(touched));
+                return self.ask(message, view.id, event, &what).await;
+            }
+        }
+        let told = self.tell(message, view.id, event).await?;
+        self.can_undo(message, view.id, Event::Extended { by_ms: -by_ms }).await;
+        Ok(Answer::line(format!("{} · {}", self.now_ends(&told.view), undo_hint())))
+    }
+
+    pub(super) async fn pause(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
+        let view = self.running(sale)?;
+        self.tell(message, view.id, Event::Paused).await?;
+        self.can_undo(message, view.id, Event::Resumed).await;
+        Ok(Answer::line(format!(
+            "Paused #{}. Go on with: !sale resume · {}",
+            view.number,
+            undo_hint()
+        )))
+    }
+
+    pub(super) async fn resume(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
+        let view = self.running(sale)?;
+        let told = self.tell(message, view.id, Event::Resumed).await?;
+        Ok(Answer::line(self.now_ends(&told.view)))
+    }
+
+    pub(super) async fn restock(
+        &self,
+        message: &Message,
+        sale: Option<u32>,
+        units: i64,
+    ) -> Result<Answer, No> {
+        let view = self.running(sale)?;
+        let buyer = Buyer::from(message.user.key());
+        let (own, free) = self
+            .engine
+            .look(view.id, move |sale| {
+                (sale.holds_of(&buyer).any(|hold| hold.is_taken()), sale.head.free())
+            })
+            .await?;
+        if own {
+            return Err(Refusal::OwnSale.into());
+        }
+        let event = Event::Restocked { units };
+        if units < -i64::from(free) {
+            let missing = -units - i64::from(free);
+            let what =
+                format!("{missing} of these are in buyers' hands; you would be short of them");
+            return self.ask(message, view.id, event, &what).await;
+        }
+        let told = self.tell(message, view.id, event).await?;
+        self.can_undo(message, view.id, Event::Restocked { units: -units }).await;
+        Ok(Answer::line(format!("{} · {}", stock_now(&told.view), undo_hint())))
+    }
+
+    pub(super) async fn undo(&self, message: &Message) -> Result<Answer, No> {
+        let user = &message.user;
+        let taken = self.engine.shop_change(|shop, now| shop.undo(user, now)).await?;
+        let nothing = || {
+            No::Say(format!(
+                "Nothing to take back: it works for {} after a start, extend, restock or pause.",
+                UNDO_FOR.words()
+            ))
+        };
+        let undo = taken.ok_or_else(nothing)?;
+        if undo.event == Event::Stopped {
+            let touched = self.engine.look(undo.sale, |sale| sale.head.tally.taken()).await?;
+            if touched > 0 {
+                return Err(No::Say(
+                    "Somebody holds one already. To end it all the same: !sale stop".to_owned(),
+                ));
+            }
+        }
+        let told = self.tell(message, undo.sale, undo.event).await?;
+        Ok(Answer::line(format!(
+            "Taken back · {}",
+            text::status_line(&told.view, self.engine.now())
+        )))
+    }
+
+    pub(super) async fn yes(&self, message: &Message) -> Result<Answer, No> {
+        let (user, room) = (&message.user, &message.room);
+        let taken = self.engine.shop_change(|shop, now| shop.confirm(user, room, now)).await?;
+        let ask = taken.ok_or_else(|| {
+            No::Say("Nothing of yours waits for a yes here (any more).".to_owned())
+        })?;
+        let told = self.tell(message, ask.sale, ask.event).await?;
+        Ok(Answer::line(format!("Done · {}", text::status_line(&told.view, self.engine.now()))))
+    }
+
+    /// Asks for a *yes* before something that touches other people's holds.
+    async fn ask(
+        &self,
+        message: &Message,
+        sale: SaleId,
+        event: Event,
+        what: &str,
+    ) -> Result<Answer, No> {
+        if !self.first_to_hear(message).await {
+            return Err(No::Repeated);
+        }
+        let (user, room) = (&message.user, &message.room);
+        let ask = |shop: &crate::shop::Shop, now| {
+            Some((shop.ask(user, room, sale, event.clone(), now), ()))
+        };
+        self.engine.shop_change(ask).await?;
+        Ok(Answer::line(format!("{what}. To do it, say within {}: !sale yes", ASK_FOR.words())))
+    }
+
+    async fn can_undo(&self, message: &Message, sale: SaleId, event: Event) {
+        let user = &message.user;
+        let note = |shop: &crate::shop::Shop, now| {
+            Some((shop.can_undo(user, sale, event.clone(), now), ()))
+        };
+        if let Err(error) = self.engine.shop_change(note).await {
+            tracing::warn!(%error, "an undo could not be noted");
+        }
+    }
+
+    async fn tell(&self, message: &Message, sale: SaleId, event: Event) -> Result<Told, No> {
+        let by = message.user.key();
+        Ok(self.engine.tell(sale, event, &by, Origin::Seen(seen(message))).await?)
+    }
+
+    fn now_ends(&self, view: &View) -> String {
+        let left = text::time_left(view, self.engine.now()).unwrap_or_default();
+        format!("#{} ends in {}", view.number, left.words())
+    }
+
+    /// The sale a verb means: by number, or the only one that is not over.
+    pub(super) fn running(&self, number: Option<u32>) -> Result<Arc<View>, No> {
+        let live: Vec<_> = self.engine.views().live();
+        if let Some(number) = number {
+            let found = live.iter().find(|view| view.number == number).cloned();
+            return found.ok_or_else(|| answer::no_such_sale(number, &live));
+        }
+        let running: Vec<_> = live.into_iter().filter(|view| !view.state.is_over()).collect();
+        match running.as_slice() {
+            [] => Err(No::Say("Nothing is running. Start something: !sale list".to_owned())),
+            [one] => Ok(one.clone()),
+            several => Err(answer::which(several)),
+        }
+    }
+
+    async fn numbered(&self, number: u32) -> Result<SaleId, No> {
+        let found = self.engine.store().sale_numbered(number).await;
+        found
+            .map_err(|error| No::Say(format!("Nothing was changed: {error}.")))?
+            .ok_or_else(|| No::Say(format!("There is no sale #{number}. See !sale list")))
+    }
+}
+
+fn live_holds(sale: &Sale) -> u32 {
+    match sale.head.phase {
+        Phase::Closing { .. } | Phase::Closed { .. } => 0,
+        _ => sale.head.tally.unsettled,
+    }
+}
+
+fn people(n: u32) -> String {
+    if n == 1 { "1 buyer".to_owned() } else { format!("{n} buyers") }
+}
+
+fn stock_now(view: &View) -> String {
+    let mut line = format!("#{} has {} in all, {} left", view.number, view.stock, view.left);
+    if view.short > 0 {
+        line.push_str(&format!(", SHORT of {}", view.short));
+    }
+    line
+}
+
+fn undo_hint() -> &'static str {
+    "take it back with: !sale undo"
+}

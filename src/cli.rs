@@ -1,0 +1,137 @@
+//! The program's verbs.
+
+mod read;
+mod run;
+
+use std::{collections::HashMap, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigError, Loaded, load};
+
+/// Timed, stock-limited sales run from a stream's chat.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Without a verb it runs the bot: type !sale start mug 2m")]
+struct Args {
+    /// The configuration; without the file, the defaults hold.
+    #[arg(long, global = true, default_value = "config.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the bot: commands from standard input (and chat), pages, webhooks. The default.
+    Run,
+    /// List sales, newest first.
+    #[command(after_help = "Example: livetill sales --json")]
+    Sales {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A sale's receipt: one row per payment, the packing list.
+    #[command(after_help = "Example: livetill report 7 --csv > packing.csv")]
+    Report {
+        /// The sale's number.
+        number: u32,
+        /// As JSON.
+        #[arg(long, conflicts_with = "csv")]
+        json: bool,
+        /// As CSV for a spreadsheet.
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Recompute sales from their journals and compare: prints `oversold 0` if all is well.
+    #[command(after_help = "Example: livetill verify 7")]
+    Verify {
+        /// The sale's number; all sales without it.
+        number: Option<u32>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration, the store and the providers; one line per finding with its mend.
+    Check {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How a verb ended.
+pub(crate) enum Ended {
+    /// As it should.
+    Well,
+    /// Something did not work, and it was said.
+    Failed,
+}
+
+/// Runs the program; exit code 0 if all went well, 1 if something failed, 2 for wrong usage or
+/// configuration.
+pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, not errors.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    start_logs();
+    let environment: HashMap<String, String> = std::env::vars().collect();
+    let loaded = match load(&args.config, &environment) {
+        Ok(loaded) => loaded,
+        Err(error) => return config_failed(&args, &error),
+    };
+    let ended = match args.verb.unwrap_or(Verb::Run) {
+        Verb::Run => run::run(loaded, args.config, environment).await,
+        Verb::Sales { json } => read::sales(&loaded, json).await,
+        Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
+        Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
+        Verb::Check { json } => read::check(&loaded, json).await,
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Failed) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("livetill: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
+    if let Some(Verb::Check { json: true }) = args.verb {
+        let finding =
+            serde_json::json!([{ "key": "config", "ok": false, "says": error.to_string() }]);
+        println!("{finding}");
+    } else {
+        eprintln!("livetill: {error}");
+    }
+    ExitCode::from(2)
+}
+
+/// Logs go to standard error; `LIVETILL_LOG` says how much, like `info` or `livetill=debug`.
+fn start_logs() {
+    use std::io::IsTerminal;
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("LIVETILL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
+    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // A second start in one process (tests) keeps the first.
+    let _ = if json {
+        logs.json().try_init()
+    } else {
+        logs.with_ansi(colour).with_target(false).compact().try_init()
+    };
+}
+
+fn warn_of(loaded: &Loaded) {
+    for finding in &loaded.warnings {
+        tracing::warn!("{}: {}", finding.key, finding.says);
+    }
+}

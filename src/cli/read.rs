@@ -1,0 +1,248 @@
+//! Verbs that only look: they open the store beside a running bot and change nothing.
+
+use anyhow::{Result, anyhow, bail};
+use serde_json::json;
+
+use super::{Ended, warn_of};
+use crate::{
+    config::Loaded,
+    notice::text::plain,
+    report::{Proof, Report, prove},
+    sale::Sale,
+    store::{self, Access, SqlStore, Store},
+};
+
+/// Sales listed at the most.
+const SALES_MAX: u32 = 1000;
+
+async fn open(loaded: &Loaded) -> Result<SqlStore> {
+    Ok(store::open(&loaded.config.store.url, Access::Read).await?)
+}
+
+async fn load(store: &SqlStore, number: u32) -> Result<Sale> {
+    let id = store.sale_numbered(number).await?;
+    let id = id.ok_or_else(|| anyhow!("there is no sale {number}. See: livetill sales"))?;
+    store.load(id).await?.ok_or_else(|| anyhow!("sale {number} is gone"))
+}
+
+pub(super) async fn sales(loaded: &Loaded, as_json: bool) -> Result<Ended> {
+    let store = open(loaded).await?;
+    let lines = store.sales(SALES_MAX).await?;
+    if as_json {
+        let rows: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let head = &line.head;
+                json!({
+                    "number": line.number,
+                    "id": line.id,
+                    "title": head.template.title,
+                    "phase": head.phase.word(),
+                    "reason": head.phase.end().map(|end| end.reason.word()),
+                    "price": head.template.price,
+                    "stock": head.stock,
+                    "paid": head.tally.paid,
+                    "held": head.tally.held(),
+                    "started_at": head.started_at.rfc3339(),
+                    "started_by": head.started_by.name,
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(Ended::Well);
+    }
+    if lines.is_empty() {
+        println!("No sale so far.");
+    }
+    for line in lines {
+        let head = &line.head;
+        let reason = head.phase.end().map_or(head.phase.word(), |end| end.reason.word());
+        println!(
+            "#{:<4} {}  {:<10}  {:>3} of {:<3} sold  {}  {}",
+            line.number,
+            &head.started_at.rfc3339()[..19],
+            reason.replace('_', " "),
+            head.tally.paid,
+            head.stock,
+            head.template.price,
+            plain(&head.template.title),
+        );
+    }
+    Ok(Ended::Well)
+}
+
+pub(super) async fn report(
+    loaded: &Loaded,
+    number: u32,
+    as_json: bool,
+    as_csv: bool,
+) -> Result<Ended> {
+    let store = open(loaded).await?;
+    let report = Report::of(&load(&store, number).await?);
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else if as_csv {
+        write_csv(&report, std::io::stdout().lock())?;
+    } else {
+        for line in report.lines() {
+            println!("{line}");
+        }
+    }
+    Ok(Ended::Well)
+}
+
+/// The packing list for a spreadsheet: UTF-8 with a mark so that it is read as such, CRLF, and no
+/// cell that a spreadsheet would take for a formula.
+fn write_csv(report: &Report, mut to: impl std::io::Write) -> Result<()> {
+    use crate::sale::template::Ask;
+    to.write_all("\u{FEFF}".as_bytes())?;
+    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(to);
+    csv.write_record([
+        "sale", "payment", "order", "link", "paid_at", "hold", "buyer", "units", "delivery",
+        "amount", "currency", "fate", "why", "late", "surplus", "name", "email", "phone",
+        "address",
+    ])?;
+    for row in &report.payments {
+        let answer = |ask| row.answers.get(&ask).cloned().unwrap_or_default();
+        let cells = [
+            report.number.to_string(),
+            row.payment.clone(),
+            row.order.clone().unwrap_or_default(),
+            row.link.clone().unwrap_or_default(),
+            row.at.clone(),
+            row.hold.map(|n| n.to_string()).unwrap_or_default(),
+            row.buyer.clone().unwrap_or_default(),
+            row.units.map(|n| n.to_string()).unwrap_or_default(),
+            row.delivery.clone().unwrap_or_default(),
+            row.amount.decimal(),
+            row.amount.currency.to_string(),
+            row.fate.to_owned(),
+            row.why.clone().unwrap_or_default(),
+            if row.late { "late" } else { "" }.to_owned(),
+            if row.surplus { "surplus" } else { "" }.to_owned(),
+            answer(Ask::Name),
+            answer(Ask::Email),
+            answer(Ask::Phone),
+            answer(Ask::Address),
+        ];
+        csv.write_record(cells.map(harmless))?;
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+/// A cell that begins like a formula gets an apostrophe in front, which spreadsheets hide.
+fn harmless(cell: String) -> String {
+    match cell.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|') => format!("'{cell}"),
+        _ => cell,
+    }
+}
+
+pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) -> Result<Ended> {
+    let store = open(loaded).await?;
+    let mut proofs: Vec<(u32, Proof)> = Vec::new();
+    let numbers = match number {
+        Some(number) => vec![number],
+        None => store.sales(SALES_MAX).await?.iter().map(|line| line.number).collect(),
+    };
+    for number in numbers {
+        let sale = load(&store, number).await?;
+        let journal = store.journal(sale.head.id).await?;
+        proofs.push((number, prove(&sale, &journal)));
+    }
+    let oversold: u32 = proofs.iter().map(|(_, proof)| proof.oversold).sum();
+    let wrong = proofs.iter().any(|(_, proof)| !proof.wrong.is_empty());
+    if as_json {
+        let sales: Vec<_> =
+            proofs.iter().map(|(n, proof)| json!({ "number": n, "proof": proof })).collect();
+        println!("{}", json!({ "oversold": oversold, "ok": !wrong, "sales": sales }));
+    } else {
+        for (number, proof) in &proofs {
+            println!(
+                "#{number}: {} events, at most {} taken at once, oversold {}",
+                proof.commits, proof.taken_max, proof.oversold
+            );
+            for wrong in &proof.wrong {
+                println!("  {wrong}");
+            }
+        }
+        println!("oversold {oversold}");
+    }
+    Ok(if oversold == 0 && !wrong { Ended::Well } else { Ended::Failed })
+}
+
+pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
+    let mut findings: Vec<(String, bool, String)> = Vec::new();
+    match &loaded.path {
+        Some(path) => {
+            findings.push(("config".into(), true, format!("{} is fine", path.display())));
+        }
+        None => findings.push((
+            "config".into(),
+            true,
+            "no config.toml here: the defaults hold, and there is no template".into(),
+        )),
+    }
+    for warning in &loaded.warnings {
+        findings.push((warning.key.clone(), true, warning.says.clone()));
+    }
+    if loaded.templates.is_empty() {
+        let says = "there is nothing to sell: add a [templates.<name>] with a price";
+        findings.push(("templates".into(), false, says.into()));
+    }
+    match open(loaded).await {
+        Ok(store) => {
+            let outbox = store.outbox().await?;
+            findings.push((
+                "store".into(),
+                true,
+                format!("{} opens, {} effect(s) wait", loaded.config.store.url, outbox.waiting),
+            ));
+            for parked in store.parked().await? {
+                let says = format!("{} was given up: {}", parked.effect.word(), parked.why);
+                findings.push((format!("parked {}", parked.id), false, says));
+            }
+            for (provider, fact) in store.unmatched().await? {
+                let says = format!("{} of {} belongs to no sale", fact.id, fact.amount);
+                findings.push((format!("payment at {provider}"), false, says));
+            }
+        }
+        Err(error) => match error.downcast::<store::OpenError>() {
+            Ok(store::OpenError::Missing(path)) => findings.push((
+                "store".into(),
+                true,
+                format!("{} does not exist yet; it is made at the first start", path.display()),
+            )),
+            Ok(error) => findings.push(("store".into(), false, error.to_string())),
+            Err(error) => bail!(error),
+        },
+    }
+    let failed = findings.iter().any(|(_, ok, _)| !ok);
+    if as_json {
+        let rows: Vec<_> = findings
+            .iter()
+            .map(|(key, ok, says)| json!({ "key": key, "ok": ok, "says": says }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        warn_of(loaded);
+        for (key, ok, says) in &findings {
+            println!("{}  {key}: {says}", if *ok { "ok  " } else { "FAIL" });
+        }
+    }
+    Ok(if failed { Ended::Failed } else { Ended::Well })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for cell in ["=1+1", "+1", "-1", "@x", "\t=1", "|x"] {
+            assert!(harmless(cell.to_owned()).starts_with('\''), "{cell}");
+        }
+        assert_eq!(harmless("Ana".to_owned()), "Ana");
+    }
+}

@@ -1,0 +1,177 @@
+//! `run`: the bot.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{net::TcpListener, sync::mpsc};
+
+use super::{Ended, warn_of};
+use crate::{
+    app::{App, Outside},
+    clock::SystemClock,
+    config::{Loaded, reload_templates},
+    id::SystemEntropy,
+    platform::{
+        Platform,
+        console::{Console, Input},
+    },
+    store::{self, Access},
+};
+
+/// How often to look whether there is anything left to do once input has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How often to look whether the configuration changed.
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(
+    loaded: Loaded,
+    path: PathBuf,
+    environment: HashMap<String, String>,
+) -> Result<Ended> {
+    warn_of(&loaded);
+    let config = &loaded.config;
+    let store = store::open(&config.store.url, Access::Write).await?;
+    let listener = TcpListener::bind(config.http.listen).await.with_context(|| {
+        format!("cannot listen on {}: is something else there? Set http.listen", config.http.listen)
+    })?;
+    let entropy = Arc::new(SystemEntropy);
+    let (console, input) = if config.console.enabled {
+        let words = loaded.templates.keys().cloned().collect();
+        let (console, input) = Console::open(entropy.as_ref(), words);
+        (Some(console), Some(input))
+    } else {
+        (None, None)
+    };
+    let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>).collect();
+    let outside = Outside {
+        clock: Arc::new(SystemClock),
+        entropy,
+        store: Arc::new(store),
+        listener,
+        platforms,
+        wrap: Box::new(|provider| provider),
+    };
+    let mut app = App::build(&loaded, outside).await?;
+    app.serve().await?;
+    greet(&app, console.as_deref());
+    app.run();
+    let reload = tokio::spawn(reload(path, environment, app.templates.clone(), console.clone()));
+    let ended = until_done(&app, input).await;
+    reload.abort();
+    app.stop().await;
+    ended
+}
+
+fn greet(app: &App, console: Option<&Console>) {
+    let page = format!("{}/live", app.base_url);
+    let templates = app.chat.templates();
+    let try_this = templates.keys().next().map(|name| format!("!sale start {name} 2m"));
+    let try_this = try_this.unwrap_or_else(|| "!sale help".to_owned());
+    match console {
+        Some(console) => {
+            console.say(&format!("Type {try_this} · open {page} · more: !sale help"));
+        }
+        None => println!("Livetill runs. Open {page}"),
+    }
+}
+
+/// Works until there is nothing left to do, or until told to stop.
+async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<Ended> {
+    let stopped = stopped();
+    tokio::pin!(stopped);
+    let Some(mut input) = input else {
+        stopped.await;
+        return Ok(Ended::Well);
+    };
+    loop {
+        tokio::select! {
+            line = input.recv() => match line {
+                Some(Input::Said(message)) => app.hear(&message).await,
+                Some(Input::Interrupted) => return Ok(Ended::Well),
+                Some(Input::End) | None => break,
+            },
+            () = &mut stopped => return Ok(Ended::Well),
+        }
+    }
+    // Input has ended: what was started is brought to its end.
+    loop {
+        match app.at_rest().await {
+            Ok((true, 0)) => return Ok(Ended::Well),
+            Ok((true, parked)) => {
+                eprintln!("livetill: {parked} piece(s) of work wait for a person: livetill check");
+                return Ok(Ended::Failed);
+            }
+            Ok((false, _)) => {}
+            Err(error) => tracing::error!(%error, "cannot see how far things are"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = &mut stopped => return Ok(Ended::Well),
+        }
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(_) => drop(interrupt.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}
+
+/// Takes changed templates over; running sales keep their copies.
+async fn reload(
+    path: PathBuf,
+    environment: HashMap<String, String>,
+    templates: crate::chat::Templates,
+    console: Option<Arc<Console>>,
+) {
+    let say = |line: String| match &console {
+        Some(console) => console.say(&line),
+        None => tracing::warn!("{line}"),
+    };
+    let mut known = stamp(&path);
+    loop {
+        tokio::time::sleep(RELOAD_EVERY).await;
+        let now = stamp(&path);
+        if now == known {
+            continue;
+        }
+        known = now;
+        match reload_templates(&path, &environment) {
+            Ok(new) => {
+                let names: Vec<String> = new.keys().cloned().collect();
+                let mut slot = templates.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if **slot != new {
+                    *slot = Arc::new(new);
+                    drop(slot);
+                    say(format!("Templates read anew: {}", names.join(", ")));
+                }
+            }
+            Err(error) => say(format!("The templates stay as they were. {error}")),
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<(std::time::SystemTime, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}

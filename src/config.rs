@@ -1,0 +1,293 @@
+//! What the owner decides: `config.toml`, overlaid by the environment.
+//!
+//! Every key has its default here and its sentence in the shipped `config.toml`; a test holds the
+//! two together. Unknown keys are errors. Secrets come from the environment only.
+
+mod load;
+mod template;
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Deserialize;
+
+pub use self::{
+    load::{ConfigError, Loaded, load, reload_templates},
+    template::templates,
+};
+use crate::{provider::sandbox::Faults, room::Room};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The shop.
+    pub shop: Shop,
+    /// The listener.
+    pub http: Http,
+    /// Where sales live.
+    pub store: Store,
+    /// The terminal.
+    pub console: Console,
+    /// Payment services.
+    pub providers: Providers,
+    /// What may be sold.
+    pub templates: std::collections::BTreeMap<String, template::Raw>,
+}
+
+/// The shop.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shop {
+    /// Its name on pages.
+    pub name: String,
+    /// What browsers call the listener; made from `http.listen` if empty.
+    pub public_url: String,
+    /// Rooms that hear of sales.
+    pub rooms: Vec<Room>,
+    /// Rooms where only moderators read.
+    pub mod_rooms: Vec<Room>,
+}
+
+/// The listener.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Holds one address may have at a time.
+    pub holds_per_address: u32,
+    /// Holds one browser may let lapse in a sale.
+    pub tries_per_buyer: u32,
+    /// Connections at a time.
+    pub max_connections: u32,
+}
+
+/// Where sales live.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite:PATH`.
+    pub url: String,
+}
+
+/// The terminal.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Whether standard input is read as a moderator's.
+    pub enabled: bool,
+}
+
+/// Payment services.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Providers {
+    /// The built-in one.
+    pub sandbox: Sandbox,
+}
+
+/// The built-in provider.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// Serve its pages to the whole world.
+    pub allow_public: bool,
+    /// API calls per second before it answers 429.
+    pub calls_per_second: u32,
+    /// Faults to play.
+    pub faults: Faults,
+}
+
+impl Default for Shop {
+    fn default() -> Self {
+        Self {
+            name: "Livetill".to_owned(),
+            public_url: String::new(),
+            rooms: vec![Room::console()],
+            mod_rooms: Vec::new(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            trusted_proxies: Vec::new(),
+            holds_per_address: 3,
+            tries_per_buyer: 5,
+            max_connections: 4096,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite:livetill.db".to_owned() }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { allow_public: false, calls_per_second: 8, faults: Faults::default() }
+    }
+}
+
+/// One thing that is wrong or doubtful, with its mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The key it is about.
+    pub key: String,
+    /// What is wrong, and how to mend it.
+    pub says: String,
+    /// Whether the program runs all the same.
+    pub warning: bool,
+}
+
+impl Finding {
+    fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { key: key.into(), says: says.into(), warning: false }
+    }
+
+    fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { key: key.into(), says: says.into(), warning: true }
+    }
+}
+
+impl Config {
+    /// Checks values together, templates included.
+    pub fn check(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        self.check_urls(&mut found);
+        self.check_shares(&mut found);
+        if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
+            found.push(Finding::error("shop.name", "write 1 to 80 characters"));
+        }
+        if self.shop.rooms.is_empty() {
+            let says = "nobody would hear of a sale: name a room, like \"console\"";
+            found.push(Finding::error("shop.rooms", says));
+        }
+        for (key, n) in [
+            ("http.holds_per_address", self.http.holds_per_address),
+            ("http.tries_per_buyer", self.http.tries_per_buyer),
+            ("http.max_connections", self.http.max_connections),
+            ("providers.sandbox.calls_per_second", self.providers.sandbox.calls_per_second),
+        ] {
+            if n == 0 {
+                found.push(Finding::error(key, "must be at least 1"));
+            }
+        }
+        match templates(&self.templates) {
+            Ok(templates) => template::check(&templates, &mut found),
+            Err(mut errors) => found.append(&mut errors),
+        }
+        found
+    }
+
+    fn check_urls(&self, found: &mut Vec<Finding>) {
+        let url = &self.shop.public_url;
+        if url.is_empty() {
+            if self.http.listen.ip().is_unspecified() {
+                let says = "with http.listen on all addresses, say what browsers call this \
+                            machine, like \"http://192.168.1.20:8080\"";
+                found.push(Finding::error("shop.public_url", says));
+            }
+            return;
+        }
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+        let fine = host.is_some_and(|host| {
+            !host.is_empty()
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+        }) && rest.is_some_and(|rest| !rest.contains(['?', '#', '@', ' ']))
+            && !url.ends_with('/')
+            && rest.is_some_and(|rest| !rest.contains('/'));
+        if !fine {
+            let says = "write it like \"https://shop.example\": http or https, a host, perhaps a \
+                        port, and nothing behind";
+            found.push(Finding::error("shop.public_url", says));
+            return;
+        }
+        let host = host.unwrap_or_default();
+        let sandboxed = self.templates.values().any(|t| t.provider_name() == "sandbox");
+        if sandboxed && !is_private_host(host) && !self.providers.sandbox.allow_public {
+            let says = format!(
+                "templates use the sandbox provider, which takes no real money, but {host} can be \
+                 public. Use another provider, a private address, or set \
+                 providers.sandbox.allow_public = true"
+            );
+            found.push(Finding::error("shop.public_url", says));
+        }
+    }
+
+    fn check_shares(&self, found: &mut Vec<Finding>) {
+        let faults = &self.providers.sandbox.faults;
+        for (key, share) in [
+            ("webhook_dropped", faults.webhook_dropped),
+            ("webhook_doubled", faults.webhook_doubled),
+            ("error", faults.error),
+            ("answer_lost", faults.answer_lost),
+            ("close_ignored", faults.close_ignored),
+            ("close_refused", faults.close_refused),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                let key = format!("providers.sandbox.faults.{key}");
+                found.push(Finding::error(key, "is a share: between 0 and 1"));
+            }
+        }
+    }
+}
+
+/// Whether a host (perhaps with a port) names this machine or a private network.
+pub fn is_private_host(host: &str) -> bool {
+    let name = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.split(']').next())
+        .unwrap_or_else(|| host.split(':').next().unwrap_or_default());
+    if let Ok(ip) = name.parse::<IpAddr>() {
+        return is_private_ip(ip);
+    }
+    let name = name.to_ascii_lowercase();
+    name == "localhost"
+        || [".localhost", ".local", ".lan", ".home.arpa", ".internal", ".test"]
+            .iter()
+            .any(|end| name.ends_with(end))
+}
+
+/// Whether an address is loopback, link-local or of a private network.
+pub fn is_private_ip(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => is_private_ip(IpAddr::V4(ip)),
+            None => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_hosts() {
+        for host in
+            ["127.0.0.1:8080", "localhost", "192.168.1.20:80", "[::1]:80", "pc.local", "10.1.1.1"]
+        {
+            assert!(is_private_host(host), "{host}");
+        }
+        for host in
+            ["shop.example", "8.8.8.8", "172.32.0.1:80", "[2001:db8::1]", "localhost.evil.com"]
+        {
+            assert!(!is_private_host(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Templates as the owner writes them, and as the rest of the program wants them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Finding;
+use crate::{
+    clock::Span,
+    money::{Currency, Money},
+    sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
+};
+
+/// Times under this are allowed, and doubted.
+const SHORT: Span = Span::from_secs(30);
+
+/// A template as it stands in the file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Raw {
+    title: Option<String>,
+    description: Option<String>,
+    image: Option<String>,
+    price: Option<Text>,
+    currency: Option<String>,
+    stock: Option<u32>,
+    duration: Option<String>,
+    provider: Option<String>,
+    checkout: Option<CheckoutShape>,
+    hold: Option<String>,
+    grace: Option<String>,
+    arm_ttl: Option<String>,
+    ready_limit: Option<String>,
+    opening_limit: Option<String>,
+    per_buyer: Option<u32>,
+    warm: Option<u32>,
+    delivery: Vec<RawDelivery>,
+    ask: Vec<Ask>,
+    max_stock: Option<u32>,
+    max_duration: Option<String>,
+    min_price: Option<Text>,
+    sales_per_hour: Option<u32>,
+}
+
+/// A price: written as a text, though a number is understood too, by its shortest decimal form.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Whole(i64),
+    Decimal(f64),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawDelivery {
+    name: String,
+    label: Option<String>,
+    fee: Option<Text>,
+    ask_address: bool,
+}
+
+impl Raw {
+    /// The provider it names.
+    pub fn provider_name(&self) -> &str {
+        self.provider.as_deref().unwrap_or("sandbox")
+    }
+}
+
+impl Text {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Whole(number) => number.to_string(),
+            Self::Decimal(number) => number.to_string(),
+        }
+    }
+}
+
+/// Reads every template.
+///
+/// # Errors
+/// All that is wrong with any of them.
+pub fn templates(raw: &BTreeMap<String, Raw>) -> Result<BTreeMap<String, Template>, Vec<Finding>> {
+    let mut good = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (name, raw) in raw {
+        let mut reader = Reader { name, errors: &mut errors };
+        if let Some(template) = reader.template(raw) {
+            good.insert(name.clone(), template);
+        }
+    }
+    if errors.is_empty() { Ok(good) } else { Err(errors) }
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    errors: &'a mut Vec<Finding>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, key: &str, says: impl ToString) {
+        let key = format!("templates.{}.{key}", self.name);
+        self.errors.push(Finding::error(key, says.to_string()));
+    }
+
+    fn template(&mut self, raw: &Raw) -> Option<Template> {
+        let before = self.errors.len();
+        self.check_name();
+        let currency = self.currency(raw);
+        let price = self.price(raw, currency);
+        let duration = self.span("duration", raw.duration.as_deref(), Span::from_mins(10));
+        let grace = self.span("grace", raw.grace.as_deref(), Span::from_mins(2));
+        // Short sales that say nothing of `hold` get one that fits.
+        let hold = Span::from_mins(3).min((duration + grace).minus(Span::from_secs(1)));
+        let hold = self.span("hold", raw.hold.as_deref(), hold);
+        let stock = raw.stock.unwrap_or(1);
+        let template = Template {
+            name: self.name.to_owned(),
+            title: raw.title.clone().unwrap_or_else(|| self.name.to_owned()),
+            description: raw.description.clone().unwrap_or_default(),
+            image: raw.image.clone(),
+            price,
+            stock,
+            duration,
+            provider: raw.provider_name().to_owned(),
+            checkout: raw.checkout.unwrap_or_default(),
+            hold,
+            grace,
+            arm_ttl: self.span("arm_ttl", raw.arm_ttl.as_deref(), Span::from_mins(120)),
+            ready_limit: self.span("ready_limit", raw.ready_limit.as_deref(), Span::from_secs(90)),
+            opening_limit: self.span(
+                "opening_limit",
+                raw.opening_limit.as_deref(),
+                Span::from_mins(5),
+            ),
+            per_buyer: raw.per_buyer.unwrap_or(1),
+            warm: raw.warm.unwrap_or(3),
+            delivery: self.deliveries(raw, currency),
+            ask: raw.ask.clone(),
+            bounds: self.bounds(raw, price, stock, duration),
+            options: serde_json::Value::Null,
+        };
+        self.check_values(&template);
+        (self.errors.len() == before).then_some(template)
+    }
+
+    fn check_name(&mut self) {
+        let fine = !self.name.is_empty()
+            && self.name.len() <= 32
+            && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !fine {
+            let says = "the name is typed in chat: letters, digits, - and _, 32 at most";
+            self.wrong("", says);
+        }
+    }
+
+    fn currency(&mut self, raw: &Raw) -> Currency {
+        let code = raw.currency.as_deref().unwrap_or("USD");
+        code.parse().unwrap_or_else(|error| {
+            self.wrong("currency", error);
+            "USD".parse().expect("a currency")
+        })
+    }
+
+    fn price(&mut self, raw: &Raw, currency: Currency) -> Money {
+        let nothing = Money::new(0, currency);
+        let Some(price) = &raw.price else {
+            self.wrong("price", "is missing: write it like price = \"18.00\"");
+            return nothing;
+        };
+        self.money("price", price, currency)
+    }
+
+    fn money(&mut self, key: &str, text: &Text, currency: Currency) -> Money {
+        Money::parse(&text.text(), currency).unwrap_or_else(|error| {
+            self.wrong(key, error);
+            Money::new(0, currency)
+        })
+    }
+
+    fn span(&mut self, key: &str, text: Option<&str>, default: Span) -> Span {
+        let Some(text) = text else { return default };
+        text.parse().unwrap_or_else(|error| {
+            self.wrong(key, error);
+            default
+        })
+    }
+
+    fn deliveries(&mut self, raw: &Raw, currency: Currency) -> Vec<Delivery> {
+        let mut all: Vec<Delivery> = Vec::new();
+        for (i, one) in raw.delivery.iter().enumerate() {
+            let key = format!("delivery[{i}]");
+            let plain =
+                one.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            if one.name.is_empty() || !plain {
+                self.wrong(&key, "needs a name of letters and digits, like name = \"ship\"");
+            }
+            if all.iter().any(|other| other.name == one.name) {
+                self.wrong(&key, format!("the name {} is used twice", one.name));
+            }
+            let fee = one.fee.clone().unwrap_or(Text::Whole(0));
+            all.push(Delivery {
+                name: one.name.clone(),
+                label: one.label.clone().unwrap_or_else(|| one.name.clone()),
+                fee: self.money(&format!("{key}.fee"), &fee, currency),
+                ask_address: one.ask_address,
+            });
+        }
+        all
+    }
+
+    fn bounds(&mut self, raw: &Raw, price: Money, stock: u32, duration: Span) -> Bounds {
+        let hour = Span::from_mins(60);
+        let longest = self.span("max_duration", raw.max_duration.as_deref(), hour.max(duration));
+        let half = Money::new(price.minor / 2, price.currency);
+        let min_price = match &raw.min_price {
+            Some(text) => self.money("min_price", text, price.currency),
+            None => half,
+        };
+        Bounds {
+            max_stock: raw.max_stock.unwrap_or(100.max(stock)),
+            max_duration: longest,
+            min_price,
+            sales_per_hour: raw.sales_per_hour.unwrap_or(12),
+        }
+    }
+
+    fn check_values(&mut self, template: &Template) {
+        let Template { title, hold, grace, duration, per_buyer, image, price, .. } = template;
+        if title.trim().is_empty() || title.chars().count() > TITLE_CHARS_MAX {
+            self.wrong("title", format!("write 1 to {TITLE_CHARS_MAX} characters"));
+        }
+        if price.minor <= 0 {
+            self.wrong("price", "must be more than nothing");
+        }
+        if *hold >= *duration + *grace {
+            let says =
+                format!("{hold} must be shorter than duration + grace, {}", *duration + *grace);
+            self.wrong("hold", says);
+        }
+        if *per_buyer == 0 {
+            self.wrong("per_buyer", "must be at least 1");
+        }
+        if image.as_deref().is_some_and(|image| !image.starts_with("https://")) {
+            self.wrong("image", "must be an https:// address");
+        }
+        if let Err(refusal) = template.check_bounds() {
+            self.wrong("", crate::notice::text::refusal(&refusal));
+        }
+    }
+}
+
+/// What is allowed and doubtful.
+pub(super) fn check(templates: &BTreeMap<String, Template>, found: &mut Vec<Finding>) {
+    for template in templates.values() {
+        let short =
+            [("hold", template.hold), ("grace", template.grace), ("duration", template.duration)];
+        for (key, span) in short.into_iter().filter(|(_, span)| *span < SHORT) {
+            let key = format!("templates.{}.{key}", template.name);
+            found
+                .push(Finding::warning(key, format!("{span} is short for people; fine for tests")));
+        }
+        let currencies = templates.values().map(|t| t.price.currency.code());
+        let others: Vec<&str> =
+            currencies.filter(|code| *code != template.price.currency.code()).collect();
+        if !others.is_empty() {
+            let key = format!("templates.{}.currency", template.name);
+            let says = "templates use several currencies; a provider's account often has one";
+            found.push(Finding::warning(key, says));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The listener: pages for viewers, claims, webhooks, views as JSON and as a stream.
+//!
+//! Nothing here decides. GET changes nothing. Bodies, connections and waits are bounded.
+
+mod api;
+mod asset;
+pub mod buyer;
+mod events;
+mod holds;
+mod live;
+mod ops;
+mod page;
+pub mod peer;
+pub mod serve;
+mod webhook;
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::buyer::Keys;
+use crate::{engine::Engine, sale::event::ClaimLimits};
+
+/// A form or webhook larger than this is turned away with 413.
+const BODY_MAX: usize = 256 * 1024;
+
+/// What the pages need.
+pub struct Web {
+    /// The engine.
+    pub engine: Engine,
+    /// The shop's name.
+    pub shop_name: String,
+    /// What browsers call us, without a slash at the end.
+    pub base_url: String,
+    /// Keys for cookies, tokens and marks of addresses.
+    pub keys: Keys,
+    /// Proxies whose word is taken.
+    pub trusted_proxies: BTreeSet<IpAddr>,
+    /// Bounds on greed.
+    pub limits: ClaimLimits,
+    /// Whether the sandbox's pages are for everybody.
+    pub sandbox_public: bool,
+    /// Ends streams when the program stops.
+    pub stop: CancellationToken,
+}
+
+type Shared = State<Arc<Web>>;
+
+/// Everything we serve; `sandbox` goes under `/sandbox`.
+pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
+    let sandbox = sandbox.layer(from_fn_with_state(web.clone(), peer::private_only));
+    let forms = Router::new()
+        .route("/sales/{id}/holds", post(holds::claim))
+        .route("/holds/{token}/release", post(holds::release))
+        .layer(from_fn_with_state(web.clone(), same_origin));
+    Router::new()
+        .route("/", get(live::home))
+        .route("/live", get(live::live))
+        .route("/sales/{id}", get(live::sale))
+        .route("/sales/{id}/events", get(events::events))
+        .route("/holds/{token}", get(holds::show))
+        .merge(forms)
+        .layer(from_fn_with_state(web.clone(), page_headers))
+        .route("/api/sales", get(api::sales))
+        .route("/api/sales/{id}", get(api::sale))
+        .route("/webhooks/{provider}", post(webhook::webhook))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/assets/{name}", get(asset::asset))
+        .fallback(live::not_found)
+        .with_state(web)
+        .nest("/sandbox", sandbox)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn(log))
+        .layer(CatchPanicLayer::new())
+}
+
+async fn log(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    // A path may hold a buyer's token: only its first part is logged.
+    let path = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
+    let answer = next.run(request).await;
+    tracing::debug!(%method, path, status = answer.status().as_u16(), "served");
+    answer
+}
+
+/// A form of ours comes from a page of ours.
+async fn same_origin(State(web): Shared, request: Request, next: Next) -> Response {
+    if is_same_origin(&web, request.headers()) {
+        return next.run(request).await;
+    }
+    (StatusCode::FORBIDDEN, "This form was sent from another site.\n").into_response()
+}
+
+fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(header::HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
+        return false;
+    }
+    match text(header::ORIGIN) {
+        // Old browsers and scripts send none; the cookie is SameSite=Lax.
+        None => !headers.contains_key(header::ORIGIN),
+        Some(origin) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            origin == web.base_url || (host.is_some() && host == text(header::HOST))
+        }
+    }
+}
+
+/// Headers of every page for people.
+async fn page_headers(State(web): Shared, request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    let headers = answer.headers_mut();
+    let mut hosts: Vec<String> =
+        web.engine.providers().flat_map(|provider| provider.checkout_hosts()).collect();
+    hosts.sort();
+    let csp = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         img-src 'self' https: data:; form-action 'self' {}; base-uri 'none'; \
+         frame-ancestors 'none'",
+        hosts.join(" ")
+    );
+    if let Ok(csp) = HeaderValue::from_str(csp.trim()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, csp);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,51 @@
+//! The public view as JSON, readable from anywhere.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::Web;
+use crate::{id::SaleId, view::View};
+
+const HEADERS: [(header::HeaderName, &str); 2] =
+    [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::CACHE_CONTROL, "no-store")];
+
+pub(super) async fn sales(State(web): State<Arc<Web>>) -> Response {
+    let views: Vec<Arc<View>> = web.engine.views().all();
+    let views: Vec<&View> = views.iter().map(AsRef::as_ref).collect();
+    (HEADERS, Json(json!(views))).into_response()
+}
+
+pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
+    match find(&web, &id).await {
+        Some(view) => (HEADERS, Json(json!(view.as_ref()))).into_response(),
+        None => {
+            let none = json!({ "error": "no_such_sale" });
+            (StatusCode::NOT_FOUND, HEADERS, Json(none)).into_response()
+        }
+    }
+}
+
+/// A sale by its id or its number, old ones included.
+pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
+    let number = key.parse::<u32>().ok();
+    let id = key.parse::<SaleId>().ok();
+    let known = web.engine.views().all();
+    let known = known.into_iter().find(|v| Some(v.number) == number || Some(v.id) == id);
+    if known.is_some() {
+        return known;
+    }
+    let id = match (id, number) {
+        (Some(id), _) => id,
+        (None, Some(number)) => web.engine.store().sale_numbered(number).await.ok()??,
+        (None, None) => return None,
+    };
+    let link = web.engine.link().to_owned();
+    web.engine.look(id, move |sale| Arc::new(View::of(sale, &link))).await.ok()
+}

@@ -1,0 +1,24 @@
+//! Style and script, compiled in.
+
+use axum::{
+    extract::Path,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+const CSS: &str = include_str!("../pages/live.css");
+const JS: &str = include_str!("../pages/live.js");
+
+pub(super) async fn asset(Path(name): Path<String>) -> Response {
+    let (kind, text) = match name.as_str() {
+        "live.css" => ("text/css; charset=utf-8", CSS),
+        "live.js" => ("text/javascript; charset=utf-8", JS),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "max-age=300"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text).into_response()
+}

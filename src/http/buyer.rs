@@ -1,0 +1,126 @@
+//! Who a browser is: a signed cookie, and unguessable links to a buyer's own page.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::{
+    id::{Buyer, Entropy, HoldId, SaleId},
+    provider::{
+        ReturnPages,
+        signature::{derive, is_mark, mark},
+    },
+};
+
+const COOKIE: &str = "livetill";
+
+/// A buyer is remembered this long: long enough to come back for what they bought.
+const COOKIE_SECS: u32 = 30 * 24 * 3600;
+
+/// Keys made from the shop's secret, one per purpose.
+#[derive(Clone)]
+pub struct Keys {
+    cookie: Vec<u8>,
+    token: Vec<u8>,
+    pub(super) address: Vec<u8>,
+}
+
+impl Keys {
+    /// All keys of a shop.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self {
+            cookie: derive(secret, "buyer cookie"),
+            token: derive(secret, "hold token"),
+            address: derive(secret, "address mark"),
+        }
+    }
+
+    /// The last part of a hold's own address.
+    pub fn token(&self, hold: HoldId) -> String {
+        let id = hold.to_string();
+        format!("{id}-{}", mark(&self.token, &id))
+    }
+
+    /// The hold that a token names, if we made it.
+    pub fn hold(&self, token: &str) -> Option<HoldId> {
+        let (id, given) = token.rsplit_once('-')?;
+        is_mark(&self.token, id, given).then(|| id.parse().ok())?
+    }
+
+    /// The browser's buyer, if its cookie is ours.
+    pub fn buyer(&self, headers: &HeaderMap) -> Option<Buyer> {
+        headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(name, _)| *name == COOKIE)
+            .filter_map(|(_, value)| value.split_once('.'))
+            .find(|(id, given)| is_mark(&self.cookie, id, given))
+            .map(|(id, _)| Buyer::from(format!("web:{id}")))
+    }
+
+    /// A new buyer and the cookie for it.
+    pub fn new_buyer(&self, entropy: &dyn Entropy, secure: bool) -> (Buyer, HeaderValue) {
+        let id: String = entropy.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let secure = if secure { "; Secure" } else { "" };
+        let cookie = format!(
+            "{COOKIE}={id}.{}; Path=/; Max-Age={COOKIE_SECS}; HttpOnly; SameSite=Lax{secure}",
+            mark(&self.cookie, &id)
+        );
+        let cookie = HeaderValue::from_str(&cookie).expect("hex digits and plain words");
+        (Buyer::from(format!("web:{id}")), cookie)
+    }
+}
+
+/// Where buyers return to, as seen from outside.
+pub struct Addresses {
+    /// What browsers call us.
+    pub base_url: String,
+    /// Keys for the tokens.
+    pub keys: Keys,
+}
+
+impl ReturnPages for Addresses {
+    fn hold_page(&self, hold: HoldId) -> String {
+        format!("{}/holds/{}?back=1", self.base_url, self.keys.token(hold))
+    }
+
+    fn sale_page(&self, sale: SaleId) -> String {
+        format!("{}/sales/{sale}", self.base_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    struct Zeros;
+    impl Entropy for Zeros {
+        fn bytes(&self) -> [u8; 16] {
+            [0; 16]
+        }
+    }
+
+    #[test]
+    fn only_our_own_tokens_and_cookies_count() {
+        let keys = Keys::new(&[1; 32]);
+        let others = Keys::new(&[2; 32]);
+        let hold = HoldId { sale: SaleId::new(Timestamp::from_millis(5), [3; 16]), n: 4 };
+        let token = keys.token(hold);
+        assert_eq!(keys.hold(&token), Some(hold));
+        assert_eq!(others.hold(&token), None);
+        let other_hold = token.replacen("-4-", "-5-", 1);
+        assert_eq!(keys.hold(&other_hold), None);
+        assert_eq!(keys.hold(""), None);
+
+        let (buyer, cookie) = keys.new_buyer(&Zeros, true);
+        let set = cookie.to_str().expect("text");
+        assert!(set.contains("HttpOnly") && set.contains("Secure") && set.contains("SameSite=Lax"));
+        let pair = set.split(';').next().expect("a pair");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, format!("a=b; {pair}").parse().expect("a value"));
+        assert_eq!(keys.buyer(&headers), Some(buyer));
+        assert_eq!(others.buyer(&headers), None);
+    }
+}

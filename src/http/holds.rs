@@ -1,0 +1,459 @@
+//! A buyer claims, looks at their hold, pays elsewhere, or lets go.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Form, Json,
+    extract::{ConnectInfo, Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde_json::json;
+
+use super::{
+    Web, api,
+    live::{missing, sale_page},
+    page::{HoldPage, MessagePage, field_name, render},
+    peer::address_mark,
+};
+use crate::{
+    clock::{Span, Timestamp},
+    engine::{Origin, TellError},
+    id::{Buyer, HoldId},
+    notice::text,
+    provider::sandbox,
+    sale::{
+        Sale,
+        event::{Claim, Event},
+        hold::{Hold, HoldState, Lapse},
+        payment::{Fate, Payment},
+        refusal::Refusal,
+        template::Ask,
+    },
+    view::{State as SaleState, View},
+};
+
+/// A claim waits this long for its page before the buyer is sent to their own page to wait.
+const WAIT_FOR_PAGE: Span = Span::from_secs(4);
+
+/// The longest answer to a question, in characters.
+const ANSWER_CHARS_MAX: usize = 500;
+
+type Fields = Vec<(String, String)>;
+
+pub(super) async fn claim(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Response {
+    let Some(view) = api::find(&web, &id).await.filter(|view| view.state.is_public()) else {
+        return missing(&web);
+    };
+    let (buyer, cookie) = match web.keys.buyer(&headers) {
+        Some(buyer) => (buyer, None),
+        None => {
+            let secure = web.base_url.starts_with("https://");
+            let (buyer, cookie) = web.keys.new_buyer(web.engine.entropy(), secure);
+            (buyer, Some(cookie))
+        }
+    };
+    let known = cookie.is_none();
+    let answer = match hopeless(&view, web.engine.now()) {
+        // What cannot succeed is answered from the view, after a look for what this browser has.
+        Some(refusal) => match held_already(&web, &view, &buyer, known).await {
+            Some(hold) => to_hold(&web, hold),
+            None => refused(&web, &view, &headers, &refusal).await,
+        },
+        None => {
+            let address = address_mark(&web, peer, &headers);
+            match claim_from(&web, &view, buyer, address, &fields) {
+                Ok(claim) => make(&web, &view, claim, &headers).await,
+                Err(refusal) => refused(&web, &view, &headers, &refusal).await,
+            }
+        }
+    };
+    with_cookie(answer, cookie)
+}
+
+fn with_cookie(mut answer: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    answer
+}
+
+/// Why no claim at all can succeed right now.
+fn hopeless(view: &View, now: Timestamp) -> Option<Refusal> {
+    match view.state {
+        SaleState::Open if view.ends_at.is_some_and(|ends_at| ends_at <= now) => {
+            Some(Refusal::Over)
+        }
+        SaleState::Open => None,
+        SaleState::AllHeld => Some(Refusal::AllHeld),
+        SaleState::SoldOut => Some(Refusal::SoldOut),
+        SaleState::Paused => Some(Refusal::Paused),
+        SaleState::Arming | SaleState::Armed => Some(Refusal::NotOpen),
+        SaleState::Ended | SaleState::Cancelled | SaleState::Failed => Some(Refusal::Over),
+    }
+}
+
+async fn held_already(web: &Web, view: &View, buyer: &Buyer, known: bool) -> Option<HoldId> {
+    if !known {
+        return None;
+    }
+    let buyer = buyer.clone();
+    let look = move |sale: &Sale| sale.live_hold_of(&buyer).map(|hold| hold.id);
+    web.engine.look(view.id, look).await.ok()?
+}
+
+fn claim_from(
+    web: &Web,
+    view: &View,
+    buyer: Buyer,
+    address: Option<String>,
+    fields: &Fields,
+) -> Result<Box<Claim>, Refusal> {
+    let field = |name: &str| {
+        let found = fields.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    };
+    let units = match field("units") {
+        None => 1,
+        Some(text) => text.parse().map_err(|_| Refusal::TooManyUnits { left: view.per_buyer })?,
+    };
+    let mut answers = BTreeMap::new();
+    for ask in &view.ask {
+        let answer = field(field_name(*ask)).ok_or(Refusal::MissingAnswer(*ask))?;
+        answers.insert(*ask, checked_answer(*ask, answer)?);
+    }
+    Ok(Box::new(Claim {
+        buyer,
+        buyer_name: None,
+        address,
+        units,
+        delivery: field("delivery").map(str::to_owned),
+        answers,
+        limits: web.limits,
+    }))
+}
+
+/// An answer that a provider will take; what looks wrong is asked again.
+fn checked_answer(ask: Ask, answer: &str) -> Result<String, Refusal> {
+    let fine = match ask {
+        Ask::Name => answer.chars().count() <= 200,
+        Ask::Email => {
+            let (name, host) = answer.split_once('@').unwrap_or_default();
+            !name.is_empty()
+                && host.contains('.')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+                && answer.len() <= 254
+                && answer.bytes().all(|b| b.is_ascii_graphic())
+                && !host.contains('@')
+        }
+        Ask::Phone => {
+            let digits = answer.bytes().filter(u8::is_ascii_digit).count();
+            (7..=15).contains(&digits)
+                && answer.bytes().all(|b| b.is_ascii_digit() || b"+ -().".contains(&b))
+        }
+        Ask::Address => true,
+    };
+    let visible = answer.chars().all(|c| !c.is_control() || c == '\n' || c == '\r');
+    if fine && visible && answer.chars().count() <= ANSWER_CHARS_MAX {
+        return Ok(answer.to_owned());
+    }
+    Err(Refusal::MissingAnswer(ask))
+}
+
+async fn make(web: &Web, view: &Arc<View>, claim: Box<Claim>, headers: &HeaderMap) -> Response {
+    let event = Event::Claimed(claim);
+    match web.engine.tell(view.id, event, "web", Origin::Any).await {
+        Ok(told) => match told.hold {
+            Some(hold) => to_page(web, hold).await,
+            None => sale_page(web, view, headers, None, StatusCode::OK).await,
+        },
+        Err(TellError::Refused(Refusal::AlreadyHolding(hold))) => to_page(web, hold).await,
+        Err(TellError::Refused(refusal)) => {
+            // The view may have changed meanwhile; the newest one is shown.
+            let view = web.engine.views().get(view.id).unwrap_or_else(|| view.clone());
+            refused(web, &view, headers, &refusal).await
+        }
+        Err(error) => {
+            tracing::error!(%error, sale = %view.id, "a claim was not taken");
+            busy(web)
+        }
+    }
+}
+
+fn busy(web: &Web) -> Response {
+    let page = MessagePage {
+        shop: &web.shop_name,
+        sandbox: false,
+        heading: "One moment",
+        says: "Too many people at once, or the shop cannot write right now. Nothing was claimed; \
+               please try again.",
+    };
+    let mut answer = render(StatusCode::SERVICE_UNAVAILABLE, &page);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    answer
+}
+
+/// Sends the buyer to the provider's page, or to their own page if that takes too long.
+async fn to_page(web: &Web, hold: HoldId) -> Response {
+    let deadline = web.engine.now() + WAIT_FOR_PAGE;
+    let mut views = web.engine.views().follow(hold.sale);
+    loop {
+        let look = move |sale: &Sale| {
+            sale.hold(hold).map(|hold| {
+                (
+                    hold.page().map(|page| page.url.clone()),
+                    matches!(hold.state, HoldState::Opening { .. }),
+                )
+            })
+        };
+        match web.engine.look(hold.sale, look).await {
+            Ok(Some((Some(url), _))) => return see_other(&url),
+            Ok(Some((None, true))) => {}
+            _ => return to_hold(web, hold),
+        }
+        let Some(views) = &mut views else { return to_hold(web, hold) };
+        let changed = tokio::select! {
+            changed = views.changed() => changed.is_ok(),
+            () = web.engine.clock().sleep_until(deadline) => false,
+            // Whatever the clock says, a request does not hang.
+            () = tokio::time::sleep(Duration::from_secs(10)) => false,
+        };
+        if !changed {
+            return to_hold(web, hold);
+        }
+    }
+}
+
+fn to_hold(web: &Web, hold: HoldId) -> Response {
+    see_other(&format!("/holds/{}", web.keys.token(hold)))
+}
+
+fn see_other(to: &str) -> Response {
+    let mut answer = Redirect::to(to).into_response();
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// 409 with the reason: a page whose text holds the state word, or JSON where that is wanted.
+async fn refused(web: &Web, view: &Arc<View>, headers: &HeaderMap, refusal: &Refusal) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accept.contains("application/json") && !accept.contains("text/html") {
+        let body = Json(json!({ "error": refusal.code() }));
+        return (StatusCode::CONFLICT, body).into_response();
+    }
+    let says = match refusal {
+        Refusal::AllHeld => {
+            "All held: every unit is in somebody's hands. Some may let go; this page shows it."
+                .to_owned()
+        }
+        other => text::refusal(other),
+    };
+    let state = view.state.word();
+    let says = format!("{says} ({})", state.replace('_', " "));
+    sale_page(web, view, headers, Some(says), StatusCode::CONFLICT).await
+}
+
+pub(super) async fn show(
+    State(web): State<Arc<Web>>,
+    Path(token): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
+    let Some(id) = web.keys.hold(&token) else { return missing(&web) };
+    let link = web.engine.link().to_owned();
+    let look = move |sale: &Sale| {
+        let hold = sale.hold(id)?.clone();
+        let payments: Vec<Payment> =
+            sale.payments().filter(|p| p.hold == Some(id)).cloned().collect();
+        Some((View::of(sale, &link), Facts::of(sale, hold, payments)))
+    };
+    let Ok(Some((view, facts))) = web.engine.look(id.sale, look).await else {
+        return missing(&web);
+    };
+    let now = web.engine.now();
+    let back = query.contains_key("back");
+    let told = tell(&facts, now, back);
+    let page = HoldPage {
+        shop: &web.shop_name,
+        sandbox: facts.sandbox,
+        token: &token,
+        now: now.millis(),
+        heading: told.heading,
+        tone: told.tone,
+        units: facts.hold.units,
+        amount: facts.hold.amount.to_string(),
+        delivery: facts.delivery.clone(),
+        until: told.until.map(Timestamp::millis),
+        time_left: told.until.map(|at| at.since(now).words()).unwrap_or_default(),
+        says: told.says,
+        pay: told.pay,
+        pay_word: if back { "I have not paid yet" } else { "Pay now" },
+        can_let_go: facts.hold.is_live(),
+        keep: !facts.hold.is_settled(),
+        refresh: told.refresh,
+        view: &view,
+    };
+    render(StatusCode::OK, &page)
+}
+
+/// What a buyer's page is made from.
+struct Facts {
+    hold: Hold,
+    payments: Vec<Payment>,
+    place: Option<usize>,
+    deadline: Option<Timestamp>,
+    delivery: Option<String>,
+    sandbox: bool,
+}
+
+impl Facts {
+    fn of(sale: &Sale, hold: Hold, payments: Vec<Payment>) -> Self {
+        let template = &sale.head.template;
+        Self {
+            place: sale.place(hold.id),
+            deadline: sale.deadline_of(&hold),
+            delivery: hold
+                .delivery
+                .as_deref()
+                .and_then(|name| template.delivery(name))
+                .map(|delivery| delivery.label.clone()),
+            sandbox: template.provider == sandbox::NAME,
+            hold,
+            payments,
+        }
+    }
+}
+
+/// What a buyer is told.
+struct Told {
+    heading: &'static str,
+    tone: &'static str,
+    says: String,
+    until: Option<Timestamp>,
+    pay: Option<String>,
+    refresh: Option<u32>,
+}
+
+fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
+    let plain = |heading, tone, says: &str, refresh| Told {
+        heading,
+        tone,
+        says: says.to_owned(),
+        until: None,
+        pay: None,
+        refresh,
+    };
+    match &facts.hold.state {
+        HoldState::Opening { .. } => {
+            let says = match facts.place {
+                Some(0) | None => "Your payment page is being made.".to_owned(),
+                Some(1) => "One buyer is before you. Your unit is kept meanwhile.".to_owned(),
+                Some(n) => format!("{n} buyers are before you. Your unit is kept meanwhile."),
+            };
+            Told { says, ..plain("In line", "all_held", "", Some(2)) }
+        }
+        HoldState::Open { .. } => {
+            let pay = facts.hold.page().map(|page| page.url.clone());
+            let (heading, says) = if back {
+                ("Waiting for the payment", "If you just paid, this page says so within seconds.")
+            } else {
+                ("Yours to pay", "Your unit is kept.")
+            };
+            let until = facts.deadline.filter(|at| *at > now);
+            Told { until, pay, ..plain(heading, "open", says, Some(3)) }
+        }
+        HoldState::Closing { .. } => plain(
+            "Closing",
+            "all_held",
+            "Your payment page is being closed. A payment made in time still counts.",
+            Some(3),
+        ),
+        HoldState::Paid { .. } => paid(facts),
+        HoldState::Released { why, .. } => released(facts, *why),
+        HoldState::Lapsed { why: Lapse::WrongAmount, .. } => plain(
+            "We are looking into it",
+            "all_held",
+            "Another amount than asked was paid. The shop looks at it; your unit is kept.",
+            None,
+        ),
+        HoldState::Lapsed { .. } => plain(
+            "Time is up",
+            "ended",
+            "Your time to pay is over. Should you have paid all the same, it counts.",
+            None,
+        ),
+        HoldState::Warm | HoldState::Discarding => {
+            plain("Not yours", "ended", "Nobody claimed this.", None)
+        }
+    }
+}
+
+fn paid(facts: &Facts) -> Told {
+    let told = |says: String| Told {
+        heading: "Paid",
+        tone: "open",
+        says,
+        until: None,
+        pay: None,
+        refresh: None,
+    };
+    let kept = facts.payments.iter().find(|payment| payment.fate == Fate::Kept);
+    let back = facts.payments.iter().find(|p| matches!(p.fate, Fate::Refund { .. }));
+    match (kept, back) {
+        (Some(kept), Some(back)) => told(format!(
+            "{} is paid and yours. Your second payment of {} goes back to you.",
+            kept.fact.amount, back.fact.amount
+        )),
+        (Some(kept), None) => {
+            told(format!("{} is paid, and it is yours. Thank you!", kept.fact.amount))
+        }
+        (None, Some(back)) => told(format!("{} went back to you.", back.fact.amount)),
+        (None, None) => told("It is paid, and it is yours. Thank you!".to_owned()),
+    }
+}
+
+fn released(facts: &Facts, why: Lapse) -> Told {
+    let refund = facts.payments.iter().find_map(|payment| match &payment.fate {
+        Fate::Refund { .. } => Some(payment),
+        _ => None,
+    });
+    let says = match (refund, why) {
+        (Some(payment), _) if payment.fate.is_final() => format!(
+            "Your payment of {} came when nothing was left. It went back to you.",
+            payment.fact.amount
+        ),
+        (Some(payment), _) => format!(
+            "Your payment of {} came when nothing was left. It is on its way back to you.",
+            payment.fact.amount
+        ),
+        (None, Lapse::LetGo) => "You let it go. You were not charged.".to_owned(),
+        (None, Lapse::NoPage) => "The payment provider made no page that could be paid. You were \
+                                  not charged; please try again."
+            .to_owned(),
+        (None, Lapse::SaleEnded) => "The sale ended. You were not charged.".to_owned(),
+        (None, Lapse::TimeUp | Lapse::WrongAmount | Lapse::Unwanted) => {
+            "Your time to pay is over. You were not charged.".to_owned()
+        }
+    };
+    Told { heading: "Over", tone: "ended", says, until: None, pay: None, refresh: None }
+}
+
+pub(super) async fn release(State(web): State<Arc<Web>>, Path(token): Path<String>) -> Response {
+    let Some(hold) = web.keys.hold(&token) else { return missing(&web) };
+    let event = Event::LetGo { hold };
+    match web.engine.tell(hold.sale, event, "web", Origin::Any).await {
+        // Past letting go: its page says how it stands.
+        Ok(_) | Err(TellError::Refused(_)) => see_other(&format!("/holds/{token}")),
+        Err(TellError::Unknown) => missing(&web),
+        Err(error) => {
+            tracing::error!(%error, "a hold could not be let go");
+            busy(&web)
+        }
+    }
+}

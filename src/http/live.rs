@@ -1,0 +1,218 @@
+//! The static link and the sales behind it. GET changes nothing.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use super::{
+    Web, api,
+    page::{Card, ListPage, MessagePage, Mine, SalePage, claim_form, render, state_words, summary},
+};
+use crate::{
+    id::{Buyer, HoldId},
+    notice::text,
+    provider::sandbox,
+    sale::{Sale, hold::HoldState, template::CheckoutShape},
+    view::{State as SaleState, View},
+};
+
+/// Words in the names of programs that fetch a posted link to preview or index it.
+const PREVIEW_AGENTS: &[&str] = &[
+    "bot",
+    "crawl",
+    "spider",
+    "preview",
+    "facebookexternalhit",
+    "whatsapp",
+    "slack",
+    "embed",
+    "curl-preview",
+    "unfurl",
+    "scanner",
+    "monitor",
+    "archive",
+];
+
+pub(super) async fn home() -> Redirect {
+    Redirect::to("/live")
+}
+
+/// What is on: the running sale, a list of several, or nothing and the last result.
+pub(super) async fn live(
+    State(web): State<Arc<Web>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let views = web.engine.views().all();
+    let on: Vec<_> = views
+        .iter()
+        .filter(|view| view.state.is_public() && !view.state.is_over())
+        .cloned()
+        .collect();
+    match on.as_slice() {
+        [one] => {
+            // A visit makes a session at the provider: people only.
+            let person = method == Method::GET && !is_preview(&headers);
+            match &one.shared_page {
+                Some(page) if person => found(page),
+                _ => sale_page(&web, one, &headers, None, StatusCode::OK).await,
+            }
+        }
+        [] => nothing_on(&web, &views),
+        several => list(&web, "On right now", "Several sales are on.", several),
+    }
+}
+
+fn found(to: &str) -> Response {
+    let headers = [(header::LOCATION, to.to_owned()), (header::CACHE_CONTROL, "no-store".into())];
+    (StatusCode::FOUND, headers).into_response()
+}
+
+fn is_preview(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let agent = text("user-agent").to_lowercase();
+    let prefetch = ["purpose", "sec-purpose", "x-purpose", "x-moz"];
+    PREVIEW_AGENTS.iter().any(|word| agent.contains(word))
+        || prefetch.iter().any(|name| text(name).contains("prefetch"))
+}
+
+fn nothing_on(web: &Web, views: &[Arc<View>]) -> Response {
+    let last = views.iter().find(|view| view.state.is_public());
+    let says = match last {
+        Some(view) => {
+            let result = summary(view, web.engine.now());
+            format!("Nothing is on right now. Last: {} · {result}", text::plain(&view.title))
+        }
+        None => "Nothing is on right now.".to_owned(),
+    };
+    let last: Vec<_> = last.into_iter().cloned().collect();
+    list(web, "Nothing on right now", &says, &last)
+}
+
+fn list(web: &Web, heading: &'static str, says: &str, views: &[Arc<View>]) -> Response {
+    let now = web.engine.now();
+    let cards = views
+        .iter()
+        .map(|view| Card {
+            id: view.id,
+            title: text::plain(&view.title),
+            state: view.state.word(),
+            says: summary(view, now),
+        })
+        .collect();
+    let page =
+        ListPage { shop: &web.shop_name, sandbox: false, heading, summary: says.to_owned(), cards };
+    render(StatusCode::OK, &page)
+}
+
+pub(super) async fn sale(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match api::find(&web, &id).await {
+        Some(view) if view.state.is_public() => {
+            sale_page(&web, &view, &headers, None, StatusCode::OK).await
+        }
+        // What is not open yet is nobody's business.
+        Some(_) | None => missing(&web),
+    }
+}
+
+/// A sale's page, with what this browser has in it and perhaps something to say.
+pub(super) async fn sale_page(
+    web: &Web,
+    view: &Arc<View>,
+    headers: &HeaderMap,
+    says: Option<String>,
+    status: StatusCode,
+) -> Response {
+    let buyer = web.keys.buyer(headers);
+    let extra = web.engine.look(view.id, move |sale| Extra::of(sale, buyer.as_ref())).await;
+    let extra = extra.unwrap_or_default();
+    let now = web.engine.now();
+    let open = matches!(view.state, SaleState::Open | SaleState::AllHeld);
+    let left = text::time_left(view, now);
+    let page = SalePage {
+        shop: &web.shop_name,
+        sandbox: extra.sandbox,
+        price: view.price.to_string(),
+        state: state_words(view),
+        summary: summary(view, now),
+        url: format!("{}/sales/{}", web.base_url, view.id),
+        now: now.millis(),
+        until: view.ends_at.filter(|_| open).map(crate::clock::Timestamp::millis),
+        time_left: left.map(|left| left.words()).unwrap_or_default(),
+        over: view.state.is_over(),
+        show_stock: !view.state.is_over(),
+        form: match extra.mine {
+            Some(_) => None,
+            None => claim_form(view, extra.shape, &extra.hold),
+        },
+        mine: extra.mine.map(|(hold, says, word)| Mine {
+            says,
+            href: format!("/holds/{}", web.keys.token(hold)),
+            word,
+        }),
+        says,
+        view,
+    };
+    render(status, &page)
+}
+
+/// What the page needs beyond the view.
+#[derive(Default)]
+struct Extra {
+    sandbox: bool,
+    shape: CheckoutShape,
+    hold: String,
+    mine: Option<(HoldId, String, &'static str)>,
+}
+
+impl Extra {
+    fn of(sale: &Sale, buyer: Option<&Buyer>) -> Self {
+        let template = &sale.head.template;
+        Self {
+            sandbox: template.provider == sandbox::NAME,
+            shape: template.checkout,
+            hold: template.hold.words(),
+            mine: buyer.and_then(|buyer| mine(sale, buyer)),
+        }
+    }
+}
+
+/// What a browser has in the sale that it should not forget over a new claim.
+fn mine(sale: &Sale, buyer: &Buyer) -> Option<(HoldId, String, &'static str)> {
+    if let Some(hold) = sale.live_hold_of(buyer) {
+        let says = match hold.state {
+            HoldState::Open { .. } => "You hold one. It is not paid yet.",
+            _ => "You are in line for one.",
+        };
+        return Some((hold.id, says.to_owned(), "Go on"));
+    }
+    let paid: Vec<_> =
+        sale.holds_of(buyer).filter(|h| matches!(h.state, HoldState::Paid { .. })).collect();
+    let units: u32 = paid.iter().map(|hold| hold.units).sum();
+    let last = paid.last()?;
+    let full = units >= sale.head.template.per_buyer;
+    full.then(|| (last.id, format!("You have {units}. Thank you!"), "See it"))
+}
+
+pub(super) async fn not_found(State(web): State<Arc<Web>>) -> Response {
+    missing(&web)
+}
+
+/// There is no such page.
+pub(super) fn missing(web: &Web) -> Response {
+    let page = MessagePage {
+        shop: &web.shop_name,
+        sandbox: false,
+        heading: "Not found",
+        says: "There is no such page.",
+    };
+    render(StatusCode::NOT_FOUND, &page)
+}

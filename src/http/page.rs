@@ -1,0 +1,201 @@
+//! The pages as data for their templates, which are checked as the program is compiled.
+
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+
+use crate::{
+    clock::Timestamp,
+    id::SaleId,
+    notice::text,
+    sale::template::{Ask, CheckoutShape, Delivery},
+    view::{State, View},
+};
+
+/// A sale for viewers.
+#[derive(Template)]
+#[template(path = "sale.html", config = "src/pages/askama.toml")]
+pub(super) struct SalePage<'a> {
+    pub(super) shop: &'a str,
+    pub(super) sandbox: bool,
+    pub(super) view: &'a View,
+    pub(super) price: String,
+    pub(super) state: String,
+    pub(super) summary: String,
+    pub(super) url: String,
+    pub(super) now: i64,
+    pub(super) until: Option<i64>,
+    pub(super) time_left: String,
+    pub(super) over: bool,
+    pub(super) show_stock: bool,
+    pub(super) mine: Option<Mine>,
+    pub(super) says: Option<String>,
+    pub(super) form: Option<ClaimForm>,
+}
+
+/// What this browser has in the sale.
+pub(super) struct Mine {
+    pub(super) says: String,
+    pub(super) href: String,
+    pub(super) word: &'static str,
+}
+
+/// The claim.
+pub(super) struct ClaimForm {
+    pub(super) delivery: Vec<Choice>,
+    pub(super) units: u32,
+    pub(super) ask: Vec<Question>,
+    pub(super) hold: String,
+}
+
+pub(super) struct Choice {
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) fee: String,
+}
+
+pub(super) struct Question {
+    pub(super) name: &'static str,
+    pub(super) label: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) autocomplete: &'static str,
+    pub(super) long: bool,
+}
+
+/// Several sales, or none.
+#[derive(Template)]
+#[template(path = "list.html", config = "src/pages/askama.toml")]
+pub(super) struct ListPage<'a> {
+    pub(super) shop: &'a str,
+    pub(super) sandbox: bool,
+    pub(super) heading: &'static str,
+    pub(super) summary: String,
+    pub(super) cards: Vec<Card>,
+}
+
+pub(super) struct Card {
+    pub(super) id: SaleId,
+    pub(super) title: String,
+    pub(super) state: &'static str,
+    pub(super) says: String,
+}
+
+/// A buyer's own page.
+#[derive(Template)]
+#[template(path = "hold.html", config = "src/pages/askama.toml")]
+pub(super) struct HoldPage<'a> {
+    pub(super) shop: &'a str,
+    pub(super) sandbox: bool,
+    pub(super) view: &'a View,
+    pub(super) token: &'a str,
+    pub(super) now: i64,
+    pub(super) heading: &'static str,
+    pub(super) tone: &'static str,
+    pub(super) units: u32,
+    pub(super) amount: String,
+    pub(super) delivery: Option<String>,
+    pub(super) says: String,
+    pub(super) until: Option<i64>,
+    pub(super) time_left: String,
+    pub(super) pay: Option<String>,
+    pub(super) pay_word: &'static str,
+    pub(super) can_let_go: bool,
+    pub(super) keep: bool,
+    pub(super) refresh: Option<u32>,
+}
+
+/// One sentence.
+#[derive(Template)]
+#[template(path = "message.html", config = "src/pages/askama.toml")]
+pub(super) struct MessagePage<'a> {
+    pub(super) shop: &'a str,
+    pub(super) sandbox: bool,
+    pub(super) heading: &'a str,
+    pub(super) says: &'a str,
+}
+
+/// Renders a page with a status.
+pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
+        }
+    }
+}
+
+/// A state in words that viewers understand.
+pub(super) fn state_words(view: &View) -> String {
+    match view.state {
+        State::Arming | State::Armed => "Opening soon".to_owned(),
+        State::Open => "Open".to_owned(),
+        State::Paused => "Paused for a moment".to_owned(),
+        State::AllHeld => match view.paying {
+            1 => "All held: 1 person is paying, they may let go".to_owned(),
+            n => format!("All held: {n} people are paying, some may let go"),
+        },
+        State::SoldOut => "Sold out".to_owned(),
+        State::Ended => "Ended".to_owned(),
+        State::Cancelled => "Cancelled".to_owned(),
+        State::Failed => "Did not open".to_owned(),
+    }
+}
+
+/// One sentence about a sale, for previews and lists.
+pub(super) fn summary(view: &View, now: Timestamp) -> String {
+    match view.state {
+        State::Open => {
+            let left = text::time_left(view, now).unwrap_or_default();
+            format!("{} of {} left · {} to go", view.left, view.stock, left.words())
+        }
+        State::SoldOut | State::Ended | State::Cancelled => {
+            format!("{} · {} of {} sold", state_words(view), view.paid, view.stock)
+        }
+        State::Arming | State::Armed | State::Paused | State::AllHeld | State::Failed => {
+            state_words(view)
+        }
+    }
+}
+
+/// The form for a claim, while one can be made.
+pub(super) fn claim_form(view: &View, shape: CheckoutShape, hold: &str) -> Option<ClaimForm> {
+    if view.state != State::Open || shape == CheckoutShape::Shared {
+        return None;
+    }
+    Some(ClaimForm {
+        delivery: view.delivery.iter().map(choice).collect(),
+        units: view.per_buyer.min(view.left).min(20),
+        ask: view.ask.iter().map(|ask| question(*ask)).collect(),
+        hold: hold.to_owned(),
+    })
+}
+
+fn choice(delivery: &Delivery) -> Choice {
+    let fee =
+        if delivery.fee.minor == 0 { "free".to_owned() } else { format!("+ {}", delivery.fee) };
+    Choice { name: delivery.name.clone(), label: delivery.label.clone(), fee }
+}
+
+/// The form field of a question.
+pub(super) fn field_name(ask: Ask) -> &'static str {
+    match ask {
+        Ask::Name => "name",
+        Ask::Email => "email",
+        Ask::Phone => "phone",
+        Ask::Address => "address",
+    }
+}
+
+fn question(ask: Ask) -> Question {
+    let name = field_name(ask);
+    let (label, kind, autocomplete, long) = match ask {
+        Ask::Name => ("Your name", "text", "name", false),
+        Ask::Email => ("E-mail address", "email", "email", false),
+        Ask::Phone => ("Telephone, with country code", "tel", "tel", false),
+        Ask::Address => ("Postal address", "text", "street-address", true),
+    };
+    Question { name, label, kind, autocomplete, long }
+}

@@ -1,0 +1,148 @@
+//! Asks providers about everything that is not settled: webhooks make us fast, this makes us right.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Span, Timestamp},
+    engine::{Engine, TellError},
+    id::SaleId,
+    provider::{Provider, StatusAsk},
+    sale::{
+        Sale,
+        hold::HoldState,
+        payment::{Fate, RefundStatus},
+    },
+};
+
+/// How often a running sale is asked about.
+pub const EVERY: Span = Span::from_secs(3);
+
+/// How often closed sales with something unsettled are asked about.
+pub const CLOSED_EVERY: Span = Span::from_secs(60);
+
+/// For how long after its end a sale is asked about at all.
+const WATCH_FOR: Span = Span::from_secs(48 * 3600);
+
+/// Pages asked about in one call; the tightest provider takes a hundred ids.
+const PAGES_MAX: usize = 100;
+
+/// A payment may be dated a little before the page we know was made.
+const MARGIN: Span = Span::from_secs(60);
+
+/// Which sales to ask about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// Those that run.
+    Running,
+    /// Also those that closed not long ago.
+    All,
+}
+
+/// Asks about every unsettled sale once.
+///
+/// # Errors
+/// If the store fails; a provider that does not answer is asked again next time.
+pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
+    for sale in sales(engine, round).await? {
+        let now = engine.now();
+        let Some((provider, asks)) = engine.look(sale, move |s| question(s, now)).await? else {
+            continue;
+        };
+        let Some(provider) = engine.provider(&provider).cloned() else { continue };
+        for ask in asks {
+            ask_about(engine, &provider, sale, &ask).await?;
+        }
+    }
+    engine.match_again().await
+}
+
+async fn ask_about(
+    engine: &Engine,
+    provider: &Arc<dyn Provider>,
+    sale: SaleId,
+    ask: &StatusAsk,
+) -> Result<(), TellError> {
+    match provider.status(ask).await {
+        Ok(news) => {
+            for one in news {
+                engine.take(provider.name(), one, None).await?;
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%sale, provider = provider.name(), %error, "no answer about its state");
+        }
+    }
+    Ok(())
+}
+
+async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> {
+    let mut sales = engine.store().live_sales().await?;
+    if round == Round::All {
+        let now = engine.now();
+        for line in engine.store().sales(200).await? {
+            let end = line.head.phase.end();
+            let recent = end.is_some_and(|end| now.since(end.at) < WATCH_FOR);
+            if line.head.is_closed() && recent {
+                sales.push(line.id);
+            }
+        }
+    }
+    Ok(sales)
+}
+
+/// What to ask about a sale; `None` if everything is settled.
+fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
+    let pages: Vec<_> = sale
+        .holds()
+        .filter(|hold| !matches!(hold.state, HoldState::Paid { .. }))
+        .flat_map(|hold| hold.checkouts.iter().map(|page| (hold.id, page)))
+        .filter(|(_, page)| !page.closed)
+        .map(|(id, page)| (id, page.clone()))
+        .collect();
+    let refunds: Vec<_> = sale
+        .payments()
+        .filter_map(|payment| match &payment.fate {
+            Fate::Refund { status: RefundStatus::Requested, refund, .. } => {
+                Some((payment.fact.id.to_string(), refund.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let pending = sale.payments().any(|payment| payment.fate == Fate::Pending);
+    if pages.is_empty() && refunds.is_empty() && !pending && sale.head.is_closed() {
+        return None;
+    }
+    let since = sale.head.started_at - MARGIN;
+    let ask = StatusAsk { listing: sale.head.listing().cloned(), since, ..StatusAsk::default() };
+    let mut asks: Vec<StatusAsk> = pages
+        .chunks(PAGES_MAX)
+        .map(|pages| StatusAsk { pages: pages.to_vec(), ..ask.clone() })
+        .collect();
+    if asks.is_empty() {
+        asks.push(ask);
+    }
+    asks[0].refunds = refunds;
+    debug_assert!(now >= since);
+    Some((sale.head.template.provider.clone(), asks))
+}
+
+/// Asks again and again until stopped.
+pub async fn run(engine: Engine, stop: CancellationToken) {
+    let mut next_all = engine.now();
+    loop {
+        let now = engine.now();
+        let round = if now >= next_all { Round::All } else { Round::Running };
+        if round == Round::All {
+            next_all = now + CLOSED_EVERY;
+        }
+        if let Err(error) = sweep(&engine, round).await {
+            tracing::error!(%error, "a round of questions failed");
+        }
+        tokio::select! {
+            () = engine.clock().sleep_until(engine.now() + EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}

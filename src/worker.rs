@@ -1,0 +1,435 @@
+//! Carries effects out: leases a row, runs it without a transaction, commits what came of it.
+//!
+//! One worker per provider or platform. It decides nothing: outcomes become events.
+
+pub mod pace;
+mod retry;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::pace::Pace;
+use crate::{
+    clock::{Span, Timestamp},
+    engine::{Engine, Origin, TellError},
+    notice::text,
+    platform::{Platform, Post, SayError},
+    provider::{Call, Outcome, Provider, ProviderError},
+    sale::{
+        effect::{Class, Effect},
+        event::{CloseAnswer, Event, Verdict},
+        payment::{RefundFact, RefundStatus},
+    },
+    store::{LeaseAsk, Leased, PutOff, StoreError},
+};
+
+/// A call to a provider, retries inside the adapter included, must be over by then.
+const CALL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A lease outlasts the call by a margin, so that no second worker starts while one may still act.
+const LEASE: Span = Span::from_secs(30);
+
+/// Effects of one target under way at a time.
+const CONCURRENT_MAX: usize = 16;
+
+/// With nothing due, look again after this long.
+const LONGEST_SLEEP: Span = Span::from_secs(10);
+
+/// A provider's "not yet" without a time of its own.
+const PROBE_AGAIN_AFTER: Span = Span::from_secs(1);
+
+/// Who carries effects out.
+#[derive(Clone)]
+pub enum Hand {
+    /// A payment service.
+    Provider(Arc<dyn Provider>),
+    /// A chat service.
+    Platform(Arc<dyn Platform>),
+}
+
+/// Works off the outbox of one target.
+#[derive(Clone)]
+pub struct Worker {
+    engine: Engine,
+    hand: Hand,
+    target: String,
+    pace: Arc<Mutex<Pace>>,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Ran {
+    /// One effect.
+    One,
+    /// Nothing was due.
+    Nothing,
+    /// Something is due, but not before then: the provider's pace.
+    NotBefore(Timestamp),
+}
+
+impl Worker {
+    /// A worker for one provider or platform.
+    pub fn new(engine: Engine, hand: Hand, pace: Pace) -> Self {
+        let target = match &hand {
+            Hand::Provider(provider) => provider.name().to_owned(),
+            Hand::Platform(platform) => crate::engine::say_target(platform.name().as_str()),
+        };
+        Self { engine, hand, target, pace: Arc::new(Mutex::new(pace)) }
+    }
+
+    /// The outbox name it works for.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// How many calls per second it makes at present; `None` for platforms.
+    pub fn calls_per_second(&self) -> Option<f64> {
+        matches!(self.hand, Hand::Provider(_)).then(|| self.pace().rate())
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends leases left by the process before this one, where repeating at once is safe: a
+    /// provider without idempotency keys waits its leases out.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        let safe = match &self.hand {
+            Hand::Provider(provider) => provider.capabilities().idempotent,
+            Hand::Platform(_) => true,
+        };
+        if safe {
+            self.engine.store().end_leases(&self.target, self.engine.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Leases and carries out one effect.
+    ///
+    /// # Errors
+    /// If the store fails; the effect stays leased until its lease runs out.
+    pub async fn run_one(&self) -> Result<Ran, TellError> {
+        match self.lease().await? {
+            Lease::Got(leased) => {
+                self.carry_out(*leased).await?;
+                Ok(Ran::One)
+            }
+            Lease::Nothing => Ok(Ran::Nothing),
+            Lease::NotBefore(at) => Ok(Ran::NotBefore(at)),
+        }
+    }
+
+    /// Works until stopped; then finishes what is under way.
+    pub async fn run(self, stop: CancellationToken) {
+        let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
+        let tasks = TaskTracker::new();
+        let mut bell = self.engine.work_bell();
+        while !stop.is_cancelled() {
+            bell.borrow_and_update();
+            let Ok(slot) = slots.clone().acquire_owned().await else { break };
+            let until = match self.lease().await {
+                Ok(Lease::Got(leased)) => {
+                    let worker = self.clone();
+                    tasks.spawn(async move {
+                        if let Err(error) = worker.carry_out(*leased).await {
+                            tracing::error!(%error, target = worker.target, "an outcome was not stored");
+                        }
+                        drop(slot);
+                    });
+                    continue;
+                }
+                Ok(Lease::NotBefore(at)) => at,
+                Ok(Lease::Nothing) => self.next_due().await,
+                Err(error) => {
+                    tracing::error!(%error, target = self.target, "no work could be leased");
+                    self.engine.now() + Span::from_secs(1)
+                }
+            };
+            drop(slot);
+            tokio::select! {
+                () = self.engine.clock().sleep_until(until) => {}
+                _ = bell.changed() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn next_due(&self) -> Timestamp {
+        let latest = self.engine.now() + LONGEST_SLEEP;
+        match self.engine.store().next_effect(&self.target).await {
+            // A lane's later rows may be due before its head is done: the bell rings then.
+            Ok(Some(at)) if at > self.engine.now() => at.min(latest),
+            Ok(_) => latest,
+            Err(_) => self.engine.now() + Span::from_secs(1),
+        }
+    }
+
+    async fn lease(&self) -> Result<Lease, StoreError> {
+        let now = self.engine.now();
+        let (ready_at, first) = {
+            let pace = self.pace();
+            (pace.ready_at(now), pace.goes_first())
+        };
+        if ready_at > now && matches!(self.hand, Hand::Provider(_)) {
+            return Ok(Lease::NotBefore(ready_at));
+        }
+        let token = self.engine.entropy().bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let ask = LeaseAsk { target: self.target.clone(), now, until: now + LEASE, token, first };
+        let Some(leased) = self.engine.store().lease(ask).await? else {
+            return Ok(Lease::Nothing);
+        };
+        if let Hand::Provider(provider) = &self.hand {
+            self.pace().spend(now, provider.calls(&leased.effect), leased.class);
+        }
+        Ok(Lease::Got(Box::new(leased)))
+    }
+
+    async fn carry_out(&self, leased: Leased) -> Result<(), TellError> {
+        match &self.hand {
+            Hand::Provider(provider) => self.call(provider.as_ref(), leased).await,
+            Hand::Platform(platform) => self.say(platform.as_ref(), leased).await,
+        }
+    }
+
+    async fn call(&self, provider: &dyn Provider, leased: Leased) -> Result<(), TellError> {
+        let effect = leased.effect.clone();
+        let first = leased.attempts == 1 && leased.generation == 0;
+        if first {
+            let asked = effect.clone();
+            let wanted = self.engine.look(leased.sale, move |sale| sale.wants(&asked)).await?;
+            if !wanted {
+                return self.tell(&leased, not_sent(&effect)).await;
+            }
+        }
+        let call = Call { key: key(&leased), now: self.engine.now(), first };
+        let answer =
+            tokio::time::timeout(CALL_DEADLINE, provider.perform(&effect, &leased.body, &call));
+        let answer = answer.await.unwrap_or_else(|_| {
+            let says = format!("no answer within {} s", CALL_DEADLINE.as_secs());
+            Err(ProviderError::Retry { says, after: None })
+        });
+        match answer {
+            Ok(outcome) => {
+                self.pace().went_well();
+                let opened = matches!(outcome, Outcome::Opened(_));
+                match event_of(&effect, outcome) {
+                    Some(event) => self.tell(&leased, event).await?,
+                    None => {
+                        self.put_off(&leased, "the adapter gave no fitting answer", None).await?
+                    }
+                }
+                if opened {
+                    self.engine.match_again().await?;
+                }
+                Ok(())
+            }
+            Err(error) => self.failed(&leased, error).await,
+        }
+    }
+
+    async fn failed(&self, leased: &Leased, error: ProviderError) -> Result<(), TellError> {
+        let effect = leased.effect.word();
+        match error {
+            ProviderError::Retry { says, after } => {
+                tracing::warn!(sale = %leased.sale, effect, says, attempt = leased.attempts, "repeating");
+                self.put_off(leased, &says, after).await
+            }
+            ProviderError::SlowDown { after } => {
+                let now = self.engine.now();
+                let not_before = self.pace().slow_down(now, after);
+                let put_off = PutOff {
+                    id: leased.id.clone(),
+                    token: leased.token.clone(),
+                    due_at: not_before,
+                    why: "the provider asked to slow down".to_owned(),
+                    body: None,
+                    counts: false,
+                };
+                Ok(self.engine.store().postpone(put_off).await?)
+            }
+            ProviderError::Reject { says } => {
+                tracing::warn!(sale = %leased.sale, effect, says, "refused by the provider");
+                match rejected(&leased.effect, &says) {
+                    Some(event) => self.tell(leased, event).await,
+                    None => self.park(leased, &says).await,
+                }
+            }
+            ProviderError::Amend { body, says } => {
+                let put_off = PutOff {
+                    id: leased.id.clone(),
+                    token: leased.token.clone(),
+                    due_at: self.engine.now(),
+                    why: says,
+                    body: Some(body),
+                    counts: true,
+                };
+                Ok(self.engine.store().postpone(put_off).await?)
+            }
+        }
+    }
+
+    /// Repeats later, along the schedule of the effect's class; past its end a person is asked.
+    async fn put_off(
+        &self,
+        leased: &Leased,
+        why: &str,
+        after: Option<Span>,
+    ) -> Result<(), TellError> {
+        let Some(wait) = retry::wait(leased.class, leased.attempts) else {
+            return self.park(leased, why).await;
+        };
+        let wait = wait.max(after.unwrap_or_default());
+        let put_off = PutOff {
+            id: leased.id.clone(),
+            token: leased.token.clone(),
+            due_at: self.engine.now() + retry::jitter(wait, self.engine.entropy().bytes()[0]),
+            why: why.to_owned(),
+            body: None,
+            counts: true,
+        };
+        Ok(self.engine.store().postpone(put_off).await?)
+    }
+
+    async fn park(&self, leased: &Leased, why: &str) -> Result<(), TellError> {
+        tracing::error!(sale = %leased.sale, effect = leased.effect.word(), why, "given up");
+        let event = Event::Parked { effect: leased.effect.clone(), why: why.to_owned() };
+        let origin = Origin::Parked(leased.id.clone(), leased.token.clone(), why.to_owned());
+        self.engine.tell(leased.sale, event, "worker", origin).await.map(drop)
+    }
+
+    async fn tell(&self, leased: &Leased, event: Event) -> Result<(), TellError> {
+        let origin = Origin::Effect(leased.id.clone(), leased.token.clone());
+        let by = format!("worker:{}", self.target);
+        match self.engine.tell(leased.sale, event, &by, origin).await {
+            // Set aside in the journal, and the effect parked with it.
+            Ok(_) | Err(TellError::Quarantined(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn say(&self, platform: &dyn Platform, leased: Leased) -> Result<(), TellError> {
+        let Effect::Announce { room, notice } = leased.effect.clone() else {
+            return self.park(&leased, "not something to say").await;
+        };
+        let engine = self.engine.clone();
+        let view = match engine.views().get(leased.sale) {
+            Some(view) => view,
+            None => {
+                let link = engine.link().to_owned();
+                let view = move |sale: &_| crate::view::View::of(sale, &link);
+                Arc::new(engine.look(leased.sale, view).await?)
+            }
+        };
+        let post = Post {
+            room,
+            line: text::line(&notice, engine.link()),
+            notice,
+            view,
+            key: leased.id.as_str().to_owned(),
+            again: leased.attempts > 1,
+        };
+        let said = tokio::time::timeout(CALL_DEADLINE, platform.announce(&post)).await;
+        match said.unwrap_or_else(|_| Err(SayError::Retry("no answer".to_owned()))) {
+            Ok(()) => self.tell(&leased, Event::Done).await,
+            Err(SayError::Retry(why)) => self.put_off(&leased, &why, None).await,
+            Err(SayError::Refused(why)) => self.park(&leased, &why).await,
+        }
+    }
+}
+
+enum Lease {
+    Got(Box<Leased>),
+    Nothing,
+    NotBefore(Timestamp),
+}
+
+/// The idempotency key: the same for every attempt at the same body, 40 characters.
+fn key(leased: &Leased) -> String {
+    let digest = Sha256::new()
+        .chain_update(leased.id.as_str())
+        .chain_update([0])
+        .chain_update(leased.generation.to_be_bytes())
+        .finalize();
+    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The event for an effect that nobody wants any more and that was never sent.
+fn not_sent(effect: &Effect) -> Event {
+    match effect {
+        Effect::OpenCheckout { hold, nth } => {
+            Event::CheckoutRejected { hold: *hold, nth: *nth, says: "no longer wanted".to_owned() }
+        }
+        _ => Event::Done,
+    }
+}
+
+/// The event for what happened at the provider; `None` if it does not fit the effect.
+fn event_of(effect: &Effect, outcome: Outcome) -> Option<Event> {
+    Some(match (effect, outcome) {
+        (Effect::Provision, Outcome::Provisioned(listing)) => Event::Provisioned { listing },
+        (Effect::Restock { units }, Outcome::StockSet) => Event::StockSet { units: *units },
+        (Effect::OpenCheckout { hold, nth }, Outcome::Opened(mut checkout)) => {
+            checkout.nth = *nth;
+            Event::CheckoutOpened { hold: *hold, checkout }
+        }
+        (Effect::Probe { hold, checkout }, Outcome::Probed(verdict)) => {
+            Event::Probed { hold: *hold, checkout: checkout.clone(), verdict }
+        }
+        (Effect::CloseCheckout { hold, nth, checkout }, Outcome::Closed(answer)) => {
+            Event::CheckoutClosed { hold: *hold, nth: *nth, checkout: checkout.clone(), answer }
+        }
+        (Effect::Retire, Outcome::Retired) => Event::Retired,
+        (Effect::Refund { .. }, Outcome::Refund(fact)) => Event::RefundMoved(fact),
+        _ => return None,
+    })
+}
+
+/// The event for a definite no; `None` where only a person can help.
+fn rejected(effect: &Effect, says: &str) -> Option<Event> {
+    let says = says.to_owned();
+    match effect {
+        Effect::Provision => Some(Event::ProvisionRejected { says }),
+        Effect::OpenCheckout { hold, nth } => {
+            Some(Event::CheckoutRejected { hold: *hold, nth: *nth, says })
+        }
+        Effect::Probe { hold, checkout } => Some(Event::Probed {
+            hold: *hold,
+            checkout: checkout.clone(),
+            verdict: Verdict::NotYet { says, again_after: PROBE_AGAIN_AFTER },
+        }),
+        Effect::CloseCheckout { hold, nth, checkout } => Some(Event::CheckoutClosed {
+            hold: *hold,
+            nth: *nth,
+            checkout: checkout.clone(),
+            answer: CloseAnswer::CannotClose { says },
+        }),
+        Effect::Refund { payment, .. } => Some(Event::RefundMoved(RefundFact {
+            payment: payment.clone(),
+            refund: None,
+            status: RefundStatus::Failed,
+            amount: None,
+            says: Some(says),
+        })),
+        Effect::Restock { .. } | Effect::Retire | Effect::Announce { .. } => None,
+    }
+}
+
+/// Who goes first when the pace is the bottleneck: at least one call in four closes pages.
+pub(crate) const CLOSES_ONE_IN: u32 = 4;
+
+/// Whether calls of a class close pages.
+pub(crate) fn closes(class: Class) -> bool {
+    matches!(class, Class::Close | Class::Ending)
+}

@@ -1,0 +1,51 @@
+//! How long to wait before the same request is repeated. Data, not arithmetic.
+
+use crate::{clock::Span, sale::effect::Class};
+
+/// Waits in seconds while a person waits for the answer.
+const HASTY: &[i64] = &[1, 1, 2, 3, 5, 8, 10, 15, 20, 30, 30, 30, 30, 60, 60, 60];
+
+/// Waits in seconds for what must be done however long it takes: about a day and a half.
+const STEADY: &[i64] = &[1, 2, 4, 8, 15, 30, 60, 60, 120, 120, 300, 300, 600, 600];
+const STEADY_LAST: i64 = 1800;
+const STEADY_MAX: usize = 80;
+
+/// The wait after the `attempts`-th attempt; `None` when it is time to give up.
+pub(super) fn wait(class: Class, attempts: u32) -> Option<Span> {
+    let nth = attempts.saturating_sub(1) as usize;
+    let secs = match class {
+        Class::Refund | Class::Close | Class::Ending => {
+            let secs = STEADY.get(nth).copied().unwrap_or(STEADY_LAST);
+            (nth < STEADY_MAX).then_some(secs)
+        }
+        Class::Say | Class::Prepare | Class::Buyer | Class::Warm => HASTY.get(nth).copied(),
+    };
+    secs.map(Span::from_secs)
+}
+
+/// `wait`, up to a fifth shorter or longer, so that many do not come back at once.
+pub(super) fn jitter(wait: Span, random: u8) -> Span {
+    let share = (i64::from(random) - 128) * 200 / 128;
+    Span::from_millis(wait.millis() + wait.millis() * share / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_end() {
+        let total = |class| -> i64 { (1..).map_while(|n| wait(class, n)).map(Span::secs).sum() };
+        assert!((300..600).contains(&total(Class::Buyer)), "{}", total(Class::Buyer));
+        assert!(total(Class::Refund) > 24 * 3600);
+    }
+
+    #[test]
+    fn jitter_stays_within_a_fifth() {
+        let wait = Span::from_secs(10);
+        for random in [0, 1, 128, 255] {
+            let got = jitter(wait, random).millis();
+            assert!((8000..=12000).contains(&got), "{got}");
+        }
+    }
+}
