@@ -26,8 +26,7 @@ impl Entropy for SystemEntropy {
 }
 
 /// A sale: time-ordered and unique across shops and databases (UUID version 7).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SaleId(Uuid);
 
 /// A hold: the sale and a number counted up inside it.
@@ -158,18 +157,22 @@ impl FromStr for HoldId {
     }
 }
 
-impl Serialize for HoldId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+macro_rules! serde_as_shown {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
 }
-
-impl<'de> Deserialize<'de> for HoldId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as_shown!(SaleId, HoldId);
 
 macro_rules! text_id {
     ($($name:ident),*) => {$(
@@ -222,6 +225,7 @@ mod tests {
     fn ids_read_what_they_print() {
         let sale = SaleId::new(Timestamp::from_millis(1_767_225_600_000), [7; 16]);
         assert_eq!(sale.to_string().parse(), Ok(sale));
+        assert_eq!(serde_json::to_string(&sale).expect("prints"), format!("\"{sale}\""));
         let hold = HoldId { sale, n: 9_999_999 };
         assert_eq!(hold.to_string().parse(), Ok(hold));
         assert!(hold.to_string().len() <= 40);

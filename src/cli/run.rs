@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use super::{Ended, warn_of};
 use crate::{
     app::{App, Outside},
-    clock::SystemClock,
+    clock::{Span, SystemClock},
     config::{Loaded, reload_templates},
     id::SystemEntropy,
     platform::{
@@ -21,10 +21,14 @@ use crate::{
         console::{Console, Input},
     },
     store::{self, Access},
+    view::View,
 };
 
 /// How often to look whether there is anything left to do once input has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long pages stay up after the last sale is done, once input has ended.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// How often to look whether the configuration changed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -102,7 +106,10 @@ async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<E
     // Input has ended: what was started is brought to its end.
     loop {
         match app.at_rest().await {
-            Ok((true, 0)) => return Ok(Ended::Well),
+            Ok((true, 0)) => {
+                linger(app, &mut stopped).await;
+                return Ok(Ended::Well);
+            }
             Ok((true, parked)) => {
                 eprintln!("livetill: {parked} piece(s) of work wait for a person: livetill check");
                 return Ok(Ended::Failed);
@@ -113,6 +120,20 @@ async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<E
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = &mut stopped => return Ok(Ended::Well),
+        }
+    }
+}
+
+/// Stays a little when somebody bought: the last buyers are on their way back to their page.
+async fn linger(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) {
+    let recent = |view: &Arc<View>| {
+        let ended_at = view.ends_at.unwrap_or_default();
+        view.paid > 0 && app.engine.now().since(ended_at) < Span::from_mins(10)
+    };
+    if app.engine.views().all().iter().any(recent) {
+        tokio::select! {
+            () = tokio::time::sleep(LINGER) => {}
+            () = stopped => {}
         }
     }
 }

@@ -17,14 +17,12 @@ const HEADERS: [(header::HeaderName, &str); 2] =
     [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::CACHE_CONTROL, "no-store")];
 
 pub(super) async fn sales(State(web): State<Arc<Web>>) -> Response {
-    let views: Vec<Arc<View>> = web.engine.views().all();
-    let views: Vec<&View> = views.iter().map(AsRef::as_ref).collect();
-    (HEADERS, Json(json!(views))).into_response()
+    (HEADERS, Json(web.engine.views().all())).into_response()
 }
 
 pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
     match find(&web, &id).await {
-        Some(view) => (HEADERS, Json(json!(view.as_ref()))).into_response(),
+        Some(view) => (HEADERS, Json(view)).into_response(),
         None => {
             let none = json!({ "error": "no_such_sale" });
             (StatusCode::NOT_FOUND, HEADERS, Json(none)).into_response()
