@@ -39,7 +39,7 @@ use crate::{
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Wraps a provider; tests stand in between this way.
-pub type Wrap = Box<dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync>;
+pub type Wrap = Arc<dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync>;
 
 /// What the world outside gives the program.
 pub struct Outside {

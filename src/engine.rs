@@ -179,7 +179,7 @@ impl Engine {
 
     fn post(&self, sale: SaleId, letter: Letter) -> Result<(), TellError> {
         let mut boxes = self.inner.boxes.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = boxes.entry(sale).or_insert_with(|| mailbox::open(self.clone(), sale));
+        let sender = boxes.entry(sale).or_insert_with(|| mailbox::open(self, sale));
         match sender.try_send(letter) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(TellError::Busy),

@@ -59,7 +59,7 @@ pub(super) async fn run(
         store: Arc::new(store),
         listener,
         platforms,
-        wrap: Box::new(|provider| provider),
+        wrap: Arc::new(|provider| provider),
     };
     let mut app = App::build(&loaded, outside).await?;
     app.serve().await?;

@@ -1,11 +1,14 @@
 //! One sale's mailbox: drains everything that waits, decides it in turn, commits once, answers.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Engine, LETTERS_MAX, Letter, Origin, Reply, TRIES_MAX, TellError, Told,
+    Engine, Inner, LETTERS_MAX, Letter, Origin, Reply, TRIES_MAX, TellError, Told,
     fold::{Fold, Verdict, is_repeated},
 };
 use crate::{
@@ -21,11 +24,28 @@ const BATCH_MAX: usize = 1024;
 /// A mailbox of a closed sale is put away after this long without a letter.
 const IDLE: Duration = Duration::from_secs(60);
 
-pub(super) fn open(engine: Engine, sale: SaleId) -> mpsc::Sender<Letter> {
+pub(super) fn open(engine: &Engine, sale: SaleId) -> mpsc::Sender<Letter> {
     let (sender, letters) = mpsc::channel(LETTERS_MAX);
-    let mailbox = Mailbox { engine, id: sale, sale: None, letters };
-    tokio::spawn(mailbox.run());
+    // Not the engine itself: it owns the sender, and neither would ever end.
+    tokio::spawn(run(Arc::downgrade(&engine.inner), sale, letters));
     sender
+}
+
+async fn run(engine: Weak<Inner>, id: SaleId, mut letters: mpsc::Receiver<Letter>) {
+    let mut batch = Vec::new();
+    let mut sale = None;
+    loop {
+        let got = tokio::time::timeout(IDLE, letters.recv_many(&mut batch, BATCH_MAX)).await;
+        let Some(inner) = engine.upgrade() else { return };
+        let mut mailbox = Mailbox { engine: Engine { inner }, id, sale: sale.take() };
+        match got {
+            Ok(0) => return,
+            Ok(_) => mailbox.work_off(std::mem::take(&mut batch)).await,
+            Err(_idle) if mailbox.put_away(&letters) => return,
+            Err(_idle) => {}
+        }
+        sale = mailbox.sale;
+    }
 }
 
 struct Mailbox {
@@ -33,7 +53,6 @@ struct Mailbox {
     id: SaleId,
     /// The sale as stored; `None` until loaded, and after anything went wrong.
     sale: Option<Sale>,
-    letters: mpsc::Receiver<Letter>,
 }
 
 struct Envelope {
@@ -44,24 +63,11 @@ struct Envelope {
 }
 
 impl Mailbox {
-    async fn run(mut self) {
-        let mut letters = Vec::new();
-        loop {
-            let got = tokio::time::timeout(IDLE, self.letters.recv_many(&mut letters, BATCH_MAX));
-            match got.await {
-                Ok(0) => return,
-                Ok(_) => self.work_off(std::mem::take(&mut letters)).await,
-                Err(_idle) if self.put_away() => return,
-                Err(_idle) => {}
-            }
-        }
-    }
-
     /// Leaves the table of mailboxes, if nothing came in meanwhile and the sale is closed.
-    fn put_away(&mut self) -> bool {
+    fn put_away(&self, letters: &mpsc::Receiver<Letter>) -> bool {
         let boxes = &self.engine.inner.boxes;
         let mut boxes = boxes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let idle = self.letters.is_empty();
+        let idle = letters.is_empty();
         let over = self.sale.as_ref().is_none_or(|sale| sale.head.is_closed());
         if idle && over {
             boxes.remove(&self.id);

@@ -1,1 +1,15 @@
-fn main() {}
+//! Everything that needs the whole program: real sockets, a real database, a hand-moved clock.
+
+mod architecture;
+mod claims;
+mod commands;
+mod config;
+mod crash;
+mod crowd;
+mod evening;
+mod faults;
+mod pages;
+mod program;
+mod store;
+mod webhooks;
+mod world;

@@ -1,0 +1,443 @@
+//! A world to test in: the real program on a free port, a clock moved by hand, a console whose
+//! lines are read, and browsers that click and pay over real HTTP.
+//!
+//! Nothing acts by itself: every verb ends by working off whatever is due. A world that is closed
+//! with [`World::done`] fails if anything said was not read or anything is left to do.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use livetill::{
+    app::{App, Outside, Wrap},
+    clock::{Clock, Span, Timestamp},
+    config,
+    id::{Entropy, SaleId},
+    platform::console::{Console, message},
+    report::prove,
+    store::{self, Access, Store},
+    timer,
+    view::View,
+    worker::Ran,
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch};
+
+/// A clock that stands still until it is moved.
+pub struct ManualClock {
+    now: watch::Sender<i64>,
+}
+
+impl ManualClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { now: watch::Sender::new(1_767_225_600_000) })
+    }
+
+    pub fn advance(&self, span: Span) {
+        self.now.send_modify(|now| *now += span.millis());
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(*self.now.borrow())
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut now = self.now.subscribe();
+        Box::pin(async move {
+            // The clock lives as long as anybody sleeps by it.
+            let _ = now.wait_for(|now| *now >= until.millis()).await;
+        })
+    }
+}
+
+/// Random numbers that are the same every time.
+pub struct Seeded(AtomicU64);
+
+impl Seeded {
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))))
+    }
+
+    fn next(&self) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+impl Entropy for Seeded {
+    fn bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.next().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
+        bytes
+    }
+}
+
+/// A template that most tests use: three mugs, nothing warm but the first page.
+pub const MUG: &str = r#"
+[templates.mug]
+title = "Fern Mug"
+price = "18.00"
+stock = 3
+warm = 0
+max_stock = 10
+max_duration = "30m"
+"#;
+
+/// How a world is made.
+pub struct Setup {
+    pub config: String,
+    pub dir: Arc<TempDir>,
+    pub clock: Arc<ManualClock>,
+    pub seed: u64,
+    pub wrap_store: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send>,
+    pub wrap: Wrap,
+    /// Lines that were said, in this life and earlier ones.
+    pub lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Setup {
+    pub fn new(config: &str) -> Self {
+        Self {
+            config: config.to_owned(),
+            dir: Arc::new(tempfile::tempdir().expect("a folder")),
+            clock: ManualClock::new(),
+            seed: 1,
+            wrap_store: Box::new(|store| store),
+            wrap: Arc::new(|provider| provider),
+            lines: Arc::default(),
+        }
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("livetill.db")
+    }
+}
+
+/// The program and the people around it.
+pub struct World {
+    pub app: App,
+    pub clock: Arc<ManualClock>,
+    pub browsers: BTreeMap<String, Browser>,
+    lines: Arc<Mutex<Vec<String>>>,
+    said: AtomicI64,
+    _dir: Arc<TempDir>,
+}
+
+/// One person's browser.
+#[derive(Clone)]
+pub struct Browser {
+    client: reqwest::Client,
+    pub cookie: Option<String>,
+    /// Where it was last sent.
+    pub at: Option<String>,
+}
+
+/// What a request was answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+pub fn crypto() {
+    // Installed by whichever test comes first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+pub fn client() -> reqwest::Client {
+    crypto();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(60))
+        .no_proxy()
+        .build()
+        .expect("a client")
+}
+
+impl Browser {
+    pub fn new() -> Self {
+        Self { client: client(), cookie: None, at: None }
+    }
+
+    pub async fn get(&mut self, url: &str) -> Answer {
+        let request = self.client.get(url);
+        self.send(request).await
+    }
+
+    pub async fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Answer {
+        let request = self.client.post(url).form(form);
+        self.send(request).await
+    }
+
+    pub async fn send(&mut self, mut request: reqwest::RequestBuilder) -> Answer {
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        let answer = request.send().await.expect("the server answers");
+        let headers = answer.headers().clone();
+        for set in headers.get_all("set-cookie") {
+            let pair = set.to_str().expect("text").split(';').next().expect("a pair");
+            self.cookie = Some(pair.to_owned());
+        }
+        let location = headers.get("location").map(|to| to.to_str().expect("text").to_owned());
+        if location.is_some() {
+            self.at.clone_from(&location);
+        }
+        let status = answer.status().as_u16();
+        Answer { status, location, headers, text: answer.text().await.expect("a body") }
+    }
+}
+
+impl World {
+    pub async fn new(config: &str) -> Self {
+        Self::build(&Setup::new(config)).await
+    }
+
+    pub async fn build(setup: &Setup) -> Self {
+        crypto();
+        let path = setup.dir.path().join("config.toml");
+        let mut text = setup.config.clone();
+        if !text.contains("[providers.sandbox]") {
+            text.push_str("\n[providers.sandbox]\ncalls_per_second = 100000\n");
+        }
+        std::fs::write(&path, text).expect("written");
+        let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
+        let url = format!("sqlite:{}", setup.database().display());
+        let store: Arc<dyn Store> =
+            Arc::new(store::open(&url, Access::Write).await.expect("a store"));
+        let lines = setup.lines.clone();
+        let sink = lines.clone();
+        let console = Console::new(move |line| sink.lock().expect("unpoisoned").push(line));
+        let life = u64::try_from(lines.lock().expect("unpoisoned").len()).expect("small");
+        let mut app = App::build(
+            &loaded,
+            Outside {
+                clock: setup.clock.clone(),
+                entropy: Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919))),
+                store: (setup.wrap_store)(store),
+                listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+                platforms: vec![console],
+                wrap: setup.wrap.clone(),
+            },
+        )
+        .await
+        .expect("an app");
+        app.serve().await.expect("serves");
+        Self {
+            app,
+            clock: setup.clock.clone(),
+            browsers: BTreeMap::new(),
+            lines,
+            said: AtomicI64::new(setup.clock.now().millis()),
+            _dir: setup.dir.clone(),
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.app.base_url)
+    }
+
+    /// A line typed at the console; a name and `>` in front speaks as a viewer. Answers
+    /// everything that was said since the last time.
+    pub async fn says(&mut self, line: &str) -> Vec<String> {
+        let n = self.said.fetch_add(1, Ordering::Relaxed);
+        self.app.hear(&message(format!("m{n}"), line)).await;
+        self.settle().await;
+        self.heard()
+    }
+
+    /// Everything said since the last time.
+    pub fn heard(&mut self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().expect("unpoisoned"))
+    }
+
+    /// Works off whatever is due, until nothing is.
+    pub async fn settle(&self) {
+        for _ in 0..100_000 {
+            let mut quiet = timer::fire_due(&self.app.engine).await.expect("the timer") == 0;
+            for worker in &self.app.workers {
+                while worker.run_one().await.expect("a worker") == Ran::One {
+                    quiet = false;
+                }
+            }
+            quiet &= self.app.sandbox.deliver_due().await.expect("webhooks") == 0;
+            self.app.announcer.step().await;
+            if quiet {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    /// Moves the clock, stopping at every deadline on the way.
+    pub async fn advance(&self, span: Span) {
+        let until = self.clock.now() + span;
+        loop {
+            self.settle().await;
+            let now = self.clock.now();
+            let next = self.next_event().await.filter(|at| *at > now && *at < until);
+            match next {
+                Some(at) => self.clock.advance(at.since(now)),
+                None => break,
+            }
+        }
+        self.clock.advance(until.since(self.clock.now()));
+        self.settle().await;
+    }
+
+    /// The next moment at which something is due.
+    async fn next_event(&self) -> Option<Timestamp> {
+        let store = self.app.engine.store();
+        let mut all = vec![store.next_wake().await.expect("the store")];
+        for worker in &self.app.workers {
+            all.push(store.next_effect(worker.target()).await.expect("the store"));
+        }
+        all.into_iter().flatten().filter(|at| *at > self.clock.now()).min()
+    }
+
+    /// Runs `request` while the world goes on working.
+    pub async fn during<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let task = tokio::spawn(request);
+        loop {
+            self.settle().await;
+            if task.is_finished() {
+                self.settle().await;
+                return task.await.expect("no panic");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub fn sale(&self, number: u32) -> Arc<View> {
+        let all = self.app.engine.views().all();
+        all.into_iter().find(|view| view.number == number).expect("there is such a sale")
+    }
+
+    /// The newest sale.
+    pub fn newest(&self) -> Arc<View> {
+        self.app.engine.views().all().into_iter().next().expect("there is a sale")
+    }
+
+    pub fn browser(&mut self, who: &str) -> Browser {
+        self.browsers.entry(who.to_owned()).or_insert_with(Browser::new).clone()
+    }
+
+    /// A buyer presses *Get yours* with these form fields.
+    pub async fn claims(&mut self, who: &str, form: &[(&str, &str)]) -> Answer {
+        let url = self.url(&format!("/sales/{}/holds", self.newest().id));
+        self.posts(who, &url, form).await
+    }
+
+    /// A buyer presses *Get yours*.
+    pub async fn clicks(&mut self, who: &str) -> Answer {
+        self.claims(who, &[]).await
+    }
+
+    /// A buyer sends a form.
+    pub async fn posts(&mut self, who: &str, url: &str, form: &[(&str, &str)]) -> Answer {
+        let mut browser = self.browser(who);
+        let url = url.to_owned();
+        let form: Vec<(String, String)> =
+            form.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let (browser, answer) = self
+            .during(async move {
+                let form: Vec<(&str, &str)> =
+                    form.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+                let answer = browser.post(&url, &form).await;
+                (browser, answer)
+            })
+            .await;
+        self.browsers.insert(who.to_owned(), browser);
+        answer
+    }
+
+    /// A buyer looks at a page.
+    pub async fn looks(&mut self, who: &str, path: &str) -> Answer {
+        let url = if path.starts_with("http") { path.to_owned() } else { self.url(path) };
+        let mut browser = self.browser(who);
+        let (browser, answer) = self
+            .during(async move {
+                let answer = browser.get(&url).await;
+                (browser, answer)
+            })
+            .await;
+        self.browsers.insert(who.to_owned(), browser);
+        answer
+    }
+
+    /// A buyer presses *Pay* on the page they were last sent to.
+    pub async fn pays(&mut self, who: &str) -> Answer {
+        let page = self.browser(who).at.expect("was sent somewhere");
+        assert!(page.contains("/sandbox/pay/"), "{who} is at {page}");
+        self.posts(who, &page, &[("do", "pay")]).await
+    }
+
+    /// Runs everything to its end, moving the clock as far as it takes.
+    pub async fn runs_out(&self) {
+        for _ in 0..10_000 {
+            self.settle().await;
+            match self.next_event().await {
+                Some(at) => self.clock.advance(at.since(self.clock.now())),
+                None => return,
+            }
+        }
+        panic!("it never ends");
+    }
+
+    /// Recomputes every sale from its journal.
+    pub async fn proves(&self) {
+        for view in self.app.engine.views().all() {
+            self.prove(view.id).await;
+        }
+    }
+
+    async fn prove(&self, id: SaleId) {
+        let store = self.app.engine.store();
+        let sale = store.load(id).await.expect("the store").expect("the sale");
+        let proof = prove(&sale, &store.journal(id).await.expect("the store"));
+        assert_eq!((proof.oversold, &proof.wrong), (0, &Vec::new()), "#{}", sale.head.number);
+        for payment in sale.payments() {
+            assert!(payment.fate.is_final(), "{payment:?}");
+        }
+    }
+
+    /// Ends the world: everything read, everything done, everything proven.
+    pub async fn done(mut self) {
+        self.runs_out().await;
+        let unread = self.heard();
+        assert!(unread.is_empty(), "said and not read: {unread:#?}");
+        let (rest, parked) = self.app.at_rest().await.expect("the store");
+        assert!(rest, "something is left to do");
+        assert_eq!(parked, 0, "something was given up");
+        self.proves().await;
+        assert_eq!(self.app.sandbox.left_behind().await, Ok(vec![]), "left at the provider");
+        self.app.stop().await;
+    }
+}
+
+pub fn mins(n: i64) -> Span {
+    Span::from_mins(n)
+}
+
+pub fn secs(n: i64) -> Span {
+    Span::from_secs(n)
+}
