@@ -1,5 +1,6 @@
 //! The program's verbs.
 
+mod demo;
 mod read;
 mod run;
 
@@ -7,7 +8,11 @@ use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{ConfigError, Loaded, load};
+use crate::{
+    clock::Span,
+    config::{ConfigError, Loaded, load},
+    demo::Rehearsal,
+};
 
 /// Timed, stock-limited sales run from a stream's chat.
 #[derive(Debug, Parser)]
@@ -24,6 +29,27 @@ struct Args {
 enum Verb {
     /// Run the bot: commands from standard input (and chat), pages, webhooks. The default.
     Run,
+    /// Rehearse: the real program, the sandbox provider and a simulated crowd.
+    #[command(
+        after_help = "Example: livetill demo --buyers 200 --stock 20 --duration 30s --seed 7"
+    )]
+    Demo {
+        /// Shoppers who come.
+        #[arg(long, default_value_t = 100)]
+        buyers: u32,
+        /// Units for sale.
+        #[arg(long, default_value_t = 20)]
+        stock: u32,
+        /// How long the sale is open.
+        #[arg(long, default_value = "60s")]
+        duration: Span,
+        /// What the crowd means to do.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The score card as JSON, nothing else.
+        #[arg(long)]
+        json: bool,
+    },
     /// List sales, newest first.
     #[command(after_help = "Example: livetill sales --json")]
     Sales {
@@ -88,6 +114,10 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     };
     let ended = match args.verb.unwrap_or(Verb::Run) {
         Verb::Run => run::run(loaded, args.config, environment).await,
+        Verb::Demo { buyers, stock, duration, seed, json } => {
+            let rehearsal = Rehearsal { buyers, stock, duration, seed, print: !json };
+            demo::demo(&loaded, &rehearsal).await
+        }
         Verb::Sales { json } => read::sales(&loaded, json).await,
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,

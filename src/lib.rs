@@ -27,3 +27,4 @@ pub mod worker;
 
 pub mod app;
 pub mod cli;
+pub mod demo;

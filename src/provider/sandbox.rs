@@ -142,6 +142,15 @@ impl Service {
         Ok(left.into_iter().map(|(id, listing)| (id, listing.sale)).collect())
     }
 
+    /// Webhooks that are still to be delivered.
+    ///
+    /// # Errors
+    /// If its books cannot be read.
+    pub async fn waiting(&self) -> Result<usize, String> {
+        let hooks = self.ledger.store.docs(ledger::HOOK, None).await;
+        hooks.map(|hooks| hooks.len()).map_err(|error| error.to_string())
+    }
+
     /// Counts a call; past the limit, says after how many seconds to come back.
     fn over_the_limit(&self) -> Option<u32> {
         let second = self.ledger.clock.now().seconds();

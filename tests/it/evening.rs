@@ -24,7 +24,10 @@ async fn three_mugs_sell_out() {
         assert!(world.looks(who, &back).await.text.contains("$18 is paid, and it is yours"));
     }
     let said = world.heard();
-    assert_eq!(said.last().map(String::as_str), Some("SOLD OUT · Fern Mug · 3 in 15 s · thank you!"));
+    assert_eq!(
+        said.last().map(String::as_str),
+        Some("SOLD OUT · Fern Mug · 3 in 15 s · thank you!")
+    );
     assert!(said[0].starts_with("Fern Mug: 2 of 3 left"), "{said:?}");
     let view = world.newest();
     assert_eq!((view.state.word(), view.paid, view.left), ("sold_out", 3, 0));
