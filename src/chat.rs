@@ -60,9 +60,13 @@ impl Answer {
     }
 }
 
-/// Why a command is not done: an answer, or silence because somebody did it already.
+/// Why a command is not done.
 enum No {
+    /// An answer; that the message was heard is not noted yet.
     Say(String),
+    /// An answer; that the message was heard is on disk.
+    Refused(String),
+    /// Silence: somebody heard it before.
     Repeated,
 }
 
@@ -125,6 +129,7 @@ impl Chat {
         match answer {
             Ok(answer) => Some(answer),
             Err(No::Repeated) => None,
+            Err(No::Refused(line)) => Some(Answer::line(line)),
             // A refusal is said once, too, however many replicas heard the message.
             Err(No::Say(line)) => self.first_to_hear(message).await.then(|| Answer::line(line)),
         }

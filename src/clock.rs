@@ -177,10 +177,10 @@ pub enum SpanError {
     #[error("{0} what? Write {0}m for minutes or {0}s for seconds")]
     NoUnit(String),
     /// A unit other than `h`, `m`, `s`.
-    #[error("no such unit: {0}. Times look like 90s, 10m or 1h30m")]
+    #[error("No such unit: {0}. Times look like 90s, 10m or 1h30m")]
     Unit(String),
     /// Anything else.
-    #[error("not a time: {0}. Times look like 90s, 10m or 1h30m")]
+    #[error("Not a time: {0}. Times look like 90s, 10m or 1h30m")]
     Form(String),
 }
 

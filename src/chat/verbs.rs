@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, Chat, No, answer, seen};
 use crate::{
-    engine::{Origin, StartOrder, Told},
+    engine::{Origin, StartOrder, TellError, Told},
     id::{Buyer, SaleId},
     notice::text,
     room::Message,
@@ -203,7 +203,10 @@ impl Chat {
 
     async fn tell(&self, message: &Message, sale: SaleId, event: Event) -> Result<Told, No> {
         let by = message.user.key();
-        Ok(self.engine.tell(sale, event, &by, Origin::Seen(seen(message))).await?)
+        match self.engine.tell(sale, event, &by, Origin::Seen(seen(message))).await {
+            Err(TellError::Refused(refusal)) => Err(No::Refused(text::refusal(&refusal))),
+            told => Ok(told?),
+        }
     }
 
     fn now_ends(&self, view: &View) -> String {

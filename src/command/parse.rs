@@ -395,7 +395,7 @@ mod tests {
                 "Which template? There is: mug, Fern. Write it like: !sale start mug 10m",
             ),
             ("!sale start mug 10", "10 what? Write 10m for minutes or 10s for seconds."),
-            ("!sale start mug 10x", "no such unit: x. Times look like 90s, 10m or 1h30m."),
+            ("!sale start mug 10x", "No such unit: x. Times look like 90s, 10m or 1h30m."),
             ("!sale start mug 5m 6m", "Twice: the time. Once is enough."),
             ("!sale start mug stok=4", "No option stok=. Did you mean stock=?"),
             ("!sale start mug stock=-1", "stock= takes a whole number, not -1."),

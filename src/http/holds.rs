@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Form, Json,
+    Json,
+    body::Bytes,
     extract::{ConnectInfo, Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
@@ -46,8 +47,9 @@ pub(super) async fn claim(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    body: Bytes,
 ) -> Response {
+    let fields: Fields = form_urlencoded::parse(&body).into_owned().collect();
     let Some(view) = api::find(&web, &id).await.filter(|view| view.state.is_public()) else {
         return missing(&web);
     };

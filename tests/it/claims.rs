@@ -1,1 +1,188 @@
+//! Claims over HTTP: who may have what, and what never makes a hold.
 
+use crate::world::{MUG, World, client, mins};
+
+#[tokio::test]
+async fn looking_makes_no_hold() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let before = world.newest();
+    let agents = ["Discordbot/2.0", "Twitterbot/1.0", "facebookexternalhit/1.1", "Mozilla/5.0", ""];
+    let paths = ["/live".to_owned(), format!("/sales/{}", before.id), "/api/sales".to_owned()];
+    let client = client();
+    for n in 0..100 {
+        let url = world.url(&paths[n % paths.len()]);
+        let agent = agents[n % agents.len()];
+        let request = if n % 2 == 0 { client.get(url) } else { client.head(url) };
+        let answer = request.header("user-agent", agent).send().await.expect("answers");
+        assert_eq!(answer.status(), 200);
+    }
+    // Nor does a GET where only a form belongs.
+    let url = format!("/sales/{}/holds", before.id);
+    assert_eq!(world.looks("ana", &url).await.status, 405);
+    world.settle().await;
+    let after = world.newest();
+    assert_eq!((after.held, after.revision), (0, before.revision));
+    world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn delivery_choice_and_units_are_part_of_the_claim() {
+    let choice = MUG.replace("warm = 0", "warm = 1\nper_buyer = 2")
+        + "delivery = [{ name = \"ship\", label = \"Ship\", fee = \"6\", ask_address = true }, \
+           { name = \"pickup\", label = \"Pick up\" }]\n";
+    let mut world = World::new(&choice).await;
+    world.says("!sale start mug 10m").await;
+    let page = world.looks("ana", "/live").await.text;
+    assert!(page.contains("value=\"ship\"") && page.contains("+ $6"), "{page}");
+    assert_eq!(world.claims("ana", &[("delivery", "rocket")]).await.status, 409);
+    assert_eq!(world.claims("ana", &[("delivery", "ship"), ("units", "3")]).await.status, 409);
+    assert_eq!(world.claims("ana", &[("delivery", "ship"), ("units", "x")]).await.status, 409);
+    assert_eq!(world.claims("ana", &[("delivery", "ship"), ("units", "2")]).await.status, 303);
+    assert_eq!(world.newest().held, 2);
+    let page = world.browser("ana").at.expect("a page");
+    let text = world.looks("ana", &page).await.text;
+    assert!(text.contains("Pay $42") && text.contains("name=\"address\""), "{text}");
+    let asked = world.pays("ana").await;
+    assert!(asked.text.contains("Please give your name and postal address"), "{}", asked.text);
+    let form = [("do", "pay"), ("name", "Ana"), ("address", "1 Fern Street")];
+    assert_eq!(world.posts("ana", &page, &form).await.status, 303);
+    assert_eq!(world.newest().paid, 2);
+    let full = world.claims("ana", &[("delivery", "pickup")]).await;
+    assert!(full.text.contains("You have 2"), "{}", full.text);
+    // A warm page of the other choice is handed out at once.
+    assert_eq!(world.claims("bo", &[("delivery", "pickup")]).await.status, 303);
+    let page = world.browser("bo").at.expect("a page");
+    assert!(world.looks("bo", &page).await.text.contains("Pay $18"));
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn answers_are_asked_for_and_checked() {
+    let ask = MUG.to_owned() + "ask = [\"name\", \"email\"]\n";
+    let mut world = World::new(&ask).await;
+    world.says("!sale start mug 10m").await;
+    let page = world.looks("ana", "/live").await.text;
+    assert!(page.contains("type=\"email\""), "{page}");
+    let bad = world.claims("ana", &[("name", "Ana"), ("email", "nonsense")]).await;
+    assert!(bad.status == 409 && bad.text.contains("e-mail address"), "{}", bad.text);
+    assert_eq!(world.claims("ana", &[("email", "a@b.example")]).await.status, 409);
+    let good = [("name", "Ana"), ("email", "a@b.example")];
+    assert_eq!(world.claims("ana", &good).await.status, 303);
+    world.pays("ana").await;
+    world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_form_from_another_site_is_turned_away() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
+    for (name, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("origin", "http://127.0.0.1.evil.example"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        let answer = client().post(&url).header(name, value).send().await.expect("answers");
+        assert_eq!(answer.status(), 403, "{name}: {value}");
+    }
+    assert_eq!(world.newest().held, 0);
+    let own = world.app.base_url.clone();
+    let request = client().post(&url).header("origin", own);
+    let answer = world.during(async move { request.send().await.expect("answers").status() }).await;
+    assert_eq!(answer, 303);
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn one_address_without_cookies_never_takes_more_than_its_share() {
+    let behind_proxy = format!(
+        "[http]\ntrusted_proxies = [\"127.0.0.1\"]\nholds_per_address = 2\n{}",
+        MUG.replace("stock = 3", "stock = 10")
+    );
+    let mut world = World::new(&behind_proxy).await;
+    world.says("!sale start mug 10m").await;
+    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let request = client().post(&url).header("x-forwarded-for", "9.9.9.9, 203.0.113.7");
+        let status =
+            world.during(async move { request.send().await.expect("answers").status() }).await;
+        statuses.push(status.as_u16());
+    }
+    assert_eq!(statuses, [303, 303, 409, 409, 409]);
+    // The first entry is the client's own word, so changing it changes nothing.
+    let request = client().post(&url).header("x-forwarded-for", "8.8.8.8, 203.0.113.7");
+    let status = world.during(async move { request.send().await.expect("answers").status() }).await;
+    assert_eq!(status, 409);
+    // A household's IPv6 network counts as one address.
+    for (last, expected) in [("1", 303), ("2", 303), ("3", 409)] {
+        let request = client().post(&url).header("x-forwarded-for", format!("2001:db8:1:2::{last}"));
+        let status =
+            world.during(async move { request.send().await.expect("answers").status() }).await;
+        assert_eq!(status, expected);
+    }
+    assert_eq!(world.newest().held, 4);
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn an_untrusted_peer_is_not_believed_about_its_address() {
+    let mut world = World::new(&MUG.replace("stock = 3", "stock = 10")).await;
+    world.says("!sale start mug 10m").await;
+    // The peer is this machine and nobody's proxy: what it says is ignored, and it is exempt.
+    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
+    for n in 0..4 {
+        let request = client().post(&url).header("x-forwarded-for", format!("203.0.113.{n}"));
+        let status =
+            world.during(async move { request.send().await.expect("answers").status() }).await;
+        // The sandbox's page is for private networks, the claim itself is fine.
+        assert_eq!(status, 303);
+    }
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn scripts_get_the_reason_as_json() {
+    let mut world = World::new(&MUG.replace("stock = 3", "stock = 1")).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
+    let answer = client().post(&url).header("accept", "application/json").send().await;
+    let answer = answer.expect("answers");
+    assert_eq!(answer.status(), 409);
+    let body: serde_json::Value = answer.json().await.expect("JSON");
+    assert_eq!(body, serde_json::json!({ "error": "all_held" }));
+    world.pays("ana").await;
+    let answer = client().post(&url).header("accept", "application/json").send().await;
+    let body: serde_json::Value = answer.expect("answers").json().await.expect("JSON");
+    assert_eq!(body, serde_json::json!({ "error": "sold_out" }));
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_lets_holds_lapse_gets_no_more() {
+    let mut world = World::new(&format!("[http]\ntries_per_buyer = 2\n{MUG}")).await;
+    world.says("!sale start mug 30m").await;
+    for _ in 0..2 {
+        assert_eq!(world.clicks("ana").await.status, 303);
+        world.advance(mins(4)).await;
+    }
+    let refused = world.clicks("ana").await;
+    assert!(refused.status == 409 && refused.text.contains("unpaid"), "{}", refused.text);
+    world.says("!sale stop").await;
+    world.heard();
+    world.done().await;
+}

@@ -1,1 +1,252 @@
+//! What moderators type, and what they are answered.
 
+use crate::world::{MUG, World, mins, secs};
+
+#[tokio::test]
+async fn mistakes_start_nothing() {
+    let mut world = World::new(MUG).await;
+    let cases = [
+        ("!sale strat mug", "No such command: strat. Did you mean: !sale start mug?"),
+        ("!sale start mgu 10m", "No template mgu. Did you mean mug?"),
+        ("!sale start mug 10", "10 what? Write 10m for minutes or 10s for seconds."),
+        ("!sale start mug 10x", "No such unit: x. Times look like 90s, 10m or 1h30m."),
+        ("!sale start mug 99h", "At most 30 min in all (max_duration of the template)."),
+        ("!sale start mug stock=11", "At most 10 in one sale (max_stock of the template)."),
+        ("!sale start mug price=8.99", "Not below $9 (min_price of the template)."),
+        ("!sale start mug price=9.999", "price= USD has 2 decimals: 9.999 has more."),
+        ("!sale start mug title=\" \"", "title= is empty."),
+        ("!sale start mug image=javascript:x", "image= must be an https:// address."),
+        ("!sale stop", "Nothing is running. Start something: !sale list"),
+        ("!sale stop #4", "There is no sale #4 running. See !sale list"),
+        ("!sale yes", "Nothing of yours waits for a yes here (any more)."),
+    ];
+    for (line, answer) in cases {
+        assert_eq!(world.says(line).await, [answer], "{line}");
+    }
+    let nothing = world.says("!sale undo").await;
+    assert!(nothing[0].starts_with("Nothing to take back"), "{nothing:?}");
+    assert!(world.app.engine.views().all().is_empty());
+    world.done().await;
+}
+
+#[tokio::test]
+async fn viewers_meet_silence() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    for line in ["ana> !sale stop", "ana> !sale help", "ana> !sale strat", "ana> hello", "hello"] {
+        assert!(world.says(line).await.is_empty(), "{line}");
+    }
+    assert_eq!(world.newest().state.word(), "open");
+    world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_start_varies_what_the_template_allows() {
+    let mut world = World::new(MUG).await;
+    let said = world.says("!sale start mug 90s title=\"Blue Fern\" price=22.5 stock=4").await;
+    assert!(said[1].starts_with("SALE OPEN · Blue Fern · $22.50 · 4 left · 1m30s · "), "{said:?}");
+    world.clicks("ana").await;
+    let page = world.browser("ana").at.expect("a page");
+    assert!(world.looks("ana", &page).await.text.contains("Pay $22.50"));
+    world.advance(mins(4)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_stop_that_touches_nobody_is_done_at_once() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let said = world.says("!sale stop").await;
+    assert_eq!(said, ["Stopping #1", "CANCELLED · Fern Mug · 0 of 3 sold"]);
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_stop_that_touches_buyers_asks_first() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.heard();
+    let said = world.says("!sale stop").await;
+    assert_eq!(
+        said,
+        ["1 buyer hold something in #1 Fern Mug; their pages would be closed now. To do it, say \
+          within 30 s: !sale yes"]
+    );
+    assert_eq!(world.newest().state.word(), "open");
+    // Too late is too late.
+    world.advance(secs(31)).await;
+    world.heard();
+    assert_eq!(
+        world.says("!sale yes").await,
+        ["Nothing of yours waits for a yes here (any more)."]
+    );
+    world.advance(secs(3)).await;
+    world.says("!sale stop").await;
+    let said = world.says("!sale yes").await;
+    assert!(said[0].starts_with("Done · #1 Fern Mug · cancelled"), "{said:?}");
+    assert_eq!(said[1], "CANCELLED · Fern Mug · 0 of 3 sold");
+    let page = world.browser("ana").at.expect("a page");
+    assert_eq!(world.looks("ana", &page).await.status, 410);
+    world.done().await;
+}
+
+#[tokio::test]
+async fn cheap_things_can_be_taken_back_for_a_while() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let said = world.says("!sale extend 5m").await;
+    assert_eq!(said, ["#1 ends in 15 min · take it back with: !sale undo"]);
+    let said = world.says("!sale undo").await;
+    assert!(said[0].starts_with("Taken back · #1 Fern Mug · open") && said[0].ends_with("10 min"));
+    let said = world.says("!sale restock 2").await;
+    assert_eq!(said[0], "#1 has 5 in all, 5 left · take it back with: !sale undo");
+    world.advance(secs(3)).await;
+    world.says("!sale undo").await;
+    assert_eq!(world.newest().stock, 3);
+    world.says("!sale pause").await;
+    assert_eq!(world.newest().state.word(), "paused");
+    world.advance(secs(21)).await;
+    let said = world.says("!sale undo").await;
+    assert!(said[0].starts_with("Nothing to take back"), "{said:?}");
+    let said = world.says("!sale resume").await;
+    assert!(said[0].starts_with("#1 ends in 10 min"), "{said:?}");
+    assert!(said[1].starts_with("SALE OPEN · Fern Mug goes on · 3 of 3 left"), "{said:?}");
+    world.advance(mins(11)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_start_is_taken_back_while_nobody_holds_anything() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let said = world.says("!sale undo").await;
+    assert!(said.contains(&"CANCELLED · Fern Mug · 0 of 3 sold".to_owned()), "{said:?}");
+    world.advance(secs(5)).await;
+    world.says("!sale start mug 11m").await;
+    world.clicks("ana").await;
+    world.heard();
+    let said = world.says("!sale undo").await;
+    assert_eq!(said, ["Somebody holds one already. To end it all the same: !sale stop"]);
+    world.advance(mins(14)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn with_several_sales_the_bot_asks_which() {
+    let two = format!("{MUG}{}", MUG.replace("templates.mug", "templates.pot").replace("Fern Mug", "Pot"));
+    let mut world = World::new(&two).await;
+    world.says("!sale start mug 10m").await;
+    world.says("!sale start pot 10m").await;
+    let said = world.says("!sale pause").await;
+    assert_eq!(said, ["Which one? #2 Pot, #1 Fern Mug. Add its number, like #2"]);
+    let said = world.says("!sale pause #1").await;
+    assert!(said[1].starts_with("PAUSED · Fern Mug · 3 of 3 left"), "{said:?}");
+    let said = world.says("!sale status").await;
+    assert_eq!(said.len(), 2);
+    assert!(said[1].starts_with("#1 Fern Mug · paused"), "{said:?}");
+    world.says("!sale stop #1").await;
+    world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn the_same_text_twice_within_two_seconds_counts_once() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.says("!sale restock 1").await;
+    assert!(world.says("!sale restock 1").await.is_empty());
+    assert_eq!(world.newest().stock, 4);
+    world.advance(secs(2)).await;
+    world.says("!sale restock 1").await;
+    assert_eq!(world.newest().stock, 5);
+    world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn an_armed_sale_waits_and_opens_in_an_instant() {
+    let mut world = World::new(MUG).await;
+    let said = world.says("!sale arm mug 10m").await;
+    assert_eq!(said.len(), 2);
+    assert!(said[1].starts_with("ARMED · #1 Fern Mug · open it within 2 h"), "{said:?}");
+    assert_eq!(world.looks("ana", "/live").await.text.contains("Nothing is on"), true);
+    world.advance(mins(30)).await;
+    let said = world.says("!sale start #1").await;
+    assert!(said[1].starts_with("SALE OPEN · Fern Mug"), "{said:?}");
+    assert_eq!(
+        world.says("!sale start #1 ").await,
+        Vec::<String>::new(),
+        "the same within two seconds"
+    );
+    world.advance(secs(2)).await;
+    assert_eq!(world.says("!sale start #1").await, ["Cannot start: the sale is open."]);
+    world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn more_starts_per_hour_than_allowed_are_refused() {
+    let twice = format!("{MUG}sales_per_hour = 2\n");
+    let mut world = World::new(&twice).await;
+    for _ in 0..2 {
+        world.says("!sale start mug 30s").await;
+        world.advance(secs(40)).await;
+        world.heard();
+    }
+    let said = world.says("!sale start mug 30s").await;
+    assert_eq!(said, ["Started 2 times within the hour (sales_per_hour of the template)."]);
+    world.advance(mins(60)).await;
+    let said = world.says("!sale start mug 30s").await;
+    assert!(said[1].starts_with("SALE OPEN"), "{said:?}");
+    world.advance(secs(40)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn looking_verbs_show_and_change_nothing() {
+    let mut world = World::new(MUG).await;
+    assert_eq!(world.says("!sale status").await, ["Nothing is running."]);
+    let list = world.says("!sale list").await;
+    assert_eq!(list, ["mug · Fern Mug · 3 × $18 for 10 min"]);
+    let help = world.says("!sale").await;
+    assert!(help[0].contains("start") && help[0].contains("!sale help start"), "{help:?}");
+    let help = world.says("!sale help start").await;
+    assert!(help.iter().any(|line| line.contains("stock=")), "{help:?}");
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.pays("ana").await;
+    world.clicks("bo").await;
+    world.heard();
+    let links = world.says("!sale links").await;
+    assert_eq!(links.len(), 2, "{links:?}");
+    assert!(links[1].contains("open") && !links[1].contains("http"), "no buyer's address: {links:?}");
+    let report = world.says("!sale report").await;
+    assert_eq!(report[1], "paid $18 · refunded $0 · before a person $0 · kept $18");
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn running_down_a_restock_below_what_is_held_asks_first() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.clicks("bo").await;
+    world.heard();
+    let said = world.says("!sale restock -2").await;
+    assert!(said[0].starts_with("1 of these are in buyers' hands; you would be short"), "{said:?}");
+    world.says("!sale yes").await;
+    assert_eq!(world.newest().stock, 2);
+    let said = world.says("!sale status").await;
+    assert!(said[0].contains("SHORT of 1"), "{said:?}");
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
