@@ -169,9 +169,8 @@ impl Worker {
     async fn next_due(&self) -> Timestamp {
         let latest = self.engine.now() + LONGEST_SLEEP;
         match self.engine.store().next_effect(&self.target).await {
-            // A lane's later rows may be due before its head is done: the bell rings then.
-            Ok(Some(at)) if at > self.engine.now() => at.min(latest),
-            Ok(_) => latest,
+            Ok(Some(at)) => at.min(latest),
+            Ok(None) => latest,
             Err(_) => self.engine.now() + Span::from_secs(1),
         }
     }
@@ -305,7 +304,12 @@ impl Worker {
     async fn park(&self, leased: &Leased, why: &str) -> Result<(), TellError> {
         tracing::error!(sale = %leased.sale, effect = leased.effect.word(), why, "given up");
         let event = Event::Parked { effect: leased.effect.clone(), why: why.to_owned() };
-        let origin = Origin::Parked(leased.id.clone(), leased.token.clone(), why.to_owned());
+        let (id, token) = (leased.id.clone(), leased.token.clone());
+        let origin = match leased.effect {
+            // The sale goes another way from here; there is nothing left to take up again.
+            Effect::OpenCheckout { .. } | Effect::Probe { .. } => Origin::Effect(id, token),
+            _ => Origin::Parked(id, token, why.to_owned()),
+        };
         self.engine.tell(leased.sale, event, "worker", origin).await.map(drop)
     }
 

@@ -124,13 +124,13 @@ fn parked(draft: &mut Draft<'_>, effect: &Effect, why: &str) {
             "make the item"
         }
         Effect::Restock { .. } => "change the stock",
+        // What follows from these two is in hand: nothing of them waits for a person.
         Effect::OpenCheckout { hold, nth } => {
             checkout::lost(draft, *hold, *nth);
-            "make a payment page"
+            return ready::page_refused(draft, why);
         }
         Effect::Probe { hold, checkout } => {
-            checkout::give_up(draft, *hold, checkout, why);
-            "look at a payment page"
+            return checkout::give_up(draft, *hold, checkout, why);
         }
         Effect::CloseCheckout { hold, nth, checkout } => {
             checkout::cannot_close(draft, *hold, *nth, checkout.as_ref());

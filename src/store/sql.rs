@@ -74,8 +74,11 @@ statements! {
     AMEND_EFFECT = "update outbox set leased_until = 0, due_at = $3, why = $4, attempts = 0, \
         generation = generation + 1, body = $5 where id = $1 and token = $2";
     END_LEASES = "update outbox set leased_until = 0 where target = $1 and leased_until > $2";
-    SELECT_NEXT_EFFECT = "select min(case when due_at > leased_until then due_at \
-        else leased_until end) as at from outbox where target = $1 and parked = 0";
+    /// Heads of lanes only: a row behind one may be due long before it can be leased.
+    SELECT_NEXT_EFFECT = "select min(case when o.due_at > o.leased_until then o.due_at \
+        else o.leased_until end) as at from outbox o where o.target = $1 and o.parked = 0 \
+        and not exists (select 1 from outbox p where p.lane = o.lane and p.parked = 0 \
+            and (p.queued_at < o.queued_at or (p.queued_at = o.queued_at and p.id < o.id)))";
     COUNT_EFFECTS = "select cast(count(*) as bigint) as n, \
         cast(coalesce(sum(parked), 0) as bigint) as parked from outbox";
     SELECT_PARKED = "select id, sale, effect, why, queued_at from outbox where parked = 1 \
