@@ -182,8 +182,8 @@ async fn crowd(app: &App, rehearsal: &Rehearsal, sale: crate::id::SaleId) -> Vec
     if tokio::time::timeout(longest, tasks.wait()).await.is_err() {
         tracing::warn!(left = tasks.len(), "some shoppers never came home");
     }
-    let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
-    kept
+
+    std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Waits until nothing is left to do.

@@ -292,10 +292,10 @@ impl Engine {
         if work {
             self.inner.work.send_modify(|n| *n += 1);
         }
-        if let Some(at) = wake_at {
-            if at.millis() < self.inner.earliest.load(Ordering::SeqCst) {
-                self.inner.wake.notify_one();
-            }
+        if let Some(at) = wake_at
+            && at.millis() < self.inner.earliest.load(Ordering::SeqCst)
+        {
+            self.inner.wake.notify_one();
         }
     }
 }

@@ -6,6 +6,7 @@ mod api;
 mod asset;
 pub mod buyer;
 mod events;
+mod hold;
 mod holds;
 mod live;
 mod ops;
@@ -67,7 +68,7 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .route("/live", get(live::live))
         .route("/sales/{id}", get(live::sale))
         .route("/sales/{id}/events", get(events::events))
-        .route("/holds/{token}", get(holds::show))
+        .route("/holds/{token}", get(hold::show))
         .merge(forms)
         .layer(from_fn_with_state(web.clone(), page_headers))
         .route("/api/sales", get(api::sales))

@@ -2,6 +2,7 @@
 //!
 //! One worker per provider or platform. It decides nothing: outcomes become events.
 
+mod outcome;
 pub mod pace;
 mod retry;
 
@@ -14,7 +15,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::pace::Pace;
+use self::{
+    outcome::{event_of, not_sent, rejected},
+    pace::Pace,
+};
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Origin, TellError},
@@ -23,8 +27,7 @@ use crate::{
     provider::{Call, Outcome, Provider, ProviderError},
     sale::{
         effect::{Class, Effect},
-        event::{CloseAnswer, Event, Verdict},
-        payment::{RefundFact, RefundStatus},
+        event::Event,
     },
     store::{LeaseAsk, Leased, PutOff, StoreError},
 };
@@ -40,9 +43,6 @@ const CONCURRENT_MAX: usize = 16;
 
 /// With nothing due, look again after this long.
 const LONGEST_SLEEP: Span = Span::from_secs(10);
-
-/// A provider's "not yet" without a time of its own.
-const PROBE_AGAIN_AFTER: Span = Span::from_secs(1);
 
 /// Who carries effects out.
 #[derive(Clone)]
@@ -367,67 +367,6 @@ fn key(leased: &Leased) -> String {
         .chain_update(leased.generation.to_be_bytes())
         .finalize();
     digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The event for an effect that nobody wants any more and that was never sent.
-fn not_sent(effect: &Effect) -> Event {
-    match effect {
-        Effect::OpenCheckout { hold, nth } => {
-            Event::CheckoutRejected { hold: *hold, nth: *nth, says: "no longer wanted".to_owned() }
-        }
-        _ => Event::Done,
-    }
-}
-
-/// The event for what happened at the provider; `None` if it does not fit the effect.
-fn event_of(effect: &Effect, outcome: Outcome) -> Option<Event> {
-    Some(match (effect, outcome) {
-        (Effect::Provision, Outcome::Provisioned(listing)) => Event::Provisioned { listing },
-        (Effect::Restock { units }, Outcome::StockSet) => Event::StockSet { units: *units },
-        (Effect::OpenCheckout { hold, nth }, Outcome::Opened(mut checkout)) => {
-            checkout.nth = *nth;
-            Event::CheckoutOpened { hold: *hold, checkout }
-        }
-        (Effect::Probe { hold, checkout }, Outcome::Probed(verdict)) => {
-            Event::Probed { hold: *hold, checkout: checkout.clone(), verdict }
-        }
-        (Effect::CloseCheckout { hold, nth, checkout }, Outcome::Closed(answer)) => {
-            Event::CheckoutClosed { hold: *hold, nth: *nth, checkout: checkout.clone(), answer }
-        }
-        (Effect::Retire, Outcome::Retired) => Event::Retired,
-        (Effect::Refund { .. }, Outcome::Refund(fact)) => Event::RefundMoved(fact),
-        _ => return None,
-    })
-}
-
-/// The event for a definite no; `None` where only a person can help.
-fn rejected(effect: &Effect, says: &str) -> Option<Event> {
-    let says = says.to_owned();
-    match effect {
-        Effect::Provision => Some(Event::ProvisionRejected { says }),
-        Effect::OpenCheckout { hold, nth } => {
-            Some(Event::CheckoutRejected { hold: *hold, nth: *nth, says })
-        }
-        Effect::Probe { hold, checkout } => Some(Event::Probed {
-            hold: *hold,
-            checkout: checkout.clone(),
-            verdict: Verdict::NotYet { says, again_after: PROBE_AGAIN_AFTER },
-        }),
-        Effect::CloseCheckout { hold, nth, checkout } => Some(Event::CheckoutClosed {
-            hold: *hold,
-            nth: *nth,
-            checkout: checkout.clone(),
-            answer: CloseAnswer::CannotClose { says },
-        }),
-        Effect::Refund { payment, .. } => Some(Event::RefundMoved(RefundFact {
-            payment: payment.clone(),
-            refund: None,
-            status: RefundStatus::Failed,
-            amount: None,
-            says: Some(says),
-        })),
-        Effect::Restock { .. } | Effect::Retire | Effect::Announce { .. } => None,
-    }
 }
 
 /// Who goes first when the pace is the bottleneck: at least one call in four closes pages.

@@ -57,7 +57,7 @@ impl Chat {
 
     pub(super) async fn stop(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
         let view = self.running(sale)?;
-        let touched = self.engine.look(view.id, |sale| live_holds(sale)).await?;
+        let touched = self.engine.look(view.id, live_holds).await?;
         if touched > 0 {
             let what = format!(
                 "{} hold something in #{} {}; their pages would be closed now",
@@ -80,7 +80,7 @@ impl Chat {
         let view = self.running(sale)?;
         let event = Event::Extended { by_ms };
         if by_ms < 0 {
-            let touched = self.engine.look(view.id, |sale| live_holds(sale)).await?;
+            let touched = self.engine.look(view.id, live_holds).await?;
             if touched > 0 {
                 let what = format!("{} may get less time to pay", people(touched));
                 return self.ask(message, view.id, event, &what).await;

@@ -123,10 +123,8 @@ fn template_command(
     args: &mut Cursor,
     templates: &[&str],
 ) -> Result<Command, Mistake> {
-    if number {
-        if let Some(sale) = args.number()? {
-            return Ok(Command::Open { sale });
-        }
+    if number && let Some(sale) = args.number()? {
+        return Ok(Command::Open { sale });
     }
     let missing = || {
         Mistake(format!(

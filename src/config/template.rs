@@ -46,7 +46,7 @@ pub struct Raw {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Text {
-    Text(String),
+    Quoted(String),
     Whole(i64),
     Decimal(f64),
 }
@@ -70,7 +70,7 @@ impl Raw {
 impl Text {
     fn text(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Quoted(text) => text.clone(),
             Self::Whole(number) => number.to_string(),
             Self::Decimal(number) => number.to_string(),
         }

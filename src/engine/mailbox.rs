@@ -85,10 +85,10 @@ impl Mailbox {
                 }
                 Letter::Look(look) => {
                     self.commit(std::mem::take(&mut batch)).await;
-                    if self.load().await.is_ok() {
-                        if let Some(sale) = &self.sale {
-                            look(sale);
-                        }
+                    if self.load().await.is_ok()
+                        && let Some(sale) = &self.sale
+                    {
+                        look(sale);
                     }
                 }
             }
@@ -167,10 +167,8 @@ impl Mailbox {
             let work = !commit.effects.is_empty() || !commit.done.is_empty();
             match self.engine.store().commit(commit).await {
                 Ok(Committed::Applied) => {
-                    if changed {
-                        if let Some(sale) = &self.sale {
-                            self.engine.publish(sale);
-                        }
+                    if changed && let Some(sale) = &self.sale {
+                        self.engine.publish(sale);
                     }
                     self.engine.signal(work, wake_at);
                     return Ok(self.replies(verdicts));

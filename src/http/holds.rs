@@ -1,11 +1,11 @@
-//! A buyer claims, looks at their hold, pays elsewhere, or lets go.
+//! A buyer claims, is sent to pay, or lets go.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{ConnectInfo, Path, Query, State},
+    extract::{ConnectInfo, Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     Web, api,
     live::{missing, sale_page},
-    page::{HoldPage, MessagePage, field_name, render},
+    page::{MessagePage, field_name, render},
     peer::address_mark,
 };
 use crate::{
@@ -22,12 +22,10 @@ use crate::{
     engine::{Origin, TellError},
     id::{Buyer, HoldId},
     notice::text,
-    provider::sandbox,
     sale::{
         Sale,
         event::{Claim, Event},
-        hold::{Hold, HoldState, Lapse},
-        payment::{Fate, Payment},
+        hold::HoldState,
         refusal::Refusal,
         template::Ask,
     },
@@ -260,190 +258,6 @@ async fn refused(web: &Web, view: &Arc<View>, headers: &HeaderMap, refusal: &Ref
     let state = view.state.word();
     let says = format!("{says} ({})", state.replace('_', " "));
     sale_page(web, view, headers, Some(says), StatusCode::CONFLICT).await
-}
-
-pub(super) async fn show(
-    State(web): State<Arc<Web>>,
-    Path(token): Path<String>,
-    Query(query): Query<BTreeMap<String, String>>,
-) -> Response {
-    let Some(id) = web.keys.hold(&token) else { return missing(&web) };
-    let link = web.engine.link().to_owned();
-    let look = move |sale: &Sale| {
-        let hold = sale.hold(id)?.clone();
-        let payments: Vec<Payment> =
-            sale.payments().filter(|p| p.hold == Some(id)).cloned().collect();
-        Some((View::of(sale, &link), Facts::of(sale, hold, payments)))
-    };
-    let Ok(Some((view, facts))) = web.engine.look(id.sale, look).await else {
-        return missing(&web);
-    };
-    let now = web.engine.now();
-    let back = query.contains_key("back");
-    let told = tell(&facts, now, back);
-    let page = HoldPage {
-        shop: &web.shop_name,
-        sandbox: facts.sandbox,
-        token: &token,
-        now: now.millis(),
-        heading: told.heading,
-        tone: told.tone,
-        units: facts.hold.units,
-        amount: facts.hold.amount.to_string(),
-        delivery: facts.delivery.clone(),
-        until: told.until.map(Timestamp::millis),
-        time_left: told.until.map(|at| at.since(now).words()).unwrap_or_default(),
-        says: told.says,
-        pay: told.pay,
-        pay_word: if back { "I have not paid yet" } else { "Pay now" },
-        can_let_go: facts.hold.is_live(),
-        keep: !facts.hold.is_settled(),
-        refresh: told.refresh,
-        view: &view,
-    };
-    render(StatusCode::OK, &page)
-}
-
-/// What a buyer's page is made from.
-struct Facts {
-    hold: Hold,
-    payments: Vec<Payment>,
-    place: Option<usize>,
-    deadline: Option<Timestamp>,
-    delivery: Option<String>,
-    sandbox: bool,
-}
-
-impl Facts {
-    fn of(sale: &Sale, hold: Hold, payments: Vec<Payment>) -> Self {
-        let template = &sale.head.template;
-        Self {
-            place: sale.place(hold.id),
-            deadline: sale.deadline_of(&hold),
-            delivery: hold
-                .delivery
-                .as_deref()
-                .and_then(|name| template.delivery(name))
-                .map(|delivery| delivery.label.clone()),
-            sandbox: template.provider == sandbox::NAME,
-            hold,
-            payments,
-        }
-    }
-}
-
-/// What a buyer is told.
-struct Told {
-    heading: &'static str,
-    tone: &'static str,
-    says: String,
-    until: Option<Timestamp>,
-    pay: Option<String>,
-    refresh: Option<u32>,
-}
-
-fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
-    let plain = |heading, tone, says: &str, refresh| Told {
-        heading,
-        tone,
-        says: says.to_owned(),
-        until: None,
-        pay: None,
-        refresh,
-    };
-    match &facts.hold.state {
-        HoldState::Opening { .. } => {
-            let says = match facts.place {
-                Some(0) | None => "Your payment page is being made.".to_owned(),
-                Some(1) => "One buyer is before you. Your unit is kept meanwhile.".to_owned(),
-                Some(n) => format!("{n} buyers are before you. Your unit is kept meanwhile."),
-            };
-            Told { says, ..plain("In line", "all_held", "", Some(2)) }
-        }
-        HoldState::Open { .. } => {
-            let pay = facts.hold.page().map(|page| page.url.clone());
-            let (heading, says) = if back {
-                ("Waiting for the payment", "If you just paid, this page says so within seconds.")
-            } else {
-                ("Yours to pay", "Your unit is kept.")
-            };
-            let until = facts.deadline.filter(|at| *at > now);
-            Told { until, pay, ..plain(heading, "open", says, Some(3)) }
-        }
-        HoldState::Closing { .. } => plain(
-            "Closing",
-            "all_held",
-            "Your payment page is being closed. A payment made in time still counts.",
-            Some(3),
-        ),
-        HoldState::Paid { .. } => paid(facts),
-        HoldState::Released { why, .. } => released(facts, *why),
-        HoldState::Lapsed { why: Lapse::WrongAmount, .. } => plain(
-            "We are looking into it",
-            "all_held",
-            "Another amount than asked was paid. The shop looks at it; your unit is kept.",
-            None,
-        ),
-        HoldState::Lapsed { .. } => plain(
-            "Time is up",
-            "ended",
-            "Your time to pay is over. Should you have paid all the same, it counts.",
-            None,
-        ),
-        HoldState::Warm | HoldState::Discarding => {
-            plain("Not yours", "ended", "Nobody claimed this.", None)
-        }
-    }
-}
-
-fn paid(facts: &Facts) -> Told {
-    let told = |says: String| Told {
-        heading: "Paid",
-        tone: "open",
-        says,
-        until: None,
-        pay: None,
-        refresh: None,
-    };
-    let kept = facts.payments.iter().find(|payment| payment.fate == Fate::Kept);
-    let back = facts.payments.iter().find(|p| matches!(p.fate, Fate::Refund { .. }));
-    match (kept, back) {
-        (Some(kept), Some(back)) => told(format!(
-            "{} is paid and yours. Your second payment of {} goes back to you.",
-            kept.fact.amount, back.fact.amount
-        )),
-        (Some(kept), None) => {
-            told(format!("{} is paid, and it is yours. Thank you!", kept.fact.amount))
-        }
-        (None, Some(back)) => told(format!("{} went back to you.", back.fact.amount)),
-        (None, None) => told("It is paid, and it is yours. Thank you!".to_owned()),
-    }
-}
-
-fn released(facts: &Facts, why: Lapse) -> Told {
-    let refund = facts.payments.iter().find_map(|payment| match &payment.fate {
-        Fate::Refund { .. } => Some(payment),
-        _ => None,
-    });
-    let says = match (refund, why) {
-        (Some(payment), _) if payment.fate.is_final() => format!(
-            "Your payment of {} came when nothing was left. It went back to you.",
-            payment.fact.amount
-        ),
-        (Some(payment), _) => format!(
-            "Your payment of {} came when nothing was left. It is on its way back to you.",
-            payment.fact.amount
-        ),
-        (None, Lapse::LetGo) => "You let it go. You were not charged.".to_owned(),
-        (None, Lapse::NoPage) => "The payment provider made no page that could be paid. You were \
-                                  not charged; please try again."
-            .to_owned(),
-        (None, Lapse::SaleEnded) => "The sale ended. You were not charged.".to_owned(),
-        (None, Lapse::TimeUp | Lapse::WrongAmount | Lapse::Unwanted) => {
-            "Your time to pay is over. You were not charged.".to_owned()
-        }
-    };
-    Told { heading: "Over", tone: "ended", says, until: None, pay: None, refresh: None }
 }
 
 pub(super) async fn release(State(web): State<Arc<Web>>, Path(token): Path<String>) -> Response {

@@ -15,7 +15,6 @@ use super::{
 use crate::{
     id::{Buyer, HoldId},
     notice::text,
-    provider::sandbox,
     sale::{Sale, hold::HoldState, template::CheckoutShape},
     view::{State as SaleState, View},
 };
@@ -177,7 +176,7 @@ impl Extra {
     fn of(sale: &Sale, buyer: Option<&Buyer>) -> Self {
         let template = &sale.head.template;
         Self {
-            sandbox: template.provider == sandbox::NAME,
+            sandbox: !sale.head.capabilities.real_money,
             shape: template.checkout,
             hold: template.hold.words(),
             mine: buyer.and_then(|buyer| mine(sale, buyer)),

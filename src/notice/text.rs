@@ -132,10 +132,10 @@ pub fn status_line(view: &View, now: Timestamp) -> String {
         | State::Ended
         | State::Cancelled => {
             line.push_str(&format!(" · {left} of {stock} left · {paid} paid · {held} held"));
-            if !view.state.is_over() {
-                if let Some(left) = time_left(view, now) {
-                    line.push_str(&format!(" · {}", left.words()));
-                }
+            if !view.state.is_over()
+                && let Some(left) = time_left(view, now)
+            {
+                line.push_str(&format!(" · {}", left.words()));
             }
         }
     }

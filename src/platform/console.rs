@@ -58,10 +58,11 @@ impl Console {
     pub fn open(entropy: &dyn Entropy, words: Vec<String>) -> (Arc<Self>, mpsc::Receiver<Input>) {
         let (send, receive) = mpsc::channel(LINES_MAX);
         let reader = Reader { session: hex(entropy.bytes()), lines: 0, send };
-        if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-            if let Some(console) = edit(words, reader.clone()) {
-                return (console, receive);
-            }
+        if std::io::stdin().is_terminal()
+            && std::io::stdout().is_terminal()
+            && let Some(console) = edit(words, reader.clone())
+        {
+            return (console, receive);
         }
         std::thread::spawn(move || read_plain(reader));
         let console = Self::new(|line| {

@@ -51,12 +51,12 @@ impl Index {
 
     pub(super) fn remove(&mut self, hold: &Hold) {
         // A buyer keeps their holds for good; only the other tables follow the state.
-        if let Some(address) = counted_address(hold) {
-            if let Some(n) = self.by_address.get_mut(address) {
-                *n -= 1;
-                if *n == 0 {
-                    self.by_address.remove(address);
-                }
+        if let Some(address) = counted_address(hold)
+            && let Some(n) = self.by_address.get_mut(address)
+        {
+            *n -= 1;
+            if *n == 0 {
+                self.by_address.remove(address);
             }
         }
         if let Some(deadline) = hold.deadline() {

@@ -121,6 +121,8 @@ pub struct Capabilities {
     pub units: bool,
     /// Physical goods: addresses and delivery choices.
     pub physical: bool,
+    /// Whether real money moves; if not, pages say so.
+    pub real_money: bool,
     /// How long to wait for late news before cleaning up.
     pub retire_after: Span,
 }

@@ -78,10 +78,10 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
             return Ok(Committed::Stale);
         }
     }
-    if let Some(change) = sale {
-        if !write_sale(db, change).await? {
-            return Ok(Committed::Stale);
-        }
+    if let Some(change) = sale
+        && !write_sale(db, change).await?
+    {
+        return Ok(Committed::Stale);
     }
     let mut repeated = Vec::new();
     for one in seen {

@@ -124,7 +124,8 @@ async fn one_address_without_cookies_never_takes_more_than_its_share() {
     assert_eq!(status, 409);
     // A household's IPv6 network counts as one address.
     for (last, expected) in [("1", 303), ("2", 303), ("3", 409)] {
-        let request = client().post(&url).header("x-forwarded-for", format!("2001:db8:1:2::{last}"));
+        let request =
+            client().post(&url).header("x-forwarded-for", format!("2001:db8:1:2::{last}"));
         let status =
             world.during(async move { request.send().await.expect("answers").status() }).await;
         assert_eq!(status, expected);

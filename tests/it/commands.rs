@@ -138,7 +138,10 @@ async fn a_start_is_taken_back_while_nobody_holds_anything() {
 
 #[tokio::test]
 async fn with_several_sales_the_bot_asks_which() {
-    let two = format!("{MUG}{}", MUG.replace("templates.mug", "templates.pot").replace("Fern Mug", "Pot"));
+    let two = format!(
+        "{MUG}{}",
+        MUG.replace("templates.mug", "templates.pot").replace("Fern Mug", "Pot")
+    );
     let mut world = World::new(&two).await;
     world.says("!sale start mug 10m").await;
     world.says("!sale start pot 10m").await;
@@ -174,7 +177,7 @@ async fn an_armed_sale_waits_and_opens_in_an_instant() {
     let said = world.says("!sale arm mug 10m").await;
     assert_eq!(said.len(), 2);
     assert!(said[1].starts_with("ARMED · #1 Fern Mug · open it within 2 h"), "{said:?}");
-    assert_eq!(world.looks("ana", "/live").await.text.contains("Nothing is on"), true);
+    assert!(world.looks("ana", "/live").await.text.contains("Nothing is on"));
     world.advance(mins(30)).await;
     let said = world.says("!sale start #1").await;
     assert!(said[1].starts_with("SALE OPEN · Fern Mug"), "{said:?}");
@@ -225,7 +228,10 @@ async fn looking_verbs_show_and_change_nothing() {
     world.heard();
     let links = world.says("!sale links").await;
     assert_eq!(links.len(), 2, "{links:?}");
-    assert!(links[1].contains("open") && !links[1].contains("http"), "no buyer's address: {links:?}");
+    assert!(
+        links[1].contains("open") && !links[1].contains("http"),
+        "no buyer's address: {links:?}"
+    );
     let report = world.says("!sale report").await;
     assert_eq!(report[1], "paid $18 · refunded $0 · before a person $0 · kept $18");
     world.advance(mins(13)).await;

@@ -1,6 +1,6 @@
 //! Whole evenings, told from the outside.
 
-use crate::world::{MUG, World, mins, secs};
+use crate::world::{MUG, World, client, mins, secs};
 
 #[tokio::test]
 async fn three_mugs_sell_out() {
@@ -147,7 +147,7 @@ async fn a_shared_page_sells_and_gives_the_surplus_back() {
     assert_eq!(page.status, 302);
     let mut browser = world.browser("discord");
     let live = world.url("/live");
-    let bot = reqwest::Client::new().get(&live).header("user-agent", "Discordbot/2.0");
+    let bot = client().get(&live).header("user-agent", "Discordbot/2.0");
     let seen = world.during(async move { browser.send(bot).await }).await;
     assert!(seen.status == 200 && seen.text.contains("og:title"), "{seen:?}");
     world.looks("bo", "/live").await;

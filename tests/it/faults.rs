@@ -23,7 +23,9 @@ use livetill::{
 use crate::world::{MUG, Setup, World, mins, secs};
 
 fn with(faults: &str) -> String {
-    format!("[providers.sandbox]\ncalls_per_second = 100000\n[providers.sandbox.faults]\n{faults}\n{MUG}")
+    format!(
+        "[providers.sandbox]\ncalls_per_second = 100000\n[providers.sandbox.faults]\n{faults}\n{MUG}"
+    )
 }
 
 /// Everybody who was handed a page could pay it there and then.

@@ -1,1 +1,169 @@
+//! The database: every statement, every refusal, every way it cannot be opened.
 
+use std::{fs, path::Path};
+
+use livetill::store::{Access, OpenError, Seen, Store, open, sql};
+use sqlx::{AnyConnection, Connection, Executor, any::install_default_drivers, query};
+
+use crate::world::{MUG, ManualClock, World, mins};
+use livetill::clock::Clock;
+
+fn url(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
+async fn raw(path: &Path) -> AnyConnection {
+    install_default_drivers();
+    AnyConnection::connect(&format!("sqlite:{}?mode=rw", path.display())).await.expect("opens")
+}
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("a b%c.db");
+    drop(open(&url(&path), Access::Write).await.expect("opens"));
+    install_default_drivers();
+    let mut db = AnyConnection::connect(&format!(
+        "sqlite:{}?mode=rw",
+        path.display().to_string().replace('%', "%25").replace(' ', "%20")
+    ))
+    .await
+    .expect("opens");
+    for (name, text) in sql::ALL {
+        let text: &'static str = text;
+        if let Err(error) = db.prepare(sqlx::SqlStr::from_static(text)).await {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_schema_refuses_to_oversell() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    let dir = world.dir();
+    let mut db = raw(&dir.join("livetill.db")).await;
+    for wrong in [
+        "update sale set taken = stock + 1",
+        "update sale set paid = taken + 1",
+        "update sale set phase = 'dancing'",
+        "update hold set units = 0",
+        "update hold set state = 'lost'",
+        "update payment set fate = 'gone'",
+        "insert into hold select sale, 99, buyer, 'open', 1, body from hold where state = 'open'",
+    ] {
+        let refused = db.execute(wrong).await;
+        let rows = refused.as_ref().map(sqlx::any::AnyQueryResult::rows_affected).unwrap_or(0);
+        // Nothing to update is as good as refused.
+        assert!(refused.is_err() || rows == 0, "{wrong}");
+    }
+    db.close().await.expect("closes");
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_second_program_is_told_to_use_another_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("x.db");
+    let first = open(&url(&path), Access::Write).await.expect("opens");
+    let error = open(&url(&path), Access::Write).await.expect_err("busy");
+    assert!(matches!(error, OpenError::Busy(_)), "{error}");
+    assert!(error.to_string().contains("in use by another livetill"));
+    open(&url(&path), Access::Read).await.expect("looking is fine");
+    drop(first);
+}
+
+#[tokio::test]
+async fn foreign_newer_damaged_and_missing_files_are_named_and_left_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let foreign = dir.path().join("notes.txt");
+    fs::write(&foreign, "my notes\n".repeat(100)).expect("written");
+    let error = open(&url(&foreign), Access::Write).await.expect_err("foreign");
+    assert!(matches!(error, OpenError::Foreign(_)), "{error}");
+    assert_eq!(fs::read_to_string(&foreign).expect("read").len(), 900);
+
+    let other = dir.path().join("other.db");
+    install_default_drivers();
+    let mut db = AnyConnection::connect(&format!("sqlite:{}?mode=rwc", other.display()))
+        .await
+        .expect("opens");
+    db.execute("create table theirs (x bigint)").await.expect("made");
+    db.close().await.expect("closes");
+    let error = open(&url(&other), Access::Write).await.expect_err("foreign");
+    assert!(matches!(error, OpenError::Foreign(_)), "{error}");
+
+    let newer = dir.path().join("newer.db");
+    drop(open(&url(&newer), Access::Write).await.expect("opens"));
+    let mut db = raw(&newer).await;
+    query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+         select 9999, 'later', success, checksum, 0 from _sqlx_migrations limit 1",
+    )
+    .execute(&mut db)
+    .await
+    .expect("written");
+    db.close().await.expect("closes");
+    for access in [Access::Write, Access::Read] {
+        let error = open(&url(&newer), access).await.expect_err("newer");
+        assert!(matches!(error, OpenError::Newer(_)), "{error}");
+    }
+
+    let missing = dir.path().join("none.db");
+    let error = open(&url(&missing), Access::Read).await.expect_err("missing");
+    assert!(matches!(error, OpenError::Missing(_)), "{error}");
+    assert!(!missing.exists());
+    for bad in ["", "sqlite:", "mysql://x", "livetill.db"] {
+        assert!(matches!(open(bad, Access::Write).await, Err(OpenError::Url(_))), "{bad}");
+    }
+    let nowhere = dir.path().join("no/such/folder/x.db");
+    let error = open(&url(&nowhere), Access::Write).await.expect_err("nowhere");
+    assert!(matches!(error, OpenError::Unwritable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 30s").await;
+    world.advance(mins(1)).await;
+    world.heard();
+    let dir = world.dir();
+    let id = world.newest().id;
+    let mut db = raw(&dir.join("livetill.db")).await;
+    db.execute("update hold set body = 'nonsense'").await.expect("damaged");
+    db.close().await.expect("closes");
+    let error = world.app.engine.store().load(id).await.expect_err("damaged");
+    let text = error.to_string();
+    assert!(text.contains("damaged row in hold") && text.contains(&id.to_string()), "{text}");
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_is_heard_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(&url(&dir.path().join("x.db")), Access::Write).await.expect("opens");
+    let now = ManualClock::new().now();
+    let seen = |id: &str| Seen { source: "chat:twitch".into(), id: id.into() };
+    assert!(store.hear(seen("a"), now).await.expect("writes"));
+    assert!(!store.hear(seen("a"), now).await.expect("writes"));
+    assert!(store.hear(seen("b"), now).await.expect("writes"));
+}
+
+#[tokio::test]
+async fn the_database_survives_as_left_before_its_log_was_folded_in() {
+    // A crash right after the first start: everything is still in the write-ahead log.
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("x.db");
+    let store = open(&url(&path), Access::Write).await.expect("opens");
+    let copy = dir.path().join("copy.db");
+    for end in ["", "-wal"] {
+        let from = format!("{}{end}", path.display());
+        if Path::new(&from).exists() {
+            fs::copy(&from, format!("{}{end}", copy.display())).expect("copied");
+        }
+    }
+    open(&url(&copy), Access::Write).await.expect("it is ours, and opens");
+    drop(store);
+}

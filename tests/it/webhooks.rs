@@ -2,7 +2,10 @@
 
 use livetill::{
     clock::{Clock, Span},
-    provider::{News, signature::{derive, sign_standard}},
+    provider::{
+        News,
+        signature::{derive, sign_standard},
+    },
     sale::payment::{PaymentFact, PaymentStatus},
 };
 use serde_json::{Value, json};
@@ -17,10 +20,7 @@ struct Sender {
 impl Sender {
     async fn of(world: &World) -> Self {
         let secret = world.app.engine.store().secret([0; 32]).await.expect("the secret");
-        Self {
-            url: world.url("/webhooks/sandbox"),
-            key: derive(&secret, "sandbox webhook"),
-        }
+        Self { url: world.url("/webhooks/sandbox"), key: derive(&secret, "sandbox webhook") }
     }
 
     async fn send(&self, world: &World, id: &str, body: &[u8], signature: Option<&str>) -> u16 {
@@ -61,7 +61,10 @@ async fn abuse_is_turned_away_and_changes_nothing() {
     assert_eq!(sender.send(&world, "e", &good, Some("")).await, 401);
     assert_eq!(sender.send(&world, "e", b"not json", None).await, 400);
     assert_eq!(sender.send(&world, "e", b"{}", None).await, 400);
-    assert_eq!(sender.send(&world, "e", br#"{"id":"x","type":"payment.completed"}"#, None).await, 400);
+    assert_eq!(
+        sender.send(&world, "e", br#"{"id":"x","type":"payment.completed"}"#, None).await,
+        400
+    );
     assert_eq!(sender.send(&world, "e", &vec![b' '; 1 << 20], None).await, 413);
     // An unknown kind is none of our business, and fine.
     assert_eq!(sender.send(&world, "e", br#"{"id":"x","type":"moon.full"}"#, None).await, 200);
@@ -119,7 +122,10 @@ async fn another_amount_is_put_before_a_person() {
     let sender = Sender::of(&world).await;
     sender.send(&world, "e1", &payment("p1", None, Some(&page), 1), None).await;
     let said = world.heard();
-    assert!(said[0].contains("please look at payment p1 of $0.01: paid $0.01, expected $18"), "{said:?}");
+    assert!(
+        said[0].contains("please look at payment p1 of $0.01: paid $0.01, expected $18"),
+        "{said:?}"
+    );
     let view = world.newest();
     assert_eq!((view.paid, view.held), (0, 1), "the unit stays taken");
     world.advance(mins(13)).await;
@@ -133,7 +139,11 @@ async fn a_payment_that_belongs_to_nothing_is_kept_and_matched_when_its_page_is_
     world.says("!sale start mug 10m").await;
     let sender = Sender::of(&world).await;
     let stray = payment("p1", None, Some("page_unknown"), 1800);
-    assert_eq!(sender.send(&world, "e1", &stray, None).await, 200, "money is stored, whatever it is");
+    assert_eq!(
+        sender.send(&world, "e1", &stray, None).await,
+        200,
+        "money is stored, whatever it is"
+    );
     let store = world.app.engine.store();
     assert_eq!(store.unmatched().await.expect("the store").len(), 1);
     assert!(world.looks("ana", "/readyz").await.status == 200);

@@ -21,7 +21,10 @@ use livetill::{
     clock::{Clock, Span, Timestamp},
     config,
     id::{Entropy, SaleId},
-    platform::console::{Console, message},
+    platform::{
+        Platform,
+        console::{Console, message},
+    },
     report::prove,
     store::{self, Access, Store},
     timer,
@@ -97,14 +100,21 @@ max_stock = 10
 max_duration = "30m"
 "#;
 
+/// Stands between the program and its store.
+pub type WrapStore = Arc<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync>;
+
+/// Stands between the program and its chat.
+pub type WrapPlatform = Arc<dyn Fn(Arc<dyn Platform>) -> Arc<dyn Platform> + Send + Sync>;
+
 /// How a world is made.
 pub struct Setup {
     pub config: String,
     pub dir: Arc<TempDir>,
     pub clock: Arc<ManualClock>,
     pub seed: u64,
-    pub wrap_store: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send>,
+    pub wrap_store: WrapStore,
     pub wrap: Wrap,
+    pub wrap_platform: WrapPlatform,
     /// Lines that were said, in this life and earlier ones.
     pub lines: Arc<Mutex<Vec<String>>>,
 }
@@ -116,8 +126,9 @@ impl Setup {
             dir: Arc::new(tempfile::tempdir().expect("a folder")),
             clock: ManualClock::new(),
             seed: 1,
-            wrap_store: Box::new(|store| store),
+            wrap_store: Arc::new(|store| store),
             wrap: Arc::new(|provider| provider),
+            wrap_platform: Arc::new(|platform| platform),
             lines: Arc::default(),
         }
     }
@@ -134,7 +145,7 @@ pub struct World {
     pub browsers: BTreeMap<String, Browser>,
     lines: Arc<Mutex<Vec<String>>>,
     said: AtomicI64,
-    _dir: Arc<TempDir>,
+    dir: Arc<TempDir>,
 }
 
 /// One person's browser.
@@ -232,7 +243,7 @@ impl World {
                 entropy: Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919))),
                 store: (setup.wrap_store)(store),
                 listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-                platforms: vec![console],
+                platforms: vec![(setup.wrap_platform)(console)],
                 wrap: setup.wrap.clone(),
             },
         )
@@ -245,8 +256,13 @@ impl World {
             browsers: BTreeMap::new(),
             lines,
             said: AtomicI64::new(setup.clock.now().millis()),
-            _dir: setup.dir.clone(),
+            dir: setup.dir.clone(),
         }
+    }
+
+    /// The folder with the database.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -327,11 +343,6 @@ impl World {
         }
     }
 
-    pub fn sale(&self, number: u32) -> Arc<View> {
-        let all = self.app.engine.views().all();
-        all.into_iter().find(|view| view.number == number).expect("there is such a sale")
-    }
-
     /// The newest sale.
     pub fn newest(&self) -> Arc<View> {
         self.app.engine.views().all().into_iter().next().expect("there is a sale")
@@ -389,6 +400,32 @@ impl World {
         let page = self.browser(who).at.expect("was sent somewhere");
         assert!(page.contains("/sandbox/pay/"), "{who} is at {page}");
         self.posts(who, &page, &[("do", "pay")]).await
+    }
+
+    /// Types a line and leaves what was said unread.
+    pub async fn says_quietly(&mut self, line: &str) {
+        let n = self.said.fetch_add(1, Ordering::Relaxed);
+        self.app.hear(&message(format!("m{n}"), line)).await;
+        self.settle().await;
+    }
+
+    /// Presses *Pay*, if the page the buyer was sent to can be paid; answers whether it is paid.
+    pub async fn pay_now(&mut self, who: &str) -> bool {
+        let page = self.browser(who).at.unwrap_or_default();
+        if !page.contains("/sandbox/pay/") {
+            return true;
+        }
+        // The address may be of an earlier life of the program, on another port.
+        let page = match page.split_once("/sandbox/") {
+            Some((_, rest)) => self.url(&format!("/sandbox/{rest}")),
+            None => page,
+        };
+        let shown = self.looks(who, &page).await;
+        if shown.text.contains("Thank you") {
+            return true;
+        }
+        self.posts(who, &page, &[("do", "pay")]).await;
+        self.looks(who, &page).await.text.contains("Thank you")
     }
 
     /// Runs everything to its end, moving the clock as far as it takes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{NAME, Service, ledger::LedgerError};
+use super::{NAME, Service, book::LedgerError};
 use crate::{clock::Span, provider::signature::sign_standard, store::Doc};
 
 /// Look again after this long, whatever the bell says.

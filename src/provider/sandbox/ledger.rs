@@ -5,14 +5,19 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::faults::{Faults, happens};
+use super::{
+    book::{
+        CloseState, LedgerError, PageOrder, PageState, Payed, SandboxListing, SandboxPage,
+        SandboxPayment, Shown,
+    },
+    faults::{Faults, happens},
+};
 use crate::{
-    clock::{Clock, Span, Timestamp},
+    clock::{Clock, Span},
     id::Entropy,
-    money::Money,
     store::{Doc, DocChange, Store, StoreError},
 };
 
@@ -25,111 +30,6 @@ pub(super) const HOOK: &str = "sandbox_hook";
 /// How often a change is tried again when another one came first.
 const TRIES_MAX: u32 = 20;
 
-/// What is for sale.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SandboxListing {
-    pub(super) sale: String,
-    pub(super) title: String,
-    pub(super) stock: i64,
-    pub(super) retired: bool,
-}
-
-/// An order for a page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct PageOrder {
-    pub(super) listing: String,
-    /// The hold's id.
-    pub(super) reference: String,
-    pub(super) nth: u32,
-    pub(super) title: String,
-    pub(super) units: u32,
-    pub(super) delivery: Option<String>,
-    pub(super) ask_address: bool,
-    pub(super) total: Money,
-    /// Whether it may be paid more than once.
-    pub(super) shared: bool,
-    pub(super) return_url: String,
-}
-
-/// A payment page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SandboxPage {
-    pub(super) order: PageOrder,
-    pub(super) state: PageState,
-    pub(super) made_at: Timestamp,
-    /// Never comes up.
-    pub(super) dead: bool,
-    /// Payments made on it.
-    pub(super) payments: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum PageState {
-    Open,
-    Paid,
-    Closed,
-}
-
-/// A payment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SandboxPayment {
-    pub(super) page: String,
-    pub(super) reference: String,
-    pub(super) amount: Money,
-    pub(super) refunded: i64,
-    pub(super) at: Timestamp,
-    pub(super) name: Option<String>,
-    pub(super) address: Option<String>,
-}
-
-/// A webhook still to be delivered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Hook {
-    pub(super) event: serde_json::Value,
-    pub(super) due_at: Timestamp,
-    pub(super) attempts: u32,
-}
-
-/// What a buyer finds at a page's address.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shown {
-    /// Not there, or not yet.
-    Missing,
-    /// It answers, and says that it is out of stock.
-    OutOfStock(Box<SandboxPage>),
-    /// It can be paid.
-    Payable(Box<SandboxPage>),
-    /// It was paid.
-    Paid(Box<SandboxPage>),
-    /// It was closed.
-    Closed(Box<SandboxPage>),
-}
-
-/// How a payment fared.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Payed {
-    Yes { return_url: String },
-    No(Shown),
-}
-
-/// How closing fared.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum CloseState {
-    Closed,
-    Paid(Vec<(String, SandboxPayment)>),
-    Refused,
-}
-
-/// Why the sandbox does not do as asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum LedgerError {
-    #[error("{0}")]
-    Invalid(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 type Result<T> = std::result::Result<T, LedgerError>;
 
 /// The sandbox's books.
@@ -140,14 +40,14 @@ pub(super) struct Ledger {
     pub(super) faults: Faults,
 }
 
-fn read<T: DeserializeOwned>(doc: &Doc) -> Result<T> {
+pub(super) fn read<T: DeserializeOwned>(doc: &Doc) -> Result<T> {
     serde_json::from_value(doc.body.clone()).map_err(|error| {
         let what = error.to_string();
         StoreError::Damaged { table: "document", id: doc.id.clone(), what }.into()
     })
 }
 
-fn change<T: Serialize>(
+pub(super) fn change<T: Serialize>(
     kind: &'static str,
     id: &str,
     parent: &str,
@@ -164,7 +64,7 @@ impl Ledger {
         u16::from_be_bytes([bytes[0], bytes[1]])
     }
 
-    fn new_id(&self, prefix: &str) -> String {
+    pub(super) fn new_id(&self, prefix: &str) -> String {
         let bytes = self.entropy.bytes();
         let hex: String = bytes.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
         format!("{prefix}_{hex}")
@@ -428,67 +328,6 @@ impl Ledger {
             }
         }
         Err(LedgerError::Invalid("too much at once".to_owned()))
-    }
-
-    /// The webhooks for one piece of news: none, one or two, now or later, as the faults say.
-    fn hooks(&self, kind: &str, data: &serde_json::Value) -> Vec<DocChange> {
-        let now = self.clock.now();
-        let event_id = self.new_id("event");
-        let event = json!({ "id": event_id, "type": kind, "at": now.rfc3339(), "data": data });
-        let copies = if happens(self.faults.webhook_dropped, self.random()) {
-            0
-        } else if happens(self.faults.webhook_doubled, self.random()) {
-            2
-        } else {
-            1
-        };
-        (0..copies)
-            .map(|_| {
-                let late = i64::from(self.faults.webhook_late_ms);
-                let late = late * i64::from(self.random()) / 65536;
-                let due_at = now + Span::from_millis(late);
-                let hook = Hook { event: event.clone(), due_at, attempts: 0 };
-                change(HOOK, &self.new_id("hook"), &event_id, 0, &hook)
-            })
-            .collect()
-    }
-
-    /// Webhooks that are due, and when the next one will be.
-    pub(super) async fn due_hooks(&self) -> Result<(Vec<(Doc, Hook)>, Option<Timestamp>)> {
-        let now = self.clock.now();
-        let mut due = Vec::new();
-        let mut next: Option<Timestamp> = None;
-        for doc in self.store.docs(HOOK, None).await? {
-            let hook: Hook = read(&doc)?;
-            if hook.due_at <= now {
-                due.push((doc, hook));
-            } else {
-                next = Some(next.map_or(hook.due_at, |at| at.min(hook.due_at)));
-            }
-        }
-        due.sort_by_key(|(_, hook)| hook.due_at);
-        Ok((due, next))
-    }
-
-    /// Notes that a webhook arrived, or when it is tried again; past the last try it is dropped.
-    pub(super) async fn settle_hook(&self, doc: &Doc, hook: &Hook, arrived: bool) -> Result<()> {
-        /// Tries in all, the pause doubling from one second: about half an hour.
-        const HOOK_TRIES_MAX: u32 = 11;
-        let attempts = hook.attempts + 1;
-        let body = (!arrived && attempts < HOOK_TRIES_MAX).then(|| {
-            let due_at = self.clock.now() + Span::from_secs(1 << attempts.min(10));
-            let again = Hook { due_at, attempts, ..hook.clone() };
-            serde_json::to_value(again).expect("our own types serialise")
-        });
-        let settled = DocChange {
-            kind: HOOK,
-            id: doc.id.clone(),
-            parent: doc.parent.clone(),
-            expected: doc.version,
-            body,
-        };
-        self.store.put_docs(vec![settled]).await?;
-        Ok(())
     }
 }
 

@@ -17,10 +17,9 @@ use subtle::ConstantTimeEq;
 
 use super::{
     Service,
+    book::{CloseState, LedgerError, PageOrder, Payed, SandboxListing, SandboxPage, Shown},
     faults::happens,
-    ledger::{
-        CloseState, LedgerError, PageOrder, Payed, SandboxListing, SandboxPage, Shown, payment_json,
-    },
+    ledger::payment_json,
 };
 use crate::clock::Span;
 

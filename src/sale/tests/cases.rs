@@ -527,7 +527,7 @@ fn claims_are_held_to_choice_units_answers_tries_and_address() {
     let base = Template { delivery: choices.clone(), ask, per_buyer: 2, ..template() };
     let mut play = Play::open(base);
     let mut claim = Play::claim_of("ana");
-    let mut try_it = |claim: &crate::sale::event::Claim, play: &mut Play| {
+    let try_it = |claim: &crate::sale::event::Claim, play: &mut Play| {
         play.tell(Event::Claimed(Box::new(claim.clone())))
     };
     assert_eq!(try_it(&claim, &mut play), Err(Refusal::UnknownDelivery(choices)));

@@ -70,6 +70,7 @@ pub fn capabilities() -> Capabilities {
         idempotent: true,
         units: true,
         physical: true,
+        real_money: true,
         retire_after: Span::from_secs(10),
     }
 }
