@@ -7,6 +7,7 @@ mod run;
 use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use tracing::Level;
 
 use crate::{
     clock::Span,
@@ -147,17 +148,22 @@ fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
 /// Logs go to standard error; `LIVETILL_LOG` says how much, like `info` or `livetill=debug`.
 fn start_logs() {
     use std::io::IsTerminal;
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("LIVETILL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
-    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    // A second start in one process (tests) keeps the first.
-    let _ = if json {
-        logs.json().try_init()
-    } else {
-        logs.with_ansi(colour).with_target(false).compact().try_init()
+    use tracing_subscriber::{
+        Layer, filter::Targets, fmt::layer, layer::SubscriberExt, registry, util::SubscriberInitExt,
     };
+    let wanted = std::env::var("LIVETILL_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter: Targets =
+        wanted.parse().unwrap_or_else(|_| Targets::new().with_default(Level::WARN));
+    let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let logs = layer().with_writer(std::io::stderr);
+    let logs = if json {
+        logs.json().boxed()
+    } else {
+        logs.with_ansi(colour).with_target(false).compact().boxed()
+    };
+    // A second start in one process (tests) keeps the first.
+    let _ = registry().with(logs.with_filter(filter)).try_init();
 }
 
 fn warn_of(loaded: &Loaded) {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub use self::{
-    open::{Access, OpenError, open},
+    open::{Access, MIGRATIONS, OpenError, open},
     sqlstore::SqlStore,
 };
 

@@ -1,15 +1,16 @@
 //! Opens a database, and says plainly why it cannot.
 
 use std::{
+    borrow::Cow,
     fs::{File, OpenOptions, TryLockError},
     io::Read,
     path::{Path, PathBuf},
 };
 
 use sqlx::{
-    AnyConnection, Connection, Executor,
+    AnyConnection, Connection, Executor, SqlStr,
     any::{AnyPoolOptions, install_default_drivers},
-    migrate::{MigrateError, Migrator},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
     query,
 };
 
@@ -18,7 +19,18 @@ use super::{
     sqlstore::{SqlStore, sqlite_path},
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The files of `migrations/`, in order. Listed here instead of gathered by a macro, which would
+/// compile SQLite a second time for the compiler's own use; a test compares list and folder.
+pub const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "start", include_str!("../../migrations/0001_start.sql"))];
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+        let sql = SqlStr::from_static(sql);
+        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
 
 /// Marks a SQLite file as ours (`LTIL`), in its header at offset 68.
 const APPLICATION_ID: u32 = 0x4C54_494C;
@@ -167,7 +179,7 @@ async fn open_writer(path: &Path) -> Result<AnyConnection, OpenError> {
     ] {
         db.execute(pragma).await.map_err(other)?;
     }
-    MIGRATIONS.run(&mut db).await.map_err(|error| match error {
+    migrator().run(&mut db).await.map_err(|error| match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
             OpenError::Newer(path.to_owned())
         }
@@ -178,7 +190,7 @@ async fn open_writer(path: &Path) -> Result<AnyConnection, OpenError> {
 }
 
 async fn check_version(pool: &sqlx::AnyPool, path: &Path) -> Result<(), OpenError> {
-    let newest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
     let row =
         query("select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations")
             .fetch_one(pool)

@@ -294,7 +294,8 @@ async fn shop(running: &Running, said: &mut Vec<String>, seed: u64) {
                 let claim = client.post(format!("{base}/sales/{id}/holds")).send().await;
                 let Ok(answer) = claim else { return };
                 let to = answer.headers().get("location").and_then(|v| v.to_str().ok());
-                if let Some(page) = to.filter(|to| to.contains("/pay/") && !seed.is_multiple_of(3)) {
+                if let Some(page) = to.filter(|to| to.contains("/pay/") && !seed.is_multiple_of(3))
+                {
                     let pay = client.post(page).form(&[("do", "pay")]);
                     if pay.send().await.is_err() {
                         return;

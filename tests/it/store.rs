@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use livetill::store::{Access, OpenError, Seen, Store, open, sql};
+use livetill::store::{Access, MIGRATIONS, OpenError, Seen, Store, open, sql};
 use sqlx::{AnyConnection, Connection, Executor, any::install_default_drivers, query};
 
 use crate::world::{MUG, ManualClock, World, mins};
@@ -15,6 +15,24 @@ fn url(path: &Path) -> String {
 async fn raw(path: &Path) -> AnyConnection {
     install_default_drivers();
     AnyConnection::connect(&format!("sqlite:{}?mode=rw", path.display())).await.expect("opens")
+}
+
+#[test]
+fn the_list_of_migrations_is_the_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    files.sort();
+    let listed: Vec<String> =
+        MIGRATIONS.iter().map(|(version, name, _)| format!("{version:04}_{name}.sql")).collect();
+    let names: Vec<_> = files
+        .iter()
+        .map(|f| f.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(listed, names);
+    for (file, (.., text)) in files.iter().zip(MIGRATIONS) {
+        assert_eq!(fs::read_to_string(file).expect("text"), *text);
+    }
 }
 
 #[tokio::test]
