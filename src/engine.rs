@@ -93,6 +93,8 @@ pub enum Origin {
 pub struct Told {
     /// The hold a claim got.
     pub hold: Option<HoldId>,
+    /// Its payment page, if it has one already.
+    pub page: Option<String>,
     /// The sale as it is now.
     pub view: Arc<View>,
 }

@@ -3,6 +3,7 @@
 //! A store knows no provider, no platform and no rule of the sale; it knows that a commit is all
 //! or nothing, that a version is a guard, and that what it acknowledged is on disk.
 
+pub mod bulk;
 mod group;
 mod open;
 mod row;

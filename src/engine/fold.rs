@@ -1,7 +1,7 @@
 //! Many events, one commit: decides them in turn over one sale and gathers what to write.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -41,6 +41,7 @@ pub(super) struct Fold<'a> {
     pages: Vec<(HoldId, crate::id::CheckoutId, Option<String>)>,
     payments: BTreeMap<PaymentId, Payment>,
     journal: Vec<JournalLine>,
+    seen: HashSet<Seen>,
     commit: Commit,
 }
 
@@ -58,6 +59,7 @@ impl<'a> Fold<'a> {
             pages: Vec::new(),
             payments: BTreeMap::new(),
             journal: Vec::new(),
+            seen: HashSet::new(),
             commit,
         }
     }
@@ -65,6 +67,12 @@ impl<'a> Fold<'a> {
     /// Decides one event and takes the decision over. A refused event changes nothing, but what
     /// caused it counts as heard.
     pub(super) fn add(&mut self, event: &Event, by: &str, origin: &Origin) -> Verdict {
+        // The same thing twice in one batch: the first one counts.
+        if let Origin::Seen(seen) = origin
+            && !self.seen.insert(seen.clone())
+        {
+            return Verdict::Duplicate;
+        }
         let sale = &*self.sale;
         let now = self.now;
         let decided = catch_unwind(AssertUnwindSafe(|| decide(sale, event, now)));

@@ -76,24 +76,25 @@ impl Mailbox {
     }
 
     async fn work_off(&mut self, letters: Vec<Letter>) {
-        // Looks keep their place among the events.
         let mut batch = Vec::new();
+        let mut looks = Vec::new();
         for letter in letters {
             match letter {
                 Letter::Event { event, by, origin, reply } => {
                     batch.push(Envelope { event, by, origin, reply });
                 }
-                Letter::Look(look) => {
-                    self.commit(std::mem::take(&mut batch)).await;
-                    if self.load().await.is_ok()
-                        && let Some(sale) = &self.sale
-                    {
-                        look(sale);
-                    }
-                }
+                Letter::Look(look) => looks.push(look),
             }
         }
         self.commit(batch).await;
+        // A look wants the sale as it is; after everything that waited it is that, and one commit
+        // is not cut into many.
+        if !looks.is_empty()
+            && self.load().await.is_ok()
+            && let Some(sale) = &self.sale
+        {
+            looks.into_iter().for_each(|look| look(sale));
+        }
     }
 
     async fn load(&mut self) -> Result<(), TellError> {
@@ -197,7 +198,10 @@ impl Mailbox {
         verdicts
             .into_iter()
             .map(|verdict| match verdict {
-                Verdict::Decided(hold) => Ok(Told { hold, view: view.clone() }),
+                Verdict::Decided(hold) => {
+                    let page = hold.and_then(|id| sale.hold(id)?.page());
+                    Ok(Told { hold, page: page.map(|page| page.url.clone()), view: view.clone() })
+                }
                 Verdict::Refused(refusal) => Err(TellError::Refused(refusal)),
                 Verdict::Duplicate => Err(TellError::Duplicate),
                 Verdict::Poison(why) => Err(TellError::Quarantined(why)),

@@ -170,9 +170,10 @@ fn checked_answer(ask: Ask, answer: &str) -> Result<String, Refusal> {
 async fn make(web: &Web, view: &Arc<View>, claim: Box<Claim>, headers: &HeaderMap) -> Response {
     let event = Event::Claimed(claim);
     match web.engine.tell(view.id, event, "web", Origin::Any).await {
-        Ok(told) => match told.hold {
-            Some(hold) => to_page(web, hold).await,
-            None => sale_page(web, view, headers, None, StatusCode::OK).await,
+        Ok(told) => match (told.hold, told.page) {
+            (_, Some(url)) => see_other(&url),
+            (Some(hold), None) => to_page(web, hold).await,
+            (None, None) => sale_page(web, view, headers, None, StatusCode::OK).await,
         },
         Err(TellError::Refused(Refusal::AlreadyHolding(hold))) => to_page(web, hold).await,
         Err(TellError::Refused(refusal)) => {

@@ -3,6 +3,8 @@
 //! `$n` parameters, TEXT and BIGINT, sums cast to BIGINT, no `now()`. The list at the end lets a
 //! test prepare each of them.
 
+use super::bulk::Bulk;
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
         $($(#[$doc])* pub(super) const $name: &str = $text;)*
@@ -12,8 +14,6 @@ macro_rules! statements {
 }
 
 statements! {
-    INSERT_SEEN = "insert into seen (source, id, at) values ($1, $2, $3) \
-        on conflict (source, id) do nothing";
 
     INSERT_SALE = "insert into sale \
         (id, number, revision, phase, stock, taken, paid, wake_at, created_at, body) \
@@ -28,22 +28,12 @@ statements! {
     SELECT_DUE_SALES = "select id from sale where wake_at <= $1 order by wake_at";
     SELECT_NEXT_WAKE = "select min(wake_at) as at from sale where wake_at is not null";
 
-    UPSERT_HOLD = "insert into hold (sale, n, buyer, state, units, body) \
-        values ($1, $2, $3, $4, $5, $6) on conflict (sale, n) do update set \
-        buyer = excluded.buyer, state = excluded.state, units = excluded.units, \
-        body = excluded.body";
     SELECT_HOLDS = "select n, body from hold where sale = $1 order by n";
 
-    INSERT_CHECKOUT = "insert into checkout (provider, id, order_id, sale, n) \
-        values ($1, $2, $3, $4, $5) on conflict (provider, id) do nothing";
     SELECT_CHECKOUT = "select sale, n from checkout where provider = $1 and id = $2";
     SELECT_CHECKOUT_OF_ORDER = "select sale, n from checkout where provider = $1 and order_id = $2 \
         limit 1";
 
-    UPSERT_PAYMENT = "insert into payment (provider, id, sale, fate, amount, currency, body) \
-        values ($1, $2, $3, $4, $5, $6, $7) on conflict (provider, id) do update set \
-        sale = excluded.sale, fate = excluded.fate, amount = excluded.amount, \
-        currency = excluded.currency, body = excluded.body";
     /// An unmatched payment never takes a matched one's place.
     UPSERT_UNMATCHED = "insert into payment (provider, id, sale, fate, amount, currency, body) \
         values ($1, $2, null, 'unmatched', $3, $4, $5) on conflict (provider, id) do update set \
@@ -53,9 +43,6 @@ statements! {
         and sale is not null";
     SELECT_UNMATCHED = "select provider, id, body from payment where sale is null order by id";
 
-    INSERT_EFFECT = "insert into outbox (id, sale, lane, target, class, due_at, queued_at, \
-        leased_until, token, attempts, generation, parked, why, effect, body) \
-        values ($1, $2, $3, $4, $5, $6, $7, 0, '', 0, 0, 0, '', $8, $9)";
     DELETE_EFFECT = "delete from outbox where id = $1 and token = $2";
     PARK_EFFECT = "update outbox set parked = 1, why = $3, leased_until = 0 \
         where id = $1 and token = $2";
@@ -67,7 +54,17 @@ statements! {
             where o.target = $1 and o.parked = 0 and o.due_at <= $2 and o.leased_until <= $2 \
             and not exists (select 1 from outbox p where p.lane = o.lane and p.parked = 0 \
                 and (p.queued_at < o.queued_at or (p.queued_at = o.queued_at and p.id < o.id))) \
-            order by case when o.class = $5 then 0 else 1 end, o.class, o.queued_at, o.id limit 1) \
+            order by o.class, o.queued_at, o.id limit 1) \
+        returning id, sale, class, attempts, generation, queued_at, effect, body";
+    /// The same for one class only. Two plain statements, since a condition in the order would
+    /// keep the index from giving it.
+    LEASE_EFFECT_OF_CLASS = "update outbox set leased_until = $3, token = $4, \
+        attempts = attempts + 1 where leased_until <= $2 and parked = 0 and id = ( \
+            select o.id from outbox o where o.target = $1 and o.parked = 0 and o.class = $5 \
+            and o.due_at <= $2 and o.leased_until <= $2 \
+            and not exists (select 1 from outbox p where p.lane = o.lane and p.parked = 0 \
+                and (p.queued_at < o.queued_at or (p.queued_at = o.queued_at and p.id < o.id))) \
+            order by o.queued_at, o.id limit 1) \
         returning id, sale, class, attempts, generation, queued_at, effect, body";
     POSTPONE_EFFECT = "update outbox set leased_until = 0, due_at = $3, why = $4, \
         attempts = attempts - $5 where id = $1 and token = $2";
@@ -103,3 +100,50 @@ statements! {
     SELECT_DOCS_OF = "select id, parent, version, body from document \
         where kind = $1 and parent = $2 order by id";
 }
+
+pub(super) const INSERT_SEEN: Bulk = Bulk {
+    name: "INSERT_SEEN",
+    head: "insert into seen (source, id, at) values",
+    row: "($1, $2, $3)",
+    columns: 3,
+    tail: "on conflict (source, id) do nothing",
+};
+
+pub(super) const UPSERT_HOLD: Bulk = Bulk {
+    name: "UPSERT_HOLD",
+    head: "insert into hold (sale, n, buyer, state, units, body) values",
+    row: "($1, $2, $3, $4, $5, $6)",
+    columns: 6,
+    tail: "on conflict (sale, n) do update set buyer = excluded.buyer, state = excluded.state, \
+           units = excluded.units, body = excluded.body",
+};
+
+pub(super) const INSERT_CHECKOUT: Bulk = Bulk {
+    name: "INSERT_CHECKOUT",
+    head: "insert into checkout (provider, id, order_id, sale, n) values",
+    row: "($1, $2, $3, $4, $5)",
+    columns: 5,
+    tail: "on conflict (provider, id) do nothing",
+};
+
+pub(super) const UPSERT_PAYMENT: Bulk = Bulk {
+    name: "UPSERT_PAYMENT",
+    head: "insert into payment (provider, id, sale, fate, amount, currency, body) values",
+    row: "($1, $2, $3, $4, $5, $6, $7)",
+    columns: 7,
+    tail: "on conflict (provider, id) do update set sale = excluded.sale, fate = excluded.fate, \
+           amount = excluded.amount, currency = excluded.currency, body = excluded.body",
+};
+
+pub(super) const INSERT_EFFECT: Bulk = Bulk {
+    name: "INSERT_EFFECT",
+    head: "insert into outbox (id, sale, lane, target, class, due_at, queued_at, leased_until, \
+           token, attempts, generation, parked, why, effect, body) values",
+    row: "($1, $2, $3, $4, $5, $6, $7, 0, '', 0, 0, 0, '', $8, $9)",
+    columns: 9,
+    tail: "",
+};
+
+/// Every statement that takes several rows.
+pub const BULK: &[&Bulk] =
+    &[&INSERT_SEEN, &UPSERT_HOLD, &INSERT_CHECKOUT, &UPSERT_PAYMENT, &INSERT_EFFECT];

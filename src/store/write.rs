@@ -1,10 +1,11 @@
 //! What is written, statement by statement, inside a transaction that somebody else holds.
 
-use sqlx::{AnyConnection, Row, query};
+use sqlx::{AnyConnection, Connection, Row, query};
 
 use super::{
     Commit, Committed, DocChange, LeaseAsk, Leased, PutOff, QueuedEffect, SaleChange, Seen,
     StoreError,
+    bulk::insert,
     row::{count, json, number, read, sale_id, text},
     sql,
 };
@@ -83,12 +84,7 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
     {
         return Ok(Committed::Stale);
     }
-    let mut repeated = Vec::new();
-    for one in seen {
-        if !hear(db, one, *at).await? {
-            repeated.push(one.clone());
-        }
-    }
+    let repeated = hear_all(db, seen, *at).await?;
     if !repeated.is_empty() {
         return Ok(Committed::Duplicate(repeated));
     }
@@ -99,9 +95,20 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
         let park = query(sql::PARK_EFFECT).bind(id.as_str()).bind(token).bind(why);
         park.execute(&mut *db).await?;
     }
-    for effect in effects {
-        insert_effect(db, effect).await?;
-    }
+    insert(db, &sql::INSERT_EFFECT, effects, |row, effect| {
+        let QueuedEffect { id, sale, lane, target, class, due_at, queued_at, effect, body } =
+            effect;
+        row.bind(id.as_str().to_owned())
+            .bind(sale.to_string())
+            .bind(lane.clone())
+            .bind(target.clone())
+            .bind(*class as i64)
+            .bind(due_at.millis())
+            .bind(queued_at.millis())
+            .bind(json(effect))
+            .bind(body.to_string())
+    })
+    .await?;
     for (provider, fact) in unmatched {
         query(sql::UPSERT_UNMATCHED)
             .bind(provider)
@@ -155,40 +162,36 @@ async fn write_sale(db: &mut AnyConnection, change: &SaleChange) -> Result<bool,
     }
     // A buyer's old hold ends before the new one begins, or the unique index would object.
     let (live, over): (Vec<_>, Vec<_>) = holds.iter().partition(|hold| hold.is_live());
-    for hold in over.into_iter().chain(live) {
-        query(sql::UPSERT_HOLD)
-            .bind(&id)
-            .bind(i64::from(hold.id.n))
-            .bind(hold.buyer.as_ref().map(|buyer| buyer.as_str().to_owned()))
-            .bind(hold.state.word())
-            .bind(i64::from(hold.units))
-            .bind(json(hold))
-            .execute(&mut *db)
-            .await?;
+    for group in [over, live] {
+        insert(db, &sql::UPSERT_HOLD, &group, |row, hold| {
+            row.bind(id.clone())
+                .bind(i64::from(hold.id.n))
+                .bind(hold.buyer.as_ref().map(|buyer| buyer.as_str().to_owned()))
+                .bind(hold.state.word())
+                .bind(i64::from(hold.units))
+                .bind(json(hold))
+        })
+        .await?;
     }
     let provider = &head.template.provider;
-    for (hold, page, order) in pages {
-        query(sql::INSERT_CHECKOUT)
-            .bind(provider)
-            .bind(page.as_str())
+    insert(db, &sql::INSERT_CHECKOUT, pages, |row, (hold, page, order)| {
+        row.bind(provider.clone())
+            .bind(page.as_str().to_owned())
             .bind(order.clone())
-            .bind(&id)
+            .bind(id.clone())
             .bind(i64::from(hold.n))
-            .execute(&mut *db)
-            .await?;
-    }
-    for payment in payments {
-        query(sql::UPSERT_PAYMENT)
-            .bind(provider)
-            .bind(payment.fact.id.as_str())
-            .bind(&id)
+    })
+    .await?;
+    insert(db, &sql::UPSERT_PAYMENT, payments, |row, payment| {
+        row.bind(provider.clone())
+            .bind(payment.fact.id.as_str().to_owned())
+            .bind(id.clone())
             .bind(payment.fate.word())
             .bind(payment.fact.amount.minor)
             .bind(payment.fact.amount.currency.code())
             .bind(json(payment))
-            .execute(&mut *db)
-            .await?;
-    }
+    })
+    .await?;
     if let Some(last) = journal.last() {
         query(sql::INSERT_JOURNAL)
             .bind(&id)
@@ -201,42 +204,60 @@ async fn write_sale(db: &mut AnyConnection, change: &SaleChange) -> Result<bool,
     Ok(true)
 }
 
-async fn insert_effect(db: &mut AnyConnection, queued: &QueuedEffect) -> Result<(), StoreError> {
-    let QueuedEffect { id, sale, lane, target, class, due_at, queued_at, effect, body } = queued;
-    query(sql::INSERT_EFFECT)
-        .bind(id.as_str())
-        .bind(sale.to_string())
-        .bind(lane)
-        .bind(target)
-        .bind(*class as i64)
-        .bind(due_at.millis())
-        .bind(queued_at.millis())
-        .bind(json(effect))
-        .bind(body.to_string())
-        .execute(db)
-        .await?;
-    Ok(())
+async fn hear(db: &mut AnyConnection, seen: &Seen, at: Timestamp) -> Result<bool, StoreError> {
+    let one = std::slice::from_ref(seen);
+    Ok(insert_seen(db, one, at).await? == 1)
 }
 
-async fn hear(db: &mut AnyConnection, seen: &Seen, at: Timestamp) -> Result<bool, StoreError> {
-    let rows = query(sql::INSERT_SEEN)
-        .bind(&seen.source)
-        .bind(&seen.id)
-        .bind(at.millis())
-        .execute(db)
-        .await?;
-    Ok(rows.rows_affected() == 1)
+async fn insert_seen(
+    db: &mut AnyConnection,
+    seen: &[Seen],
+    at: Timestamp,
+) -> Result<u64, StoreError> {
+    insert(db, &sql::INSERT_SEEN, seen, |row, one| {
+        row.bind(one.source.clone()).bind(one.id.clone()).bind(at.millis())
+    })
+    .await
+}
+
+/// Notes all of them; answers those that were noted before.
+async fn hear_all(
+    db: &mut AnyConnection,
+    seen: &[Seen],
+    at: Timestamp,
+) -> Result<Vec<Seen>, StoreError> {
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all = db.begin().await?;
+    if insert_seen(&mut all, seen, at).await? == seen.len() as u64 {
+        all.commit().await?;
+        return Ok(Vec::new());
+    }
+    // Some were: once more, one by one, to find out which.
+    all.rollback().await?;
+    let mut repeated = Vec::new();
+    for one in seen {
+        if !hear(db, one, at).await? {
+            repeated.push(one.clone());
+        }
+    }
+    Ok(repeated)
 }
 
 async fn lease(db: &mut AnyConnection, ask: &LeaseAsk) -> Result<Option<Leased>, StoreError> {
-    let row = query(sql::LEASE_EFFECT)
-        .bind(&ask.target)
-        .bind(ask.now.millis())
-        .bind(ask.until.millis())
-        .bind(&ask.token)
-        .bind(ask.first.map_or(-1, |class| class as i64))
-        .fetch_optional(db)
-        .await?;
+    let ask_for = |text| {
+        let ask_for = query(text).bind(&ask.target).bind(ask.now.millis());
+        ask_for.bind(ask.until.millis()).bind(&ask.token)
+    };
+    let mut row = None;
+    if let Some(class) = ask.first {
+        let first = ask_for(sql::LEASE_EFFECT_OF_CLASS).bind(class as i64);
+        row = first.fetch_optional(&mut *db).await?;
+    }
+    if row.is_none() {
+        row = ask_for(sql::LEASE_EFFECT).fetch_optional(db).await?;
+    }
     let Some(row) = row else { return Ok(None) };
     let id: String = row.try_get("id")?;
     let class = number(&row, "class")?;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use livetill::store::{Access, MIGRATIONS, OpenError, Seen, Store, open, sql};
+use livetill::store::{Access, MIGRATIONS, OpenError, Seen, Store, bulk::Bulk, open, sql};
 use sqlx::{AnyConnection, Connection, Executor, any::install_default_drivers, query};
 
 use crate::world::{MUG, ManualClock, World, mins};
@@ -47,8 +47,8 @@ async fn every_statement_prepares() {
     ))
     .await
     .expect("opens");
-    for (name, text) in sql::ALL {
-        let text: &'static str = text;
+    let bulk = sql::BULK.iter().flat_map(|bulk| Bulk::SIZES.map(|n| (bulk.name, bulk.text(n))));
+    for (name, text) in sql::ALL.iter().copied().chain(bulk) {
         if let Err(error) = db.prepare(sqlx::SqlStr::from_static(text)).await {
             panic!("{name}: {error}");
         }

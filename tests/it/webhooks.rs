@@ -102,10 +102,31 @@ async fn the_same_delivery_counts_once() {
     for _ in 0..3 {
         assert_eq!(sender.send(&world, "e1", &body, None).await, 200);
     }
+    // Several copies at the same moment, which may be worked off together.
+    world.clicks("bo").await;
+    world.heard();
+    let other = world.browser("bo").at.expect("a page");
+    let other = payment("p2", None, other.rsplit('/').next(), 1800);
+    let now = world.clock.now();
+    let copies: Vec<_> = (0..8)
+        .map(|_| {
+            let request = client()
+                .post(&sender.url)
+                .header("webhook-id", "e2")
+                .header("webhook-timestamp", now.seconds().to_string())
+                .header("webhook-signature", sign_standard(&sender.key, "e2", now, &other))
+                .body(other.clone());
+            tokio::spawn(async move { request.send().await.expect("answers").status() })
+        })
+        .collect();
+    for copy in copies {
+        let status = world.during(async move { copy.await.expect("no panic") }).await;
+        assert_eq!(status, 200);
+    }
     let view = world.newest();
-    assert_eq!((view.paid, view.held), (1, 0));
+    assert_eq!((view.paid, view.held), (2, 0));
     let sale = world.app.engine.store().load(view.id).await.expect("the store").expect("the sale");
-    assert_eq!(sale.payments().count(), 1);
+    assert_eq!(sale.payments().count(), 2);
     world.advance(mins(13)).await;
     world.heard();
     world.done().await;
