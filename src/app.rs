@@ -193,7 +193,7 @@ impl App {
         let Some(answer) = self.chat.hear(message).await else { return };
         let platform = self.platforms.iter().find(|p| p.name() == message.room.platform);
         let Some(platform) = platform else { return };
-        if let Err(error) = platform.reply(message, &answer.lines, answer.private).await {
+        if let Err(error) = platform.reply(message, &answer).await {
             tracing::warn!(%error, room = %message.room, "an answer was not delivered");
         }
     }

@@ -18,6 +18,7 @@ use crate::{
     },
     engine::{Engine, TellError},
     notice::text,
+    platform::Reply,
     room::{Message, Role, Room},
     sale::{refusal::Refusal, template::Template},
     store::Seen,
@@ -39,25 +40,6 @@ pub struct Chat {
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
     recent: Mutex<HashMap<(String, String), Timestamp>>,
-}
-
-/// What a message is answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// Line by line; none is silence.
-    pub lines: Vec<String>,
-    /// For the asker's, or the moderators', eyes only.
-    pub private: bool,
-}
-
-impl Answer {
-    fn line(line: impl Into<String>) -> Self {
-        Self { lines: vec![line.into()], private: false }
-    }
-
-    fn private(lines: Vec<String>) -> Self {
-        Self { lines, private: true }
-    }
 }
 
 /// Why a command is not done.
@@ -112,7 +94,7 @@ impl Chat {
     }
 
     /// Takes a message; `None` is silence.
-    pub async fn hear(&self, message: &Message) -> Option<Answer> {
+    pub async fn hear(&self, message: &Message) -> Option<Reply> {
         let rest = ours(&message.text)?;
         if message.role < Role::Moderator {
             return None;
@@ -129,13 +111,13 @@ impl Chat {
         match answer {
             Ok(answer) => Some(answer),
             Err(No::Repeated) => None,
-            Err(No::Refused(line)) => Some(Answer::line(line)),
+            Err(No::Refused(line)) => Some(Reply::line(line)),
             // A refusal is said once, too, however many replicas heard the message.
-            Err(No::Say(line)) => self.first_to_hear(message).await.then(|| Answer::line(line)),
+            Err(No::Say(line)) => self.first_to_hear(message).await.then(|| Reply::line(line)),
         }
     }
 
-    async fn obey(&self, message: &Message, command: Command) -> Result<Answer, No> {
+    async fn obey(&self, message: &Message, command: Command) -> Result<Reply, No> {
         match command {
             Command::Start { template, overrides } => {
                 self.start(message, &template, &overrides, false).await
@@ -161,9 +143,7 @@ impl Chat {
                     Command::List => Ok(self.list().await),
                     Command::Links { sale } => self.links(sale).await,
                     Command::Report { sale } => self.report(sale).await,
-                    Command::Help { verb } => {
-                        Ok(Answer { lines: crate::command::help(verb), private: false })
-                    }
+                    Command::Help { verb } => Ok(Reply::lines(crate::command::help(verb))),
                     _ => Err(No::Repeated),
                 }
             }

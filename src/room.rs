@@ -60,6 +60,8 @@ pub struct Message {
     pub role: Role,
     /// What was said.
     pub text: String,
+    /// The answer reaches the asker alone, whatever the room (a slash command's does).
+    pub aside: bool,
 }
 
 impl PlatformName {

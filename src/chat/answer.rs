@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Chat, No};
+use super::{Chat, No};
 use crate::{
     clock::Timestamp,
     notice::text,
+    platform::Reply,
     report::Report,
     sale::{Sale, hold::HoldState},
     view::View,
@@ -15,7 +16,7 @@ use crate::{
 const PAST_MAX: usize = 5;
 
 impl Chat {
-    pub(super) fn status(&self, number: Option<u32>) -> Result<Answer, No> {
+    pub(super) fn status(&self, number: Option<u32>) -> Result<Reply, No> {
         let now = self.engine.now();
         let all = self.engine.views().all();
         let views: Vec<_> = match number {
@@ -24,15 +25,15 @@ impl Chat {
         };
         match (views.as_slice(), number) {
             ([], Some(number)) => Err(no_such_sale(number, &self.engine.views().live())),
-            ([], None) => Ok(Answer::line("Nothing is running.")),
+            ([], None) => Ok(Reply::line("Nothing is running.")),
             (views, _) => {
                 let lines = views.iter().map(|view| text::status_line(view, now)).collect();
-                Ok(Answer { lines, private: false })
+                Ok(Reply::lines(lines))
             }
         }
     }
 
-    pub(super) async fn list(&self) -> Answer {
+    pub(super) async fn list(&self) -> Reply {
         let now = self.engine.now();
         let mut lines: Vec<String> = self
             .templates()
@@ -55,20 +56,20 @@ impl Chat {
             self.engine.views().all().into_iter().partition(|view| !view.closed);
         let sales = live.iter().chain(past.iter().take(PAST_MAX));
         lines.extend(sales.map(|view| text::status_line(view, now)));
-        Answer { lines, private: false }
+        Reply::lines(lines)
     }
 
-    pub(super) async fn links(&self, number: Option<u32>) -> Result<Answer, No> {
+    pub(super) async fn links(&self, number: Option<u32>) -> Result<Reply, No> {
         let view = self.recent(number)?;
         let now = self.engine.now();
         let lines = self.engine.look(view.id, move |sale| page_lines(sale, now)).await?;
-        Ok(Answer::private(lines))
+        Ok(Reply::private(lines))
     }
 
-    pub(super) async fn report(&self, number: Option<u32>) -> Result<Answer, No> {
+    pub(super) async fn report(&self, number: Option<u32>) -> Result<Reply, No> {
         let view = self.recent(number)?;
         let lines = self.engine.look(view.id, |sale| Report::of(sale).lines()).await?;
-        Ok(Answer::private(lines))
+        Ok(Reply::private(lines))
     }
 
     /// The sale a looking verb means: by number, or the newest.

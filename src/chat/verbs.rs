@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Chat, No, answer, seen};
+use super::{Chat, No, answer, seen};
 use crate::{
     engine::{Origin, StartOrder, TellError, Told},
     id::{Buyer, SaleId},
     notice::text,
+    platform::Reply,
     room::Message,
     sale::{Phase, Sale, event::Event, refusal::Refusal, template::Overrides},
     shop::{ASK_FOR, UNDO_FOR},
@@ -20,7 +21,7 @@ impl Chat {
         name: &str,
         overrides: &Overrides,
         arm: bool,
-    ) -> Result<Answer, No> {
+    ) -> Result<Reply, No> {
         let templates = self.templates();
         let template = templates.get(name).ok_or(No::Say(format!("No template {name}.")))?;
         let template = template.with(overrides)?;
@@ -39,7 +40,7 @@ impl Chat {
         let view = self.engine.start(&order).await?;
         self.can_undo(message, view.id, Event::Stopped).await;
         let how = if arm { "Arming" } else { "Preparing" };
-        Ok(Answer::line(format!(
+        Ok(Reply::line(format!(
             "{how} #{} {} · {} × {} for {} · take it back with: !sale undo",
             view.number,
             text::plain(&view.title),
@@ -49,13 +50,13 @@ impl Chat {
         )))
     }
 
-    pub(super) async fn open(&self, message: &Message, number: u32) -> Result<Answer, No> {
+    pub(super) async fn open(&self, message: &Message, number: u32) -> Result<Reply, No> {
         let sale = self.numbered(number).await?;
         let told = self.tell(message, sale, Event::Opened).await?;
-        Ok(Answer::line(format!("Opening #{} {}", told.view.number, text::plain(&told.view.title))))
+        Ok(Reply::line(format!("Opening #{} {}", told.view.number, text::plain(&told.view.title))))
     }
 
-    pub(super) async fn stop(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
+    pub(super) async fn stop(&self, message: &Message, sale: Option<u32>) -> Result<Reply, No> {
         let view = self.running(sale)?;
         let touched = self.engine.look(view.id, live_holds).await?;
         if touched > 0 {
@@ -68,7 +69,7 @@ impl Chat {
             return self.ask(message, view.id, Event::Stopped, &what).await;
         }
         let told = self.tell(message, view.id, Event::Stopped).await?;
-        Ok(Answer::line(format!("Stopping #{}", told.view.number)))
+        Ok(Reply::line(format!("Stopping #{}", told.view.number)))
     }
 
     pub(super) async fn extend(
@@ -76,7 +77,7 @@ impl Chat {
         message: &Message,
         sale: Option<u32>,
         by_ms: i64,
-    ) -> Result<Answer, No> {
+    ) -> Result<Reply, No> {
         let view = self.running(sale)?;
         let event = Event::Extended { by_ms };
         if by_ms < 0 {
@@ -88,24 +89,24 @@ impl Chat {
         }
         let told = self.tell(message, view.id, event).await?;
         self.can_undo(message, view.id, Event::Extended { by_ms: -by_ms }).await;
-        Ok(Answer::line(format!("{} · {}", self.now_ends(&told.view), undo_hint())))
+        Ok(Reply::line(format!("{} · {}", self.now_ends(&told.view), undo_hint())))
     }
 
-    pub(super) async fn pause(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
+    pub(super) async fn pause(&self, message: &Message, sale: Option<u32>) -> Result<Reply, No> {
         let view = self.running(sale)?;
         self.tell(message, view.id, Event::Paused).await?;
         self.can_undo(message, view.id, Event::Resumed).await;
-        Ok(Answer::line(format!(
+        Ok(Reply::line(format!(
             "Paused #{}. Go on with: !sale resume · {}",
             view.number,
             undo_hint()
         )))
     }
 
-    pub(super) async fn resume(&self, message: &Message, sale: Option<u32>) -> Result<Answer, No> {
+    pub(super) async fn resume(&self, message: &Message, sale: Option<u32>) -> Result<Reply, No> {
         let view = self.running(sale)?;
         let told = self.tell(message, view.id, Event::Resumed).await?;
-        Ok(Answer::line(self.now_ends(&told.view)))
+        Ok(Reply::line(self.now_ends(&told.view)))
     }
 
     pub(super) async fn restock(
@@ -113,7 +114,7 @@ impl Chat {
         message: &Message,
         sale: Option<u32>,
         units: i64,
-    ) -> Result<Answer, No> {
+    ) -> Result<Reply, No> {
         let view = self.running(sale)?;
         let buyer = Buyer::from(message.user.key());
         let (own, free) = self
@@ -134,10 +135,10 @@ impl Chat {
         }
         let told = self.tell(message, view.id, event).await?;
         self.can_undo(message, view.id, Event::Restocked { units: -units }).await;
-        Ok(Answer::line(format!("{} · {}", stock_now(&told.view), undo_hint())))
+        Ok(Reply::line(format!("{} · {}", stock_now(&told.view), undo_hint())))
     }
 
-    pub(super) async fn undo(&self, message: &Message) -> Result<Answer, No> {
+    pub(super) async fn undo(&self, message: &Message) -> Result<Reply, No> {
         let user = &message.user;
         let taken = self.engine.shop_change(|shop, now| shop.undo(user, now)).await?;
         let nothing = || {
@@ -156,20 +157,20 @@ impl Chat {
             }
         }
         let told = self.tell(message, undo.sale, undo.event).await?;
-        Ok(Answer::line(format!(
+        Ok(Reply::line(format!(
             "Taken back · {}",
             text::status_line(&told.view, self.engine.now())
         )))
     }
 
-    pub(super) async fn yes(&self, message: &Message) -> Result<Answer, No> {
+    pub(super) async fn yes(&self, message: &Message) -> Result<Reply, No> {
         let (user, room) = (&message.user, &message.room);
         let taken = self.engine.shop_change(|shop, now| shop.confirm(user, room, now)).await?;
         let ask = taken.ok_or_else(|| {
             No::Say("Nothing of yours waits for a yes here (any more).".to_owned())
         })?;
         let told = self.tell(message, ask.sale, ask.event).await?;
-        Ok(Answer::line(format!("Done · {}", text::status_line(&told.view, self.engine.now()))))
+        Ok(Reply::line(format!("Done · {}", text::status_line(&told.view, self.engine.now()))))
     }
 
     /// Asks for a *yes* before something that touches other people's holds.
@@ -179,7 +180,7 @@ impl Chat {
         sale: SaleId,
         event: Event,
         what: &str,
-    ) -> Result<Answer, No> {
+    ) -> Result<Reply, No> {
         if !self.first_to_hear(message).await {
             return Err(No::Repeated);
         }
@@ -188,7 +189,8 @@ impl Chat {
             Some((shop.ask(user, room, sale, event.clone(), now), ()))
         };
         self.engine.shop_change(ask).await?;
-        Ok(Answer::line(format!("{what}. To do it, say within {}: !sale yes", ASK_FOR.words())))
+        let line = format!("{what}. To do it, say within {}: !sale yes", ASK_FOR.words());
+        Ok(Reply { confirm: true, ..Reply::line(line) })
     }
 
     async fn can_undo(&self, message: &Message, sale: SaleId, event: Event) {

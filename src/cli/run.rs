@@ -79,7 +79,7 @@ fn greet(app: &App, console: Option<&Console>) {
     let try_this = try_this.unwrap_or_else(|| "!sale help".to_owned());
     match console {
         Some(console) => {
-            console.say(&format!("Type {try_this} · open {page} · more: !sale help"));
+            console.print(&format!("Type {try_this} · open {page} · more: !sale help"));
         }
         None => println!("Livetill runs. Open {page}"),
     }
@@ -166,7 +166,7 @@ async fn reload(
     console: Option<Arc<Console>>,
 ) {
     let say = |line: String| match &console {
-        Some(console) => console.say(&line),
+        Some(console) => console.print(&line),
         None => tracing::warn!("{line}"),
     };
     let mut known = stamp(&path);

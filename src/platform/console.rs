@@ -15,8 +15,9 @@ use rustyline::{
 };
 use tokio::sync::mpsc;
 
-use super::{Platform, Post, SayError};
+use super::{Limits, Platform, Post, Reply, SayError, Updates};
 use crate::{
+    clock::Span,
     command::SPECS,
     id::Entropy,
     notice::text::plain,
@@ -73,7 +74,7 @@ impl Console {
     }
 
     /// Prints one line.
-    pub fn say(&self, line: &str) {
+    pub fn print(&self, line: &str) {
         let mut print = self.print.lock().unwrap_or_else(PoisonError::into_inner);
         print(line.to_owned());
     }
@@ -85,20 +86,29 @@ impl Platform for Console {
         PlatformName::Console
     }
 
+    fn limits(&self, _room: &Room) -> Limits {
+        let updates = Updates::Edits(Span::from_secs(2));
+        Limits { sends: 1000, within: Span::from_secs(1), updates }
+    }
+
     async fn announce(&self, post: &Post) -> Result<(), SayError> {
-        self.say(&post.line);
+        self.print(&post.line);
         Ok(())
     }
 
-    async fn reply(&self, _to: &Message, lines: &[String], _private: bool) -> Result<(), SayError> {
+    async fn reply(&self, to: &Message, reply: &Reply) -> Result<(), SayError> {
+        self.say(&to.room, &reply.lines).await
+    }
+
+    async fn say(&self, _room: &Room, lines: &[String]) -> Result<(), SayError> {
         for line in lines {
-            self.say(line);
+            self.print(line);
         }
         Ok(())
     }
 
     async fn show(&self, _room: &Room, _view: &Arc<View>, line: &str) -> Result<(), SayError> {
-        self.say(&format!("{line} (edited)"));
+        self.print(&format!("{line} (edited)"));
         Ok(())
     }
 }
@@ -138,7 +148,7 @@ pub fn message(id: String, line: &str) -> Message {
         Some((name, text)) => (user(name), Role::Viewer, text.trim()),
         None => (user("moderator"), Role::Moderator, line),
     };
-    Message { id, room: Room::console(), user, role, text: text.to_owned() }
+    Message { id, room: Room::console(), user, role, text: text.to_owned(), aside: false }
 }
 
 fn read_plain(mut reader: Reader) {

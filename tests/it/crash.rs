@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use livetill::{
     clock::{Clock, Timestamp},
     id::{HoldId, SaleId},
-    platform::{Platform, Post, SayError},
+    platform::{Limits, Platform, Post, Reply, SayError},
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
         Webhook, WebhookError,
@@ -173,9 +173,18 @@ impl Platform for FusedPlatform {
         said
     }
 
-    async fn reply(&self, to: &Message, lines: &[String], private: bool) -> Result<(), SayError> {
+    fn limits(&self, room: &Room) -> Limits {
+        self.inner.limits(room)
+    }
+
+    async fn reply(&self, to: &Message, reply: &Reply) -> Result<(), SayError> {
         self.fuse.alive().await;
-        self.inner.reply(to, lines, private).await
+        self.inner.reply(to, reply).await
+    }
+
+    async fn say(&self, room: &Room, lines: &[String]) -> Result<(), SayError> {
+        self.fuse.alive().await;
+        self.inner.say(room, lines).await
     }
 
     async fn show(&self, room: &Room, view: &Arc<View>, line: &str) -> Result<(), SayError> {
