@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -25,7 +25,8 @@ use crate::{
         serve::serve,
     },
     id::Entropy,
-    platform::Platform,
+    listen::Listener,
+    platform::{Heard, Platform},
     provider::{Provider, sandbox, signature::derive},
     reconcile,
     room::{Message, PlatformName, Room},
@@ -75,9 +76,10 @@ pub struct App {
     pub base_url: String,
     /// The templates in use.
     pub templates: Templates,
-    platforms: Vec<Arc<dyn Platform>>,
+    /// Hears and answers.
+    pub listener: Listener,
     web: Arc<Web>,
-    listener: Option<TcpListener>,
+    socket: Option<TcpListener>,
     connections_max: usize,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -119,26 +121,30 @@ impl App {
         let templates: Templates = Arc::new(RwLock::new(Arc::new(loaded.templates.clone())));
         let (rooms, mod_rooms) = rooms(config);
         let stop = CancellationToken::new();
+        let limits = ClaimLimits {
+            per_address: config.http.holds_per_address,
+            tries: config.http.tries_per_buyer,
+        };
         let web = Arc::new(Web {
             engine: engine.clone(),
             shop_name: config.shop.name.clone(),
             base_url: base_url.clone(),
             keys,
             trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
-            limits: ClaimLimits {
-                per_address: config.http.holds_per_address,
-                tries: config.http.tries_per_buyer,
-            },
+            limits,
             sandbox_public: config.providers.sandbox.allow_public,
             stop: stop.clone(),
         });
+        let chat = Arc::new(Chat::new(
+            engine.clone(),
+            templates.clone(),
+            rooms.clone(),
+            mod_rooms.clone(),
+            limits,
+        ));
         Ok(Self {
-            chat: Arc::new(Chat::new(
-                engine.clone(),
-                templates.clone(),
-                rooms.clone(),
-                mod_rooms.clone(),
-            )),
+            listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
+            chat,
             workers: workers(&engine, &platforms, config),
             announcer: Arc::new(Announcer::new(
                 engine.clone(),
@@ -151,9 +157,8 @@ impl App {
             address,
             base_url,
             templates,
-            platforms,
             web,
-            listener: Some(listener),
+            socket: Some(listener),
             connections_max: config.http.max_connections as usize,
             stop,
             tasks: TaskTracker::new(),
@@ -169,7 +174,7 @@ impl App {
             worker.recover().await?;
         }
         self.engine.load_views().await?;
-        if let Some(listener) = self.listener.take() {
+        if let Some(listener) = self.socket.take() {
             let router = router(self.web.clone(), self.sandbox.routes());
             let stop = self.stop.clone();
             self.tasks.spawn(serve(listener, router, self.connections_max, stop));
@@ -188,14 +193,14 @@ impl App {
         self.tasks.spawn(self.sandbox.clone().run(self.stop.clone()));
     }
 
-    /// Takes a message and has it answered where it was said.
+    /// Takes a message and has it answered.
     pub async fn hear(&self, message: &Message) {
-        let Some(answer) = self.chat.hear(message).await else { return };
-        let platform = self.platforms.iter().find(|p| p.name() == message.room.platform);
-        let Some(platform) = platform else { return };
-        if let Err(error) = platform.reply(message, &answer).await {
-            tracing::warn!(%error, room = %message.room, "an answer was not delivered");
-        }
+        self.listener.said(message).await;
+    }
+
+    /// Works off what a platform hears, until stopped.
+    pub fn listen(&self, heard: mpsc::Receiver<Heard>) {
+        self.tasks.spawn(self.listener.clone().run(heard, self.stop.clone()));
     }
 
     /// Whether nothing runs and nothing waits to be done, and how much was given up.

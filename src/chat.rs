@@ -4,6 +4,7 @@
 
 mod answer;
 mod verbs;
+mod wish;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +21,7 @@ use crate::{
     notice::text,
     platform::Reply,
     room::{Message, Role, Room},
-    sale::{refusal::Refusal, template::Template},
+    sale::{event::ClaimLimits, refusal::Refusal, template::Template},
     store::Seen,
 };
 
@@ -39,6 +40,7 @@ pub struct Chat {
     templates: Templates,
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
+    limits: ClaimLimits,
     recent: Mutex<HashMap<(String, String), Timestamp>>,
 }
 
@@ -84,8 +86,9 @@ impl Chat {
         templates: Templates,
         rooms: Vec<Room>,
         mod_rooms: Vec<Room>,
+        limits: ClaimLimits,
     ) -> Self {
-        Self { engine, templates, rooms, mod_rooms, recent: Mutex::default() }
+        Self { engine, templates, rooms, mod_rooms, limits, recent: Mutex::default() }
     }
 
     /// The templates as they are now.

@@ -4,6 +4,7 @@
 //! together. The engine knows no platform and no page; effects are somebody else's to carry out.
 
 mod fold;
+mod handover;
 mod intake;
 mod mailbox;
 mod start;
@@ -257,6 +258,11 @@ impl Engine {
     /// The address posted in chat.
     pub fn link(&self) -> &str {
         &self.inner.parts.link
+    }
+
+    /// Where buyers return to.
+    pub fn pages(&self) -> &dyn ReturnPages {
+        self.inner.parts.pages.as_ref()
     }
 
     /// The provider called `name`.

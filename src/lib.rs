@@ -21,6 +21,7 @@ pub mod announce;
 pub mod chat;
 pub mod engine;
 pub mod http;
+pub mod listen;
 pub mod reconcile;
 pub mod timer;
 pub mod worker;

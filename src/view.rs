@@ -9,6 +9,7 @@ use crate::{
     sale::{
         EndReason, PauseReason, Phase, Sale,
         hold::Hold,
+        refusal::Refusal,
         template::{Ask, CheckoutShape, Delivery},
     },
 };
@@ -150,6 +151,21 @@ impl State {
 }
 
 impl View {
+    /// Why no claim at all can succeed right now.
+    pub fn refuses(&self, now: Timestamp) -> Option<Refusal> {
+        match self.state {
+            State::Open if self.ends_at.is_some_and(|ends_at| ends_at <= now) => {
+                Some(Refusal::Over)
+            }
+            State::Open => None,
+            State::AllHeld => Some(Refusal::AllHeld),
+            State::SoldOut => Some(Refusal::SoldOut),
+            State::Paused => Some(Refusal::Paused),
+            State::Arming | State::Armed => Some(Refusal::NotOpen),
+            State::Ended | State::Cancelled | State::Failed => Some(Refusal::Over),
+        }
+    }
+
     /// Renders `sale`; `link` is the address posted in chat.
     pub fn of(sale: &Sale, link: &str) -> Self {
         let head = &sale.head;

@@ -1,6 +1,6 @@
 //! A buyer claims, is sent to pay, or lets go.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json,
@@ -18,18 +18,17 @@ use super::{
     peer::address_mark,
 };
 use crate::{
-    clock::{Span, Timestamp},
+    clock::Span,
     engine::{Origin, TellError},
     id::{Buyer, HoldId},
     notice::text,
     sale::{
         Sale,
         event::{Claim, Event},
-        hold::HoldState,
         refusal::Refusal,
         template::Ask,
     },
-    view::{State as SaleState, View},
+    view::View,
 };
 
 /// A claim waits this long for its page before the buyer is sent to their own page to wait.
@@ -60,7 +59,7 @@ pub(super) async fn claim(
         }
     };
     let known = cookie.is_none();
-    let answer = match hopeless(&view, web.engine.now()) {
+    let answer = match view.refuses(web.engine.now()) {
         // What cannot succeed is answered from the view, after a look for what this browser has.
         Some(refusal) => match held_already(&web, &view, &buyer, known).await {
             Some(hold) => to_hold(&web, hold),
@@ -82,21 +81,6 @@ fn with_cookie(mut answer: Response, cookie: Option<HeaderValue>) -> Response {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
     answer
-}
-
-/// Why no claim at all can succeed right now.
-fn hopeless(view: &View, now: Timestamp) -> Option<Refusal> {
-    match view.state {
-        SaleState::Open if view.ends_at.is_some_and(|ends_at| ends_at <= now) => {
-            Some(Refusal::Over)
-        }
-        SaleState::Open => None,
-        SaleState::AllHeld => Some(Refusal::AllHeld),
-        SaleState::SoldOut => Some(Refusal::SoldOut),
-        SaleState::Paused => Some(Refusal::Paused),
-        SaleState::Arming | SaleState::Armed => Some(Refusal::NotOpen),
-        SaleState::Ended | SaleState::Cancelled | SaleState::Failed => Some(Refusal::Over),
-    }
 }
 
 async fn held_already(web: &Web, view: &View, buyer: &Buyer, known: bool) -> Option<HoldId> {
@@ -203,32 +187,9 @@ fn busy(web: &Web) -> Response {
 
 /// Sends the buyer to the provider's page, or to their own page if that takes too long.
 async fn to_page(web: &Web, hold: HoldId) -> Response {
-    let deadline = web.engine.now() + WAIT_FOR_PAGE;
-    let mut views = web.engine.views().follow(hold.sale);
-    loop {
-        let look = move |sale: &Sale| {
-            sale.hold(hold).map(|hold| {
-                (
-                    hold.page().map(|page| page.url.clone()),
-                    matches!(hold.state, HoldState::Opening { .. }),
-                )
-            })
-        };
-        match web.engine.look(hold.sale, look).await {
-            Ok(Some((Some(url), _))) => return see_other(&url),
-            Ok(Some((None, true))) => {}
-            _ => return to_hold(web, hold),
-        }
-        let Some(views) = &mut views else { return to_hold(web, hold) };
-        let changed = tokio::select! {
-            changed = views.changed() => changed.is_ok(),
-            () = web.engine.clock().sleep_until(deadline) => false,
-            // Whatever the clock says, a request does not hang.
-            () = tokio::time::sleep(Duration::from_secs(10)) => false,
-        };
-        if !changed {
-            return to_hold(web, hold);
-        }
+    match web.engine.handed_over(hold, WAIT_FOR_PAGE).await {
+        Some(url) => see_other(&url),
+        None => to_hold(web, hold),
     }
 }
 

@@ -32,6 +32,7 @@ const RANKS: &[(&str, u32)] = &[
     ("timer", 3),
     ("reconcile", 3),
     ("announce", 3),
+    ("listen", 3),
     ("http", 3),
     // wiring
     ("app", 4),
@@ -49,12 +50,13 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("shop", &["sale"]),
     ("report", &["sale", "notice"]),
     ("config", &["sale", "notice", "command"]),
-    ("platform", &[]),
+    ("platform", &["store"]),
     ("chat", &["engine"]),
     ("worker", &["engine"]),
     ("timer", &["engine"]),
     ("reconcile", &["engine"]),
     ("announce", &["engine"]),
+    ("listen", &["chat"]),
     ("http", &["engine"]),
 ];
 
@@ -180,7 +182,7 @@ fn imports_point_down() {
 
 #[test]
 fn adapters_know_neither_each_other_nor_the_shell() {
-    let shell = ["engine", "chat", "worker", "timer", "reconcile", "announce", "http"];
+    let shell = ["engine", "chat", "worker", "timer", "reconcile", "announce", "listen", "http"];
     for (file, text) in all() {
         let text = code(&text);
         if shell.contains(&module(&file)) {
