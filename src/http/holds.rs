@@ -54,7 +54,8 @@ pub(super) async fn claim(
         Some(buyer) => (buyer, None),
         None => {
             let secure = web.base_url.starts_with("https://");
-            let (buyer, cookie) = web.keys.new_buyer(web.engine.entropy(), secure);
+            let (buyer, cookie) =
+                web.keys.new_buyer(web.engine.entropy(), web.engine.now(), secure);
             (buyer, Some(cookie))
         }
     };

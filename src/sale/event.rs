@@ -158,14 +158,18 @@ pub struct Claim {
     /// Who.
     pub buyer: Buyer,
     /// What chat calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_name: Option<String>,
     /// A keyed hash of where the claim came from; `None` exempts it from the bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Units wanted.
     pub units: u32,
     /// Delivery choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
     /// Answers to what the template asks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<Ask, String>,
     /// Bounds on greed.
     pub limits: ClaimLimits,

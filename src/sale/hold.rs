@@ -17,22 +17,28 @@ pub struct Hold {
     /// Which one.
     pub id: HoldId,
     /// Who claims. `None` while warm, and for ever if nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer: Option<Buyer>,
     /// What chat calls them, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_name: Option<String>,
     /// A keyed hash of the address the claim came from; none for trusted ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Units claimed.
     pub units: u32,
     /// Name of the delivery choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
     /// What the page must ask for: units × price + fee.
     pub amount: Money,
     /// What the buyer answered on our page.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<Ask, String>,
     /// When it was claimed (or, warm, ordered).
     pub claimed_at: Timestamp,
     /// When its page was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
     /// Where it stands.
     pub state: HoldState,
@@ -41,6 +47,7 @@ pub struct Hold {
     /// Pages ordered so far.
     pub ordered: u32,
     /// Which of them have no outcome yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub making: Vec<u32>,
 }
 
@@ -120,6 +127,7 @@ pub struct Checkout {
     /// Which of the hold's orders made it, counted from 1.
     pub nth: u32,
     /// The provider's id of the order behind it, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
     /// Where the buyer goes.
     pub url: String,
