@@ -63,6 +63,8 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
     let sandbox = sandbox.layer(from_fn_with_state(web.clone(), peer::private_only));
     let forms = Router::new()
         .route("/sales/{id}/holds", post(holds::claim))
+        .route("/sales/{id}/line", post(holds::join))
+        .route("/holds/{token}/accept", post(holds::accept))
         .route("/holds/{token}/release", post(holds::release))
         .layer(from_fn_with_state(web.clone(), same_origin));
     Router::new()

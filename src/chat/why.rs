@@ -80,6 +80,8 @@ fn tell_hold(hold: &Hold, lines: &mut Vec<String>) {
     }
     lines.push(match &hold.state {
         HoldState::Warm => "  waits for a buyer".to_owned(),
+        HoldState::Waiting { since } => format!("  in line since {}", time(*since)),
+        HoldState::Offered { until } => format!("  offered until {}", time(*until)),
         HoldState::Opening { until } => {
             format!("  waits for its page, until {}", time(*until))
         }
@@ -134,6 +136,8 @@ fn lapse(why: Lapse) -> &'static str {
         Lapse::TimeUp => "the buyer's time ran out",
         Lapse::LetGo => "the buyer let go",
         Lapse::SaleEnded => "the sale ended",
+        Lapse::LeftLine => "the buyer left the line",
+        Lapse::NotTaken => "the buyer did not take the offer in time",
         Lapse::NoPage => "the provider made no page that can be paid",
         Lapse::WrongAmount => "a payment of another amount lies on it",
         Lapse::Unwanted => "it never had a buyer",

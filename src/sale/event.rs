@@ -26,6 +26,13 @@ pub enum Event {
     Opened,
     /// A buyer claimed units.
     Claimed(Box<Claim>),
+    /// A viewer joined the line for what may come free.
+    Joined(Box<Claim>),
+    /// A viewer took what they were offered.
+    Accepted {
+        /// Which hold.
+        hold: HoldId,
+    },
     /// A buyer let go of their hold.
     LetGo {
         /// Which one.

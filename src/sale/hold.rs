@@ -57,6 +57,16 @@ pub struct Hold {
 pub enum HoldState {
     /// No buyer yet: a page made ahead. Counts as nothing.
     Warm,
+    /// In line for what may come free. Counts as nothing.
+    Waiting {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Something came free and is kept for this buyer, if they still want it.
+    Offered {
+        /// Until when.
+        until: Timestamp,
+    },
     /// Claimed, waiting for a proven page.
     Opening {
         /// When waiting is given up.
@@ -111,6 +121,10 @@ pub enum Lapse {
     LetGo,
     /// The sale ended.
     SaleEnded,
+    /// The buyer left the line, or the offer.
+    LeftLine,
+    /// An offer was not taken in time.
+    NotTaken,
     /// The provider made no page, or none that could be paid.
     NoPage,
     /// A payment of another amount lies on it.
@@ -146,6 +160,8 @@ impl HoldState {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Warm => "warm",
+            Self::Waiting { .. } => "waiting",
+            Self::Offered { .. } => "offered",
             Self::Opening { .. } => "opening",
             Self::Open { .. } => "open",
             Self::Closing { .. } => "closing",
@@ -161,18 +177,28 @@ impl Hold {
     /// Whether its units count as taken.
     pub fn is_taken(&self) -> bool {
         match self.state {
-            HoldState::Opening { .. }
+            HoldState::Offered { .. }
+            | HoldState::Opening { .. }
             | HoldState::Open { .. }
             | HoldState::Closing { .. }
             | HoldState::Paid { .. }
             | HoldState::Lapsed { .. } => true,
-            HoldState::Warm | HoldState::Released { .. } | HoldState::Discarding => false,
+            HoldState::Warm
+            | HoldState::Waiting { .. }
+            | HoldState::Released { .. }
+            | HoldState::Discarding => false,
         }
     }
 
-    /// Whether the buyer still waits for a page or has one.
+    /// Whether the buyer still waits, for a unit or for a page, or has a page.
     pub fn is_live(&self) -> bool {
-        matches!(self.state, HoldState::Opening { .. } | HoldState::Open { .. })
+        matches!(
+            self.state,
+            HoldState::Waiting { .. }
+                | HoldState::Offered { .. }
+                | HoldState::Opening { .. }
+                | HoldState::Open { .. }
+        )
     }
 
     /// Whether nothing is left to do about it.
@@ -186,9 +212,10 @@ impl Hold {
     /// Its own deadline, before the sale's end is looked at.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self.state {
-            HoldState::Opening { until } => Some(until),
+            HoldState::Offered { until } | HoldState::Opening { until } => Some(until),
             HoldState::Open { deadline, .. } => Some(deadline),
             HoldState::Warm
+            | HoldState::Waiting { .. }
             | HoldState::Closing { .. }
             | HoldState::Paid { .. }
             | HoldState::Released { .. }

@@ -9,6 +9,7 @@ mod crash;
 mod crowd;
 mod evening;
 mod faults;
+mod line;
 mod pages;
 mod program;
 mod store;
