@@ -430,11 +430,11 @@ fn crash_after(n: i64, count: Count, story: Story) -> bool {
             "{count:?} {n}"
         );
     }
-    judge(&base, n, count, said_before, crashed);
+    judge(&base, n, count, said_before, (crashed, story));
     crashed
 }
 
-fn judge(base: &Setup, n: i64, count: Count, said_before: usize, crashed: bool) {
+fn judge(base: &Setup, n: i64, count: Count, said_before: usize, (crashed, story): (bool, Story)) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let world = World::build(&Setup {
@@ -454,6 +454,9 @@ fn judge(base: &Setup, n: i64, count: Count, said_before: usize, crashed: bool) 
         let sales = world.app.engine.views().all();
         assert_eq!(sales.len(), 1, "{what}: one sale");
         assert!(sales[0].closed, "{what}: {:?}", sales[0]);
+        if !crashed && story == Story::Refunded {
+            assert_eq!(sales[0].state.word(), "sold_out", "Cy waited, was offered one, and paid");
+        }
         world.proves().await;
         assert_eq!(world.app.sandbox.left_behind().await, Ok(vec![]), "{what}");
         world.app.stop().await;
