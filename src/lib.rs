@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod meter;
 pub mod money;
 pub mod room;
 

@@ -16,6 +16,7 @@ use crate::{
     clock::{Span, SystemClock},
     config::{Loaded, reload_templates},
     id::SystemEntropy,
+    meter,
     platform::{
         Platform,
         console::{Console, Input},
@@ -39,6 +40,7 @@ pub(super) async fn run(
     environment: HashMap<String, String>,
 ) -> Result<Ended> {
     warn_of(&loaded);
+    meter::start().context("the figures for /metrics cannot be kept")?;
     let config = &loaded.config;
     let store = store::open(&config.store.url, Access::Write).await?;
     let listener = TcpListener::bind(config.http.listen).await.with_context(|| {

@@ -11,6 +11,7 @@ const RANKS: &[(&str, u32)] = &[
     // words
     ("clock", 0),
     ("id", 0),
+    ("meter", 0),
     ("money", 0),
     ("room", 0),
     // the core, pure
@@ -83,7 +84,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("reqwest", &["provider/", "demo/"]),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),
-    ("askama", &["http/page.rs", "provider/sandbox/web.rs"]),
+    ("metrics", &["meter.rs"]),
+    ("qrcode", &["http/qr.rs"]),
+    ("askama", &["http/page.rs", "http/overlay.rs", "provider/sandbox/web.rs"]),
     ("serenity", &["platform/discord.rs", "platform/discord/"]),
     ("twitch_irc", &["platform/twitch.rs", "platform/twitch/"]),
 ];
