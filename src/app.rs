@@ -28,7 +28,7 @@ use crate::{
     id::Entropy,
     listen::Listener,
     platform::{Heard, Platform},
-    provider::{Provider, sandbox, signature::derive},
+    provider::{Provider, sandbox, signature::derive, square},
     reconcile,
     room::{Message, PlatformName, Room},
     sale::event::ClaimLimits,
@@ -114,6 +114,10 @@ impl App {
         })?;
         let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
         providers.insert(sandbox::NAME.to_owned(), wrap(adapter));
+        if config.providers.square.is_configured() {
+            let adapter = square::Square::new(&config.providers.square, &base_url)?;
+            providers.insert(square::NAME.to_owned(), wrap(Arc::new(adapter)));
+        }
         let addresses = Addresses { base_url: base_url.clone(), keys: keys.clone() };
         let engine = Engine::new(Parts {
             store,
@@ -251,10 +255,16 @@ fn limits(config: &Config) -> ClaimLimits {
 }
 
 fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) -> Vec<Worker> {
-    let rate = f64::from(config.providers.sandbox.calls_per_second);
     let providers = engine.providers().map(|provider| {
-        // Begin a little under the known limit; the pace finds the rest out.
-        let pace = Pace::new(rate * 0.8, rate * 1.2);
+        let pace = if provider.name() == square::NAME {
+            // No limit is published: begin low, rise until told to slow down.
+            let rate = f64::from(config.providers.square.calls_per_second);
+            Pace::new(rate, rate * 4.0)
+        } else {
+            // Begin a little under the known limit; the pace finds the rest out.
+            let rate = f64::from(config.providers.sandbox.calls_per_second);
+            Pace::new(rate * 0.8, rate * 1.2)
+        };
         Worker::new(engine.clone(), Hand::Provider(provider.clone()), pace)
     });
     let platforms = platforms.iter().map(|platform| {

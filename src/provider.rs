@@ -6,6 +6,7 @@
 
 pub mod sandbox;
 pub mod signature;
+pub mod square;
 
 use async_trait::async_trait;
 
@@ -146,6 +147,10 @@ pub struct StatusAsk {
     pub refunds: Vec<(String, Option<String>)>,
     /// Look for payments since then.
     pub since: Timestamp,
+    /// Something the provider lists may have changed: look at the listing too.
+    pub listing_changed: bool,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Something the provider said.
@@ -170,6 +175,11 @@ pub enum News {
         sale: SaleId,
         /// Set or cleared.
         set: bool,
+    },
+    /// Something the provider lists changed, and it does not say what, or of which sale.
+    ListingChanged {
+        /// When.
+        at: Timestamp,
     },
     /// A page closed without our asking.
     PageClosed {
