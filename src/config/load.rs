@@ -261,7 +261,10 @@ mod tests {
             ),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", "shop.public_url"),
             ("[providers.sandbox.faults]\nerror = 2.0\n", "between 0 and 1"),
-            ("[providers.square]\naccess_token = \"x\"\n", "LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN"),
+            (
+                "[providers.square]\naccess_token = \"x\"\n",
+                "LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN",
+            ),
             ("[templates.mug]\nprice = \"1\"\nprovider = \"sqare\"\n", "Did you mean square?"),
             ("[templates.mug]\nprice = \"1\"\nprovider = \"square\"\n", "no access token yet"),
             (

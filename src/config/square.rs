@@ -105,8 +105,7 @@ impl Square {
         }
         let version: Vec<&str> = self.api_version.split('-').collect();
         let digits = |text: &str, n| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
-        let fine =
-            matches!(version[..], [y, m, d] if digits(y, 4) && digits(m, 2) && digits(d, 2));
+        let fine = matches!(version[..], [y, m, d] if digits(y, 4) && digits(m, 2) && digits(d, 2));
         if !fine {
             let says = "write a version of Square's API, like \"2025-08-20\"";
             found.push(Finding::error(key("api_version"), says));

@@ -66,9 +66,8 @@ pub fn with_address(
     let given = webhook.header(name).ok_or(WebhookError::Signature)?;
     let given = STANDARD.decode(given).map_err(|_| WebhookError::Signature)?;
     let parts: [&[u8]; 2] = [address.as_bytes(), &webhook.body];
-    let fits = |key: &Secret| {
-        hmac_sha256(key.expose().as_bytes(), &parts).verify_slice(&given).is_ok()
-    };
+    let fits =
+        |key: &Secret| hmac_sha256(key.expose().as_bytes(), &parts).verify_slice(&given).is_ok();
     // Every key is tried, so that the time taken does not tell which one fits.
     let fitting = keys.iter().filter(|key| fits(key)).count();
     if fitting == 0 || webhook.body.is_empty() {

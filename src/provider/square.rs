@@ -184,13 +184,12 @@ impl Provider for Square {
         let listing = || head.listing().map(|listing| listing.0.clone());
         match effect {
             Effect::Provision => json!(Plan::of(sale, &options)),
-            Effect::Restock { units } => head.listing().and_then(Notes::read).map_or(
-                Value::Null,
-                |notes| {
+            Effect::Restock { units } => {
+                head.listing().and_then(Notes::read).map_or(Value::Null, |notes| {
                     let (variation, location) = (&notes.variation, &notes.location);
                     stock::adjustment(variation, location, *units, head.last_at, &self.version)
-                },
-            ),
+                })
+            }
             Effect::OpenCheckout { hold, nth } => sale
                 .hold(*hold)
                 .map_or(Value::Null, |hold| link::frame(sale, hold, *nth, &options, pages)),
@@ -270,12 +269,13 @@ impl Provider for Square {
     }
 
     fn checkout_hosts(&self) -> Vec<String> {
-        let own = probe::HOSTS.iter().flat_map(|host| {
-            [format!("https://{host}"), format!("https://*.{host}")]
-        });
-        let stand_in = self.stand_in.as_ref().and_then(|url| {
-            Some(format!("{}://{}:*", url.scheme(), url.host_str()?))
-        });
+        let own = probe::HOSTS
+            .iter()
+            .flat_map(|host| [format!("https://{host}"), format!("https://*.{host}")]);
+        let stand_in = self
+            .stand_in
+            .as_ref()
+            .and_then(|url| Some(format!("{}://{}:*", url.scheme(), url.host_str()?)));
         own.chain(stand_in).collect()
     }
 }

@@ -148,9 +148,7 @@ fn mend(code: &str) -> Option<&'static str> {
             "Give the token the rights ITEMS, INVENTORY, ORDERS and PAYMENTS, read and write, and \
              MERCHANT_PROFILE_READ"
         }
-        "CARD_PROCESSING_NOT_ENABLED" => {
-            "Finish activating card payments in the Square Dashboard"
-        }
+        "CARD_PROCESSING_NOT_ENABLED" => "Finish activating card payments in the Square Dashboard",
         _ => return None,
     })
 }
@@ -193,7 +191,9 @@ mod tests {
     #[test]
     fn a_bad_token_stops_a_start_and_only_delays_a_refund() {
         let bad = refused(401, "UNAUTHORIZED", "no");
-        assert!(matches!(bad.clone().hasty(), ProviderError::Reject { says } if says.contains("ACCESS_TOKEN")));
+        assert!(
+            matches!(bad.clone().hasty(), ProviderError::Reject { says } if says.contains("ACCESS_TOKEN"))
+        );
         assert!(matches!(bad.steady(), ProviderError::Retry { .. }));
     }
 

@@ -146,9 +146,9 @@ fn prefilled(answers: &BTreeMap<Ask, String>) -> Map<String, Value> {
     if let Some(email) = answers.get(&Ask::Email) {
         data.insert("buyer_email".to_owned(), Value::from(email.clone()));
     }
-    let phone = answers.get(&Ask::Phone).map(|text| {
-        text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>()
-    });
+    let phone = answers
+        .get(&Ask::Phone)
+        .map(|text| text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>());
     // Without its country code Square refuses the whole link.
     if let Some(phone) = phone.filter(|p| p.starts_with('+') && p.len() <= PHONE_MAX) {
         data.insert("buyer_phone_number".to_owned(), Value::from(phone));
@@ -369,7 +369,9 @@ mod tests {
             Fault::read(400, None, error.to_string().as_bytes())
         };
         let left = |fault: &Fault| match amended(&body, fault) {
-            Some(ProviderError::Amend { body, .. }) => body["request"]["pre_populated_data"].clone(),
+            Some(ProviderError::Amend { body, .. }) => {
+                body["request"]["pre_populated_data"].clone()
+            }
             other => panic!("{other:?}"),
         };
         let email = refused("INVALID_EMAIL_ADDRESS", "pre_populated_data.buyer_email");

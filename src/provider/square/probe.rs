@@ -7,11 +7,7 @@ use reqwest::{StatusCode, Url, header::LOCATION};
 use serde_json::Value;
 
 use super::{Square, error::Fault, item};
-use crate::{
-    clock::Span,
-    provider::ProviderError,
-    sale::event::Verdict,
-};
+use crate::{clock::Span, provider::ProviderError, sale::event::Verdict};
 
 /// Square's hosts for buyers: short links, checkout pages, the sandbox's testing panel.
 pub(super) const HOSTS: [&str; 4] =

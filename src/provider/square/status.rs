@@ -5,12 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{
-    Square,
-    client::list,
-    close::payment_ids,
-    error::Fault,
-    item,
-    listing::Notes,
+    Square, client::list, close::payment_ids, error::Fault, item, listing::Notes,
     money::payment_fact,
 };
 use crate::{

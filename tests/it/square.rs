@@ -1,0 +1,12 @@
+//! Square: the real adapter against a stand-in that keeps Square's rules over a real socket.
+
+mod catalog;
+mod checkout;
+mod contract;
+mod crowd;
+mod evenings;
+mod fake;
+mod hooks;
+mod options;
+mod shop;
+mod trouble;
