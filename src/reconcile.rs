@@ -118,7 +118,7 @@ fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
             _ => None,
         })
         .collect();
-    let pending = sale.payments().any(|payment| payment.fate == Fate::Pending);
+    let pending = sale.payments().any(|p| p.fate == Fate::Pending && !p.is_settled());
     if pages.is_empty() && refunds.is_empty() && !pending && sale.head.is_closed() {
         return None;
     }

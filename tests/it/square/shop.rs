@@ -175,6 +175,21 @@ impl Shop {
         shop
     }
 
+    /// A buyer presses *Get yours* and waits as long as the server lets them.
+    pub async fn claims_while_waiting(&mut self, who: &str) -> Answer {
+        let url = self.world.url(&format!("/sales/{}/holds", self.world.newest().id));
+        let mut browser = self.world.browser(who);
+        let task = tokio::spawn(async move { (browser.post(&url, &[]).await, browser) });
+        while !task.is_finished() {
+            self.world.settle().await;
+            self.world.clock.advance(Span::from_millis(500));
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        let (answer, browser) = task.await.expect("no panic");
+        self.world.browsers.insert(who.to_owned(), browser);
+        answer
+    }
+
     /// Ends the world: closed, proven, nothing left at Square, and nothing that Square would have
     /// called wrong.
     pub async fn done(mut self) {
