@@ -3,6 +3,7 @@
 mod catalog;
 mod checkout;
 mod contract;
+mod crash;
 mod crowd;
 mod evenings;
 mod fake;

@@ -147,7 +147,7 @@ impl Fake {
             let every = books.faults.lose_every;
             // Not strictly every n-th: with a fixed beat the same step would be lost for ever.
             let mixed = books.changes.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
-            if every > 0 && mixed % every == 0 {
+            if every > 0 && mixed.is_multiple_of(every) {
                 return (502, Value::from("<html>bad gateway</html>"));
             }
         }

@@ -48,7 +48,8 @@ async fn a_fresh_item_carries_what_the_template_says() {
                    present_at = [\"L2\"]\napp_fee = \"1.00\"\nshipping_fee = true";
     let delivery = "delivery = [{ name = \"ship\", label = \"Ship to me\", fee = \"6.00\" }]\n\
                     description = \"Made of <clay> & fire\"";
-    let text = with(options).replace("[templates.mug.square]", &format!("{delivery}\n[templates.mug.square]"));
+    let text = with(options)
+        .replace("[templates.mug.square]", &format!("{delivery}\n[templates.mug.square]"));
     let mut shop = Shop::new(&text).await;
     shop.opens().await;
     {
@@ -94,7 +95,8 @@ async fn a_fresh_variation_of_an_item_that_stays() {
     shop.opens().await;
     {
         let books = shop.square.books();
-        let made = books.objects.values().find(|o| o["id"] != "VAR" && o["type"] == "ITEM_VARIATION");
+        let made =
+            books.objects.values().find(|o| o["id"] != "VAR" && o["type"] == "ITEM_VARIATION");
         let made = made.expect("a variation");
         assert_eq!(made["item_variation_data"]["item_id"], "ITEM");
         assert_eq!(made["item_variation_data"]["name"], "Fern Mug");
@@ -114,7 +116,10 @@ async fn a_reused_variation_is_tracked_stocked_and_emptied() {
     {
         let books = shop.square.books();
         let data = &books.objects["VAR"]["item_variation_data"];
-        assert_eq!(data["location_overrides"][0], json!({ "location_id": "L1", "track_inventory": true }));
+        assert_eq!(
+            data["location_overrides"][0],
+            json!({ "location_id": "L1", "track_inventory": true })
+        );
         assert_eq!(data["sku"], "MUG", "nothing is lost");
         assert_eq!(books.counts["VAR"].0, 3);
     }

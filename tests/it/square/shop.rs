@@ -30,6 +30,16 @@ pub struct Shop {
     pub setup: Setup,
 }
 
+/// A configuration for that stand-in; `square` are more lines for `[providers.square]`.
+pub fn config(fake: &Fake, templates: &str, square: &str) -> String {
+    format!(
+        "[providers.square]\napi_url = \"{}\"\nlocation_id = \"{LOCATION}\"\n\
+         notification_url = \"{NOTIFICATION_URL}\"\ncalls_per_second = 100000\n{square}\n\
+         {templates}",
+        fake.url
+    )
+}
+
 pub fn sign(url: &str, key: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key");
     mac.update(url.as_bytes());
@@ -46,12 +56,7 @@ impl Shop {
     pub async fn with(templates: &str, square: &str) -> Self {
         let mut setup = Setup::new("");
         let fake = Fake::start(setup.clock.clone()).await;
-        setup.config = format!(
-            "[providers.square]\napi_url = \"{}\"\nlocation_id = \"{LOCATION}\"\n\
-             notification_url = \"{NOTIFICATION_URL}\"\ncalls_per_second = 100000\n{square}\n\
-             {templates}",
-            fake.url
-        );
+        setup.config = config(&fake, templates, square);
         Self::build(setup, fake).await
     }
 
@@ -190,14 +195,7 @@ impl Shop {
         answer
     }
 
-    /// Ends the world: closed, proven, nothing left at Square, and nothing that Square would have
-    /// called wrong.
-    pub async fn done(mut self) {
-        for _ in 0..5 {
-            self.world.runs_out().await;
-            self.deliver().await;
-            sweep(&self.world.app.engine, Round::All).await.expect("asks");
-        }
+    fn nothing_is_left(&self) {
         let books = self.square.books();
         assert!(books.wrong.is_empty(), "Square would refuse: {:#?}", books.wrong);
         let made: Vec<_> = books.objects.values().filter(|o| is_ours(o)).collect();
@@ -209,7 +207,17 @@ impl Shop {
             .filter(|order| !order["tenders"].is_array())
             .collect();
         assert!(open.is_empty(), "can still be paid: {open:#?}");
-        drop(books);
+    }
+
+    /// Ends the world: closed, proven, nothing left at Square, and nothing that Square would have
+    /// called wrong.
+    pub async fn done(mut self) {
+        for _ in 0..5 {
+            self.world.runs_out().await;
+            self.deliver().await;
+            sweep(&self.world.app.engine, Round::All).await.expect("asks");
+        }
+        self.nothing_is_left();
         self.world.done().await;
     }
 }

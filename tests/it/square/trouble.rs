@@ -180,7 +180,11 @@ async fn square_is_away_for_two_minutes_in_mid_sale() {
     shop.square.books().faults.away = false;
     shop.passes(mins(2)).await;
     let view = shop.world.newest();
-    assert_eq!((view.paid, view.left), (1, 1), "Bo's payment is found, Ana's unit is back: {view:?}");
+    assert_eq!(
+        (view.paid, view.left),
+        (1, 1),
+        "Bo's payment is found, Ana's unit is back: {view:?}"
+    );
     shop.world.clicks("cy").await;
     shop.pays("cy").await;
     shop.passes(mins(15)).await;
