@@ -1,6 +1,7 @@
 //! The program's verbs.
 
 mod demo;
+mod provider;
 mod read;
 mod run;
 
@@ -84,6 +85,16 @@ enum Verb {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Put right what can be: make or complete webhook subscriptions.
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Find what the bot made and left at a provider.
+    #[command(after_help = "Example: livetill audit --retire")]
+    Audit {
+        /// Remove what belongs to no running sale.
+        #[arg(long)]
+        retire: bool,
     },
 }
 
@@ -122,7 +133,8 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Sales { json } => read::sales(&loaded, json).await,
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
-        Verb::Check { json } => read::check(&loaded, json).await,
+        Verb::Check { json, fix } => read::check(&loaded, json, fix).await,
+        Verb::Audit { retire } => provider::audit(&loaded, retire).await,
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -135,7 +147,7 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 }
 
 fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
-    if let Some(Verb::Check { json: true }) = args.verb {
+    if let Some(Verb::Check { json: true, .. }) = args.verb {
         let finding =
             serde_json::json!([{ "key": "config", "ok": false, "says": error.to_string() }]);
         println!("{finding}");

@@ -89,6 +89,12 @@ pub fn derive(secret: &[u8; 32], purpose: &str) -> Vec<u8> {
     hmac_sha256(secret, &[purpose.as_bytes()]).finalize().into_bytes().to_vec()
 }
 
+/// A hash of a text that is no secret: 40 hex digits.
+pub fn short_hash(text: &str) -> String {
+    use sha2::Digest;
+    Sha256::digest(text.as_bytes()).iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A short keyed mark of `text`: 16 bytes as 32 hex digits.
 pub fn mark(key: &[u8], text: &str) -> String {
     let mac = hmac_sha256(key, &[text.as_bytes()]).finalize().into_bytes();

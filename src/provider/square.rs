@@ -6,6 +6,7 @@
 mod catalog;
 mod client;
 mod close;
+mod doctor;
 mod error;
 mod item;
 mod link;
@@ -37,11 +38,11 @@ use self::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    config::{self, Environment, Secret},
+    config::{self, Environment, Finding, Secret},
     id::{CheckoutId, HoldId},
     provider::{
-        Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
-        Webhook, WebhookError,
+        Call, Delivery, Leftover, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk,
+        Verified, Webhook, WebhookError,
     },
     sale::{
         Sale,
@@ -266,6 +267,18 @@ impl Provider for Square {
 
     fn parse(&self, webhook: &Verified) -> Result<Delivery, WebhookError> {
         self.read_event(webhook)
+    }
+
+    async fn check(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
+        self.diagnose(templates, mend).await
+    }
+
+    async fn left_behind(&self) -> Result<Vec<Leftover>, ProviderError> {
+        self.leftovers().await.map_err(Fault::hasty)
+    }
+
+    async fn remove(&self, leftover: &Leftover, call: &Call) -> Result<(), ProviderError> {
+        self.remove_leftover(leftover, call).await
     }
 
     fn checkout_hosts(&self) -> Vec<String> {

@@ -5,6 +5,7 @@ mod checkout;
 mod contract;
 mod crash;
 mod crowd;
+mod doctor;
 mod evenings;
 mod fake;
 mod hooks;
