@@ -89,6 +89,18 @@ enum Verb {
         #[arg(long)]
         fix: bool,
     },
+    /// Measure how long it takes from making an item until a page can be paid.
+    #[command(after_help = "Example: livetill probe mug --rounds 20")]
+    Probe {
+        /// The template.
+        template: String,
+        /// How often.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Find what the bot made and left at a provider.
     #[command(after_help = "Example: livetill audit --retire")]
     Audit {
@@ -134,6 +146,9 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
         Verb::Check { json, fix } => read::check(&loaded, json, fix).await,
+        Verb::Probe { template, rounds, json } => {
+            provider::probe(&loaded, &template, rounds, json).await
+        }
         Verb::Audit { retire } => provider::audit(&loaded, retire).await,
     };
     match ended {

@@ -31,3 +31,4 @@ pub mod worker;
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod probe;

@@ -1,13 +1,19 @@
 //! Verbs that ask the payment services themselves.
 
-use anyhow::{Result, bail};
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::Ended;
 use crate::{
-    app::remote_providers,
+    app::{App, Outside, remote_providers},
     clock::{Clock, SystemClock},
     config::{Config, Finding, Loaded},
+    demo::Folder,
+    id::SystemEntropy,
+    probe::{Prober, Round, Spread, spread},
     provider::{Call, signature::short_hash},
     sale::template::Template,
     store::{self, Access, OpenError, Store},
@@ -84,4 +90,79 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
         n => println!("{n} left behind. Remove with: livetill audit --retire"),
     }
     Ok(if left == 0 && !failed { Ended::Well } else { Ended::Failed })
+}
+
+/// Rounds measured at the most: each writes to the seller's catalog.
+const ROUNDS_MAX: u32 = 200;
+
+/// `probe`: how long until something can be paid.
+pub(super) async fn probe(loaded: &Loaded, name: &str, rounds: u32, json: bool) -> Result<Ended> {
+    ensure!((1..=ROUNDS_MAX).contains(&rounds), "--rounds takes 1 to {ROUNDS_MAX}");
+    let known: Vec<&str> = loaded.templates.keys().map(String::as_str).collect();
+    let Some(template) = loaded.templates.get(name) else {
+        bail!("there is no template {name}; there are: {}", known.join(", "));
+    };
+    let folder = Folder::new()?;
+    let url = format!("sqlite:{}", folder.file("probe.db").display());
+    let outside = Outside {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        store: Arc::new(store::open(&url, Access::Write).await?),
+        listener: TcpListener::bind("127.0.0.1:0").await?,
+        platforms: Vec::new(),
+        wrap: Arc::new(|provider| provider),
+    };
+    let mut app = App::build(loaded, outside).await?;
+    app.serve().await?;
+    let provider = app.engine.provider(&template.provider).cloned();
+    let Some(provider) = provider else { bail!("{} is not set up", template.provider) };
+    let page = format!("{}/live", base_url(&loaded.config));
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let prober = Prober { provider, clock, entropy, page };
+    let mut done = Vec::new();
+    for n in 1..=rounds {
+        let round = prober.round(template).await?;
+        if !json {
+            match &round.failed {
+                Some(why) => println!("round {n}: never payable: {why}"),
+                None => println!(
+                    "round {n}: item {} ms, page {} ms, payable {} ms, close {} ms, retire {} ms",
+                    round.item_ms, round.page_ms, round.payable_ms, round.close_ms, round.retire_ms
+                ),
+            }
+        }
+        done.push(round);
+    }
+    app.stop().await;
+    show(name, &done, json)
+}
+
+/// The rounds' spreads, step by step.
+fn show(name: &str, done: &[Round], json: bool) -> Result<Ended> {
+    let failed = done.iter().filter(|round| round.failed.is_some()).count();
+    type Step = (&'static str, fn(&Round) -> i64);
+    let steps: [Step; 6] = [
+        ("item", |r| r.item_ms),
+        ("page", |r| r.page_ms),
+        ("payable", |r| r.payable_ms),
+        ("start to payable", |r| r.item_ms + r.page_ms + r.payable_ms),
+        ("close", |r| r.close_ms),
+        ("retire", |r| r.retire_ms),
+    ];
+    if json {
+        let spreads: serde_json::Map<String, serde_json::Value> = steps
+            .iter()
+            .map(|(step, of)| (step.replace(' ', "_"), json!(spread(done, of))))
+            .collect();
+        let all = json!({ "template": name, "failed": failed, "rounds": done, "ms": spreads });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        println!("{:<18}{:>8}{:>8}{:>8}", "ms", "p50", "p95", "max");
+        for (step, of) in steps {
+            if let Some(Spread { p50, p95, max }) = spread(done, of) {
+                println!("{step:<18}{p50:>8}{p95:>8}{max:>8}");
+            }
+        }
+    }
+    Ok(if failed == 0 { Ended::Well } else { Ended::Failed })
 }

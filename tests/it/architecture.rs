@@ -39,6 +39,7 @@ const RANKS: &[(&str, u32)] = &[
     // wiring
     ("app", 4),
     ("demo", 5),
+    ("probe", 5),
     ("cli", 6),
 ];
 

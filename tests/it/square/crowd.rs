@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Square keeps its own time; here it follows the real one.
-fn follow(clock: Arc<ManualClock>) {
+pub fn follow(clock: Arc<ManualClock>) {
     tokio::spawn(async move {
         loop {
             let behind = SystemClock.now().since(clock.now());

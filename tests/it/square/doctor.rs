@@ -1,14 +1,19 @@
 //! The doctor and the audit, asked of the stand-in.
 
+use std::sync::Arc;
+
 use livetill::{
-    clock::Clock,
+    clock::{Clock, SystemClock},
     config::{self, Secret},
+    id::SystemEntropy,
+    probe::{Prober, spread},
     provider::{Call, Provider, square::Square},
     sale::template::Template,
 };
 
 use crate::{
     square::{
+        crowd::follow,
         fake::{Fake, LOCATION, NOTIFICATION_URL, TOKEN},
         shop::{MUG, Shop},
     },
@@ -74,6 +79,31 @@ async fn a_subscription_is_made_once_and_completed() {
     let kept = books.subscriptions.values().next().expect("one");
     assert!(kept["event_types"].to_string().contains("invoice.paid"), "others' events stay");
     assert!(books.wrong.is_empty(), "{:?}", books.wrong);
+}
+
+#[tokio::test]
+async fn a_round_of_probing_measures_each_step_and_leaves_nothing() {
+    let clock = ManualClock::new();
+    follow(clock.clone());
+    let fake = Fake::start(clock).await;
+    fake.books().faults.stale_reads = 1;
+    let prober = Prober {
+        provider: Arc::new(account(&fake, TOKEN, LOCATION)),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        page: "https://shop.example/live".to_owned(),
+    };
+    // The stand-in's clock follows ours within a moment.
+    while fake.books().now < SystemClock.now().millis() - 2000 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let round = prober.round(&template(MUG)).await.expect("a round");
+    assert_eq!(round.failed, None);
+    assert!(round.payable_ms >= 1000, "looked twice: {round:?}");
+    assert_eq!(spread(&[round], |round| round.item_ms).map(|s| s.p50 == s.max), Some(true));
+    let books = fake.books();
+    assert!(books.objects.is_empty() && books.wrong.is_empty(), "{:?}", books.wrong);
+    assert!(books.orders.values().all(|order| order["state"] == "CANCELED"));
 }
 
 #[tokio::test]
