@@ -1,6 +1,7 @@
 //! The program's verbs.
 
 mod demo;
+mod provider;
 mod read;
 mod run;
 
@@ -84,6 +85,28 @@ enum Verb {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Put right what can be: make or complete webhook subscriptions.
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Measure how long it takes from making an item until a page can be paid.
+    #[command(after_help = "Example: livetill probe mug --rounds 20")]
+    Probe {
+        /// The template.
+        template: String,
+        /// How often.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find what the bot made and left at a provider.
+    #[command(after_help = "Example: livetill audit --retire")]
+    Audit {
+        /// Remove what belongs to no running sale.
+        #[arg(long)]
+        retire: bool,
     },
 }
 
@@ -122,7 +145,11 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Sales { json } => read::sales(&loaded, json).await,
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
-        Verb::Check { json } => read::check(&loaded, json).await,
+        Verb::Check { json, fix } => read::check(&loaded, json, fix).await,
+        Verb::Probe { template, rounds, json } => {
+            provider::probe(&loaded, &template, rounds, json).await
+        }
+        Verb::Audit { retire } => provider::audit(&loaded, retire).await,
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -135,7 +162,7 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 }
 
 fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
-    if let Some(Verb::Check { json: true }) = args.verb {
+    if let Some(Verb::Check { json: true, .. }) = args.verb {
         let finding =
             serde_json::json!([{ "key": "config", "ok": false, "says": error.to_string() }]);
         println!("{finding}");

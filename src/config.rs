@@ -4,6 +4,8 @@
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
 mod load;
+mod secret;
+mod square;
 mod template;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +14,14 @@ use serde::Deserialize;
 
 pub use self::{
     load::{ConfigError, Loaded, load, reload_templates},
+    secret::Secret,
+    square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
 };
-use crate::{provider::sandbox::Faults, room::Room};
+use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
+
+/// Providers that a template may name.
+const PROVIDERS: [&str; 2] = ["sandbox", "square"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -86,6 +93,8 @@ pub struct Console {
 pub struct Providers {
     /// The built-in one.
     pub sandbox: Sandbox,
+    /// Square.
+    pub square: Square,
 }
 
 /// The built-in provider.
@@ -153,11 +162,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(crate) fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
         Self { key: key.into(), says: says.into(), warning: false }
     }
 
-    fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(crate) fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
         Self { key: key.into(), says: says.into(), warning: true }
     }
 }
@@ -168,6 +177,8 @@ impl Config {
         let mut found = Vec::new();
         self.check_urls(&mut found);
         self.check_shares(&mut found);
+        self.providers.square.check(&mut found);
+        self.check_providers(&mut found);
         if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
             found.push(Finding::error("shop.name", "write 1 to 80 characters"));
         }
@@ -226,6 +237,33 @@ impl Config {
             );
             found.push(Finding::error("shop.public_url", says));
         }
+    }
+
+    /// Templates name providers that exist and are set up.
+    fn check_providers(&self, found: &mut Vec<Finding>) {
+        for (name, template) in &self.templates {
+            let says = match template.provider_name() {
+                "sandbox" => None,
+                "square" => self.providers.square.missing().map(str::to_owned),
+                other => {
+                    let guess = nearest(other, PROVIDERS.iter().copied());
+                    let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
+                    Some(format!("there is no provider {other}.{guess}"))
+                }
+            };
+            if let Some(says) = says {
+                found.push(Finding::error(format!("templates.{name}.provider"), says));
+            }
+        }
+    }
+
+    /// Secrets by key, and whether they are set.
+    fn secrets(&self) -> [(&'static str, bool); 2] {
+        let square = &self.providers.square;
+        [
+            ("providers.square.access_token", square.access_token.is_set()),
+            ("providers.square.signature_keys", square.signature_keys.is_set()),
+        ]
     }
 
     fn check_shares(&self, found: &mut Vec<Finding>) {

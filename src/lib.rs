@@ -32,3 +32,4 @@ pub mod worker;
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod probe;

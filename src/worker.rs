@@ -15,10 +15,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    outcome::{event_of, not_sent, rejected},
-    pace::Pace,
-};
+pub(crate) use self::outcome::{event_of, rejected};
+use self::{outcome::not_sent, pace::Pace};
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Origin, TellError},

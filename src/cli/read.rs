@@ -172,7 +172,7 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
     Ok(if oversold == 0 && !wrong { Ended::Well } else { Ended::Failed })
 }
 
-pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
+pub(super) async fn check(loaded: &Loaded, as_json: bool, fix: bool) -> Result<Ended> {
     let mut findings: Vec<(String, bool, String)> = Vec::new();
     match &loaded.path {
         Some(path) => {
@@ -218,6 +218,7 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
             Err(error) => bail!(error),
         },
     }
+    findings.extend(super::provider::findings(loaded, fix).await?);
     let failed = findings.iter().any(|(_, ok, _)| !ok);
     if as_json {
         let rows: Vec<_> = findings

@@ -40,6 +40,7 @@ const RANKS: &[(&str, u32)] = &[
     // wiring
     ("app", 4),
     ("demo", 5),
+    ("probe", 5),
     ("cli", 6),
 ];
 

@@ -41,11 +41,11 @@ use crate::world::{Browser, MUG, Setup, World, mins};
 /// Counts down to the crash; whoever brings it to zero never returns.
 pub struct Fuse {
     left: AtomicI64,
-    blown: Notify,
+    pub blown: Notify,
 }
 
 impl Fuse {
-    fn new(left: i64) -> Arc<Self> {
+    pub fn new(left: i64) -> Arc<Self> {
         Arc::new(Self { left: AtomicI64::new(left), blown: Notify::new() })
     }
 
@@ -76,7 +76,7 @@ impl Fuse {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Count {
+pub enum Count {
     Commits,
     Effects,
 }
@@ -356,7 +356,7 @@ enum Life {
     Finished,
 }
 
-fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setup {
+pub fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setup {
     let (store_fuse, provider_fuse) = (fuse.clone(), fuse.clone());
     let platform_fuse = fuse.clone();
     Setup {

@@ -12,6 +12,7 @@ mod faults;
 mod line;
 mod pages;
 mod program;
+mod square;
 mod store;
 mod webhooks;
 mod world;

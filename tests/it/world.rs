@@ -457,7 +457,7 @@ impl World {
         let proof = prove(&sale, &store.journal(id).await.expect("the store"));
         assert_eq!((proof.oversold, &proof.wrong), (0, &Vec::new()), "#{}", sale.head.number);
         for payment in sale.payments() {
-            assert!(payment.fate.is_final(), "{payment:?}");
+            assert!(payment.is_settled(), "{payment:?}");
         }
     }
 
