@@ -4,7 +4,9 @@
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
 mod load;
+mod secret;
 mod template;
+mod twitch;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,9 +14,14 @@ use serde::Deserialize;
 
 pub use self::{
     load::{ConfigError, Loaded, load, reload_templates},
+    secret::Secret,
     template::templates,
+    twitch::{ChatServer, Twitch},
 };
-use crate::{provider::sandbox::Faults, room::Room};
+use crate::{
+    provider::sandbox::Faults,
+    room::{PlatformName, Room},
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -28,6 +35,8 @@ pub struct Config {
     pub store: Store,
     /// The terminal.
     pub console: Console,
+    /// Twitch.
+    pub twitch: Twitch,
     /// Payment services.
     pub providers: Providers,
     /// What may be sold.
@@ -153,11 +162,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(crate) fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
         Self { key: key.into(), says: says.into(), warning: false }
     }
 
-    fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(crate) fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
         Self { key: key.into(), says: says.into(), warning: true }
     }
 }
@@ -168,6 +177,8 @@ impl Config {
         let mut found = Vec::new();
         self.check_urls(&mut found);
         self.check_shares(&mut found);
+        self.twitch.check(&mut found);
+        self.check_rooms(&mut found);
         if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
             found.push(Finding::error("shop.name", "write 1 to 80 characters"));
         }
@@ -226,6 +237,36 @@ impl Config {
             );
             found.push(Finding::error("shop.public_url", says));
         }
+    }
+
+    /// Rooms on Twitch: it is switched on for them, and everybody reads there.
+    fn check_rooms(&self, found: &mut Vec<Finding>) {
+        let on_twitch = |rooms: &[Room]| rooms.iter().any(|r| r.platform == PlatformName::Twitch);
+        let (public, private) = (on_twitch(&self.shop.rooms), on_twitch(&self.shop.mod_rooms));
+        if (public || private) && !self.twitch.enabled {
+            let says =
+                "shop.rooms names a Twitch room, but twitch.enabled is false: it hears nothing";
+            found.push(Finding::warning("twitch.enabled", says));
+        }
+        if !public && self.twitch.enabled {
+            let says = "Twitch is on, but no room there hears of sales: add \"twitch:<login>\"";
+            found.push(Finding::warning("shop.rooms", says));
+        }
+        if private {
+            let says = "everybody reads a Twitch chat: money and trouble would be told in public \
+                        there, unless the channel is nobody else's business";
+            found.push(Finding::warning("shop.mod_rooms", says));
+        }
+    }
+
+    /// Secrets by key, and whether they are set.
+    fn secrets(&self) -> [(&'static str, bool); 3] {
+        let twitch = &self.twitch;
+        [
+            ("twitch.token", twitch.token.is_set()),
+            ("twitch.client_secret", twitch.client_secret.is_set()),
+            ("twitch.refresh_token", twitch.refresh_token.is_set()),
+        ]
     }
 
     fn check_shares(&self, found: &mut Vec<Finding>) {

@@ -1,5 +1,7 @@
 //! Verbs that only look: they open the store beside a running bot and change nothing.
 
+use std::path::Path;
+
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
@@ -172,7 +174,7 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
     Ok(if oversold == 0 && !wrong { Ended::Well } else { Ended::Failed })
 }
 
-pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
+pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool) -> Result<Ended> {
     let mut findings: Vec<(String, bool, String)> = Vec::new();
     match &loaded.path {
         Some(path) => {
@@ -218,6 +220,7 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
             Err(error) => bail!(error),
         },
     }
+    findings.extend(super::twitch::check(loaded, path).await?);
     let failed = findings.iter().any(|(_, ok, _)| !ok);
     if as_json {
         let rows: Vec<_> = findings

@@ -80,12 +80,13 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("axum", &["http.rs", "http/", "provider/sandbox.rs", "provider/sandbox/"]),
     ("hyper", &["http/serve.rs"]),
-    ("reqwest", &["provider/", "demo/"]),
+    ("reqwest", &["provider/", "demo/", "platform/twitch/auth.rs"]),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),
     ("askama", &["http/page.rs", "provider/sandbox/web.rs"]),
     ("serenity", &["platform/discord.rs", "platform/discord/"]),
     ("twitch_irc", &["platform/twitch.rs", "platform/twitch/"]),
+    ("tokio_rustls", &["platform/twitch/wire.rs"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
