@@ -332,6 +332,7 @@ fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setup {
         clock: base.clock.clone(),
         seed: base.seed,
         lines: base.lines.clone(),
+        platforms: Vec::new(),
         wrap_store: Arc::new(move |inner| {
             let fuse = store_fuse.clone();
             Arc::new(FusedStore { inner, fuse, counts: count == Count::Commits })
@@ -410,6 +411,7 @@ fn judge(base: &Setup, n: i64, count: Count, said_before: usize, crashed: bool) 
             clock: base.clock.clone(),
             seed: 99,
             lines: Arc::default(),
+            platforms: Vec::new(),
             wrap_store: Arc::new(|store| store),
             wrap: Arc::new(|provider| provider),
             wrap_platform: Arc::new(|platform| platform),

@@ -12,5 +12,6 @@ mod faults;
 mod pages;
 mod program;
 mod store;
+mod twitch;
 mod webhooks;
 mod world;
