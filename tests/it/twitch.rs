@@ -2,7 +2,9 @@
 
 mod fake;
 mod id;
+mod program;
 mod stage;
 mod talk;
+mod tls;
 mod token;
 mod trouble;

@@ -234,20 +234,22 @@ impl Desk {
         }
     }
 
-    /// Whether the account may say one more line in a room now; if so, it is counted.
-    pub fn may_send(&self, room: &str) -> bool {
+    /// Counts one more line of the account, to be said in a room.
+    ///
+    /// # Errors
+    /// When it may be said, if not now.
+    pub fn spend(&self, room: &str) -> Result<(), Timestamp> {
         let now = self.clock.now();
         let mut inner = self.inner();
         let moderates = inner.rooms.get(room).is_some_and(|room| room.moderates);
         let most = if moderates { SENDS_MAX_MODERATOR } else { SENDS_MAX };
-        while inner.sent.front().is_some_and(|at| now.since(*at) >= WITHIN) {
-            inner.sent.pop_front();
-        }
-        if inner.sent.len() >= most {
-            return false;
+        inner.sent.retain(|at| now.since(*at) < WITHIN);
+        let full = inner.sent.len().checked_sub(most).and_then(|over| inner.sent.get(over));
+        if let Some(at) = full {
+            return Err(*at + WITHIN);
         }
         inner.sent.push_back(now);
-        true
+        Ok(())
     }
 
     /// Notes that a message goes out to a room; only one at a time does.

@@ -61,9 +61,7 @@ impl Twitch {
             return Ok(());
         }
         let client = self.ready(name)?;
-        if !self.desk.may_send(name) {
-            return Err(SayError::Retry("enough was said for 30 seconds".to_owned()));
-        }
+        self.desk.spend(name).map_err(SayError::NotBefore)?;
         let key = line.notice.map(|(key, _)| key);
         self.desk.room(name, |state| state.memory.sends(key, &words.text, now));
         let verdict = self.speak(&client, name, &words.text, line.parent).await;

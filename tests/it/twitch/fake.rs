@@ -170,6 +170,11 @@ impl Chat {
         }
     }
 
+    /// Whether somebody is in the channel.
+    pub fn joined(&self) -> bool {
+        self.state().lines.values().any(|line| line.joined.contains(ROOM))
+    }
+
     /// How many connections stand.
     pub fn connections(&self) -> usize {
         self.state().lines.len()
