@@ -1,10 +1,12 @@
 //! Commands from Twitch, and what is said there.
 
+use livetill::clock::Span;
+
 use super::{
     fake::{BOT, BOT_ID, MOD, OWNER, Person, ROOM_ID},
     stage::{Scene, Stage},
 };
-use crate::world::{mins, secs};
+use crate::world::{client, mins, secs};
 
 #[tokio::test]
 async fn a_sale_started_in_twitch_is_shown_there_and_on_the_console() {
@@ -140,4 +142,54 @@ async fn the_same_words_never_come_twice_within_thirty_seconds() {
     let again = format!("SALE OPEN · Fern Mug · $18 · 3 left · 10 min (2) · {link}");
     assert!(shown.contains(&again), "{shown:?}");
     stage.done().await;
+}
+
+#[tokio::test]
+async fn a_thousand_changes_in_a_minute_stay_within_the_budget_and_end_true() {
+    let each = 250;
+    let mut scene = Scene::new().await;
+    let four: String = ["mug", "bowl", "vase", "plate"]
+        .iter()
+        .map(|name| {
+            format!(
+                "[templates.{name}]\nprice = \"5.00\"\nstock = {}\nmax_stock = 1000\nwarm = 0\n\
+                 hold = \"9m\"\n",
+                each + 10
+            )
+        })
+        .collect();
+    let rooms = scene.setup.config.find("[shop]").expect("rooms");
+    scene.setup.config = format!("{four}{}", &scene.setup.config[rooms..]);
+    scene.chat.state().moderates = false;
+    let mut stage = scene.play().await;
+    stage.is_up().await;
+    for name in ["mug", "bowl", "vase", "plate"] {
+        stage.world.says(&format!("!sale start {name} 10m")).await;
+    }
+    let sales: Vec<_> = stage.world.app.engine.views().all().iter().map(|view| view.id).collect();
+    assert_eq!(sales.len(), 4);
+    let client = client();
+    for _ in 0..each / 5 {
+        let claims: Vec<_> = (0..20)
+            .map(|n| stage.world.url(&format!("/sales/{}/holds", sales[n % 4])))
+            .map(|url| client.post(url).send())
+            .collect();
+        for claimed in stage.world.during(futures_util::future::join_all(claims)).await {
+            assert_eq!(claimed.expect("an answer").status(), 303);
+        }
+        stage.world.advance(Span::from_millis(1200)).await;
+    }
+    assert!(stage.world.app.engine.views().all().iter().all(|view| view.left == 10));
+    let shown = stage.chat.state().shown.len();
+    assert_eq!(stage.chat.state().came.len(), shown, "nothing was dropped");
+    // Four openings, and then a line in 20 s at the most.
+    let most = 4 + each * 4 * 60 / 1000 / 20 + 1;
+    assert!((5..=most).contains(&shown), "{shown} lines: {:#?}", stage.chat.shown());
+    stage.world.advance(mins(3)).await;
+    let lines = stage.chat.shown();
+    for view in stage.world.app.engine.views().all() {
+        let line = lines.iter().rfind(|line| line.contains(&view.title)).expect("a line");
+        assert!(line.contains(&format!("10 of {} left", each + 10)), "{line}");
+    }
+    assert!(stage.chat.state().violations.is_empty(), "{:?}", stage.chat.state().violations);
 }
