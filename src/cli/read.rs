@@ -1,5 +1,7 @@
 //! Verbs that only look: they open the store beside a running bot and change nothing.
 
+use std::path::Path;
+
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
@@ -172,7 +174,7 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
     Ok(if oversold == 0 && !wrong { Ended::Well } else { Ended::Failed })
 }
 
-pub(super) async fn check(loaded: &Loaded, as_json: bool, fix: bool) -> Result<Ended> {
+pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool) -> Result<Ended> {
     let mut findings: Vec<(String, bool, String)> = Vec::new();
     match &loaded.path {
         Some(path) => {
@@ -219,6 +221,7 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool, fix: bool) -> Result<E
         },
     }
     findings.extend(super::provider::findings(loaded, fix).await?);
+    findings.extend(super::twitch::check(loaded, path).await?);
     let failed = findings.iter().any(|(_, ok, _)| !ok);
     if as_json {
         let rows: Vec<_> = findings

@@ -13,14 +13,15 @@ use tokio::{net::TcpListener, sync::mpsc};
 use super::{Ended, warn_of};
 use crate::{
     app::{App, Outside},
-    clock::{Span, SystemClock},
-    config::{Loaded, reload_templates},
+    clock::{Clock, Span, SystemClock},
+    config::{Config, Loaded, reload_templates},
     id::SystemEntropy,
     meter,
     platform::{
-        Platform,
+        Platform, Standing,
         console::{Console, Input},
     },
+    room::PlatformName,
     store::{self, Access},
     view::View,
 };
@@ -30,6 +31,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long pages stay up after the last sale is done, once input has ended.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// What was heard on one platform and is not worked off yet.
+const HEARD_MAX: usize = 256;
 
 /// How often to look whether the configuration changed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -54,9 +58,14 @@ pub(super) async fn run(
     } else {
         (None, None)
     };
-    let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>).collect();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let twitch = super::twitch::open(&loaded, &path, &clock)?;
+    let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>);
+    let platforms: Vec<_> =
+        platforms.chain(twitch.iter().map(|one| one.clone() as Arc<dyn Platform>)).collect();
+    let required: Vec<_> = platforms.iter().filter(|p| must_work(config, p)).cloned().collect();
     let outside = Outside {
-        clock: Arc::new(SystemClock),
+        clock,
         entropy,
         store: Arc::new(store),
         listener,
@@ -67,11 +76,48 @@ pub(super) async fn run(
     app.serve().await?;
     greet(&app, console.as_deref());
     app.run();
+    if let Some(twitch) = &twitch {
+        let (heard, hears) = mpsc::channel(HEARD_MAX);
+        app.listen(hears);
+        tokio::spawn(twitch.clone().connect(heard, app.stop_token().clone()));
+    }
     let reload = tokio::spawn(reload(path, environment, app.templates.clone(), console.clone()));
-    let ended = until_done(&app, input).await;
+    // With another platform connected, the end of standard input ends nothing.
+    let stays = twitch.is_some();
+    let ended = tokio::select! {
+        ended = until_done(&app, input, stays) => ended,
+        mend = broken(&app, &required) => {
+            eprintln!("livetill: {mend}");
+            Ok(Ended::Failed)
+        }
+    };
     reload.abort();
     app.stop().await;
     ended
+}
+
+/// Whether the program is of no use to its owner without that platform.
+fn must_work(config: &Config, platform: &Arc<dyn Platform>) -> bool {
+    match platform.name() {
+        PlatformName::Twitch => config.twitch.required,
+        PlatformName::Console | PlatformName::Discord => false,
+    }
+}
+
+/// Resolves when a platform that must work needs a person and nothing runs: a sale is never
+/// stopped for a chat.
+async fn broken(app: &App, required: &[Arc<dyn Platform>]) -> String {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let mend = required.iter().find_map(|platform| match platform.health()?.standing {
+            Standing::Broken(mend) => Some(format!("{}: {mend}", platform.name())),
+            Standing::Starting | Standing::Up | Standing::Away(_) => None,
+        });
+        let Some(mend) = mend else { continue };
+        if app.engine.views().live().is_empty() {
+            return mend;
+        }
+    }
 }
 
 fn greet(app: &App, console: Option<&Console>) {
@@ -88,7 +134,7 @@ fn greet(app: &App, console: Option<&Console>) {
 }
 
 /// Works until there is nothing left to do, or until told to stop.
-async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<Ended> {
+async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>, stays: bool) -> Result<Ended> {
     let stopped = stopped();
     tokio::pin!(stopped);
     let Some(mut input) = input else {
@@ -104,6 +150,10 @@ async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<E
             },
             () = &mut stopped => return Ok(Ended::Well),
         }
+    }
+    if stays {
+        stopped.await;
+        return Ok(Ended::Well);
     }
     // Input has ended: what was started is brought to its end.
     loop {

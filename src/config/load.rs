@@ -135,6 +135,7 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         .with_list_parse_key("shop.mod_rooms")
         .with_list_parse_key("http.trusted_proxies")
         .with_list_parse_key("providers.square.probe_reject")
+        .with_list_parse_key("twitch.moderator_users")
         .ignore_empty(true)
         .source(Some(variables.clone()));
     config::Config::builder()
@@ -271,6 +272,8 @@ mod tests {
                 "[templates.mug]\nprice = \"1\"\n[templates.mug.square]\nnote = \"x\"\n",
                 "templates.mug.square: these options are for provider = \"square\"",
             ),
+            ("[twitch]\ntoken = \"x\"\n", "set LIVETILL_TWITCH__TOKEN"),
+            ("[twitch]\nserver = \"irc.chat.twitch.tv\"\n", "write it like"),
             ("x = [", "line 1"),
         ];
         for (text, says) in cases {

@@ -82,7 +82,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("axum", &["http.rs", "http/", "provider/sandbox.rs", "provider/sandbox/"]),
     ("hyper", &["http/serve.rs"]),
-    ("reqwest", &["provider/", "demo/"]),
+    ("reqwest", &["provider/", "demo/", "platform/twitch/auth.rs"]),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),
     ("metrics", &["meter.rs"]),
@@ -90,6 +90,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("askama", &["http/page.rs", "http/overlay.rs", "provider/sandbox/web.rs"]),
     ("serenity", &["platform/discord.rs", "platform/discord/"]),
     ("twitch_irc", &["platform/twitch.rs", "platform/twitch/"]),
+    ("tokio_rustls", &["platform/twitch/wire.rs"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

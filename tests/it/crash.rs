@@ -365,6 +365,7 @@ pub fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setu
         clock: base.clock.clone(),
         seed: base.seed,
         lines: base.lines.clone(),
+        platforms: Vec::new(),
         wrap_store: Arc::new(move |inner| {
             let fuse = store_fuse.clone();
             Arc::new(FusedStore { inner, fuse, counts: count == Count::Commits })
@@ -443,6 +444,7 @@ fn judge(base: &Setup, n: i64, count: Count, said_before: usize, (crashed, story
             clock: base.clock.clone(),
             seed: 99,
             lines: Arc::default(),
+            platforms: Vec::new(),
             wrap_store: Arc::new(|store| store),
             wrap: Arc::new(|provider| provider),
             wrap_platform: Arc::new(|platform| platform),

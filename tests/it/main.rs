@@ -14,5 +14,6 @@ mod pages;
 mod program;
 mod square;
 mod store;
+mod twitch;
 mod webhooks;
 mod world;

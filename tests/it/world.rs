@@ -115,6 +115,8 @@ pub struct Setup {
     pub wrap_store: WrapStore,
     pub wrap: Wrap,
     pub wrap_platform: WrapPlatform,
+    /// Chat services besides the console.
+    pub platforms: Vec<Arc<dyn Platform>>,
     /// Lines that were said, in this life and earlier ones.
     pub lines: Arc<Mutex<Vec<String>>>,
 }
@@ -129,6 +131,7 @@ impl Setup {
             wrap_store: Arc::new(|store| store),
             wrap: Arc::new(|provider| provider),
             wrap_platform: Arc::new(|platform| platform),
+            platforms: Vec::new(),
             lines: Arc::default(),
         }
     }
@@ -235,6 +238,8 @@ impl World {
         let lines = setup.lines.clone();
         let sink = lines.clone();
         let console = Console::new(move |line| sink.lock().expect("unpoisoned").push(line));
+        let mut platforms = vec![(setup.wrap_platform)(console)];
+        platforms.extend(setup.platforms.iter().cloned());
         let life = u64::try_from(lines.lock().expect("unpoisoned").len()).expect("small");
         let mut app = App::build(
             &loaded,
@@ -243,7 +248,7 @@ impl World {
                 entropy: Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919))),
                 store: (setup.wrap_store)(store),
                 listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-                platforms: vec![(setup.wrap_platform)(console)],
+                platforms,
                 wrap: setup.wrap.clone(),
             },
         )
