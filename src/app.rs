@@ -29,7 +29,7 @@ use crate::{
     platform::{Heard, Platform},
     provider::{Provider, sandbox, signature::derive},
     reconcile,
-    room::{Message, PlatformName, Room},
+    room::{Message, Room},
     sale::event::ClaimLimits,
     store::Store,
     timer,
@@ -119,7 +119,7 @@ impl App {
             link: format!("{base_url}/live"),
         });
         let templates: Templates = Arc::new(RwLock::new(Arc::new(loaded.templates.clone())));
-        let (rooms, mod_rooms) = rooms(config);
+        let (rooms, mod_rooms) = rooms(config, &platforms);
         let stop = CancellationToken::new();
         let limits = ClaimLimits {
             per_address: config.http.holds_per_address,
@@ -243,18 +243,21 @@ fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) ->
 }
 
 /// The rooms that hear of sales, and those where only moderators read: the console is one.
-fn rooms(config: &Config) -> (Vec<Room>, Vec<Room>) {
+/// Where nobody listens and speaks, nothing is sent: it would wait for ever.
+fn rooms(config: &Config, platforms: &[Arc<dyn Platform>]) -> (Vec<Room>, Vec<Room>) {
     let mut mod_rooms = config.shop.mod_rooms.clone();
     if config.console.enabled && !mod_rooms.contains(&Room::console()) {
         mod_rooms.push(Room::console());
     }
     let mut rooms = config.shop.rooms.clone();
-    rooms.retain(|room| room.platform != PlatformName::Console || config.console.enabled);
+    let there = |room: &Room| platforms.iter().any(|platform| platform.name() == room.platform);
+    rooms.retain(there);
+    mod_rooms.retain(there);
     (rooms, mod_rooms)
 }
 
 /// What browsers call the listener.
-fn base_url(config: &Config, address: SocketAddr) -> String {
+pub(crate) fn base_url(config: &Config, address: SocketAddr) -> String {
     if config.shop.public_url.is_empty() {
         return format!("http://{address}");
     }

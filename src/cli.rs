@@ -154,6 +154,8 @@ fn start_logs() {
     let wanted = std::env::var("LIVETILL_LOG").unwrap_or_else(|_| "warn".to_owned());
     let filter: Targets =
         wanted.parse().unwrap_or_else(|_| Targets::new().with_default(Level::WARN));
+    // Below warnings it prints whole requests, with tokens and buyers' pages in them.
+    let filter = filter.with_target("serenity", Level::WARN);
     let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let logs = layer().with_writer(std::io::stderr);

@@ -3,7 +3,9 @@
 //! Every key has its default here and its sentence in the shipped `config.toml`; a test holds the
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
+mod discord;
 mod load;
+mod secret;
 mod template;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,10 +13,15 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Deserialize;
 
 pub use self::{
+    discord::Discord,
     load::{ConfigError, Loaded, load, reload_templates},
+    secret::Secret,
     template::templates,
 };
-use crate::{provider::sandbox::Faults, room::Room};
+use crate::{
+    provider::sandbox::Faults,
+    room::{PlatformName, Room},
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -28,6 +35,8 @@ pub struct Config {
     pub store: Store,
     /// The terminal.
     pub console: Console,
+    /// Discord.
+    pub discord: Discord,
     /// Payment services.
     pub providers: Providers,
     /// What may be sold.
@@ -153,11 +162,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(crate) fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
         Self { key: key.into(), says: says.into(), warning: false }
     }
 
-    fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
+    pub(crate) fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
         Self { key: key.into(), says: says.into(), warning: true }
     }
 }
@@ -168,6 +177,8 @@ impl Config {
         let mut found = Vec::new();
         self.check_urls(&mut found);
         self.check_shares(&mut found);
+        self.discord.check(&mut found);
+        self.check_rooms(&mut found);
         if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
             found.push(Finding::error("shop.name", "write 1 to 80 characters"));
         }
@@ -226,6 +237,24 @@ impl Config {
             );
             found.push(Finding::error("shop.public_url", says));
         }
+    }
+
+    /// A room on a platform that is switched off hears nothing.
+    fn check_rooms(&self, found: &mut Vec<Finding>) {
+        for (key, rooms) in
+            [("shop.rooms", &self.shop.rooms), ("shop.mod_rooms", &self.shop.mod_rooms)]
+        {
+            let mut off = rooms.iter().filter(|room| room.platform == PlatformName::Discord);
+            if let Some(room) = off.next().filter(|_| !self.discord.enabled) {
+                let says = format!("{room} hears nothing while discord.enabled is false");
+                found.push(Finding::warning(key, says));
+            }
+        }
+    }
+
+    /// Secrets by key, and whether they are set.
+    fn secrets(&self) -> [(&'static str, bool); 1] {
+        [("discord.token", self.discord.token.is_set())]
     }
 
     fn check_shares(&self, found: &mut Vec<Finding>) {

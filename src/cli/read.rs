@@ -7,6 +7,7 @@ use super::{Ended, warn_of};
 use crate::{
     config::Loaded,
     notice::text::plain,
+    platform::discord,
     report::{Proof, Report, prove},
     sale::Sale,
     store::{self, Access, SqlStore, Store},
@@ -218,6 +219,7 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
             Err(error) => bail!(error),
         },
     }
+    findings.extend(platforms(loaded).await);
     let failed = findings.iter().any(|(_, ok, _)| !ok);
     if as_json {
         let rows: Vec<_> = findings
@@ -232,6 +234,20 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
         }
     }
     Ok(if failed { Ended::Failed } else { Ended::Well })
+}
+
+/// What the chat services say of accounts, rights and rooms.
+async fn platforms(loaded: &Loaded) -> Vec<(String, bool, String)> {
+    let config = &loaded.config;
+    if !config.discord.enabled {
+        return Vec::new();
+    }
+    let rooms: Vec<_> = config.shop.rooms.iter().chain(&config.shop.mod_rooms).cloned().collect();
+    let found = discord::check(&config.discord, &rooms).await;
+    if found.is_empty() {
+        return vec![("discord".into(), true, "token, intents and rooms are fine".into())];
+    }
+    found.into_iter().map(|finding| (finding.key, finding.warning, finding.says)).collect()
 }
 
 #[cfg(test)]

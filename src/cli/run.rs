@@ -12,15 +12,17 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{Ended, warn_of};
 use crate::{
-    app::{App, Outside},
-    clock::{Span, SystemClock},
-    config::{Loaded, reload_templates},
+    app::{App, Outside, base_url},
+    clock::{Clock, Span, SystemClock},
+    config::{Config, Loaded, reload_templates},
     id::SystemEntropy,
     platform::{
-        Platform,
+        Platform, Standing,
         console::{Console, Input},
+        discord::{self, Discord, Hints},
     },
-    store::{self, Access},
+    room::PlatformName,
+    store::{self, Access, Store},
     view::View,
 };
 
@@ -29,6 +31,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long pages stay up after the last sale is done, once input has ended.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// What was heard on one platform and is not worked off yet.
+const HEARD_MAX: usize = 256;
+
+/// How long farewells to chat services may take.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// How often to look whether the configuration changed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +48,7 @@ pub(super) async fn run(
 ) -> Result<Ended> {
     warn_of(&loaded);
     let config = &loaded.config;
-    let store = store::open(&config.store.url, Access::Write).await?;
+    let store: Arc<dyn Store> = Arc::new(store::open(&config.store.url, Access::Write).await?);
     let listener = TcpListener::bind(config.http.listen).await.with_context(|| {
         format!("cannot listen on {}: is something else there? Set http.listen", config.http.listen)
     })?;
@@ -52,24 +60,84 @@ pub(super) async fn run(
     } else {
         (None, None)
     };
-    let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>).collect();
-    let outside = Outside {
-        clock: Arc::new(SystemClock),
-        entropy,
-        store: Arc::new(store),
-        listener,
-        platforms,
-        wrap: Arc::new(|provider| provider),
-    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let address = listener.local_addr().context("the listener has no address")?;
+    let discord = config.discord.enabled.then(|| {
+        Discord::new(discord::Setup {
+            config: config.discord.clone(),
+            rooms: config.shop.rooms.clone(),
+            mod_rooms: config.shop.mod_rooms.clone(),
+            base_url: base_url(config, address),
+            clock: clock.clone(),
+            store: store.clone(),
+        })
+    });
+    let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>);
+    let platforms: Vec<_> =
+        platforms.chain(discord.iter().map(|one| one.clone() as Arc<dyn Platform>)).collect();
+    let required: Vec<_> = platforms.iter().filter(|p| must_work(config, p)).cloned().collect();
+    let outside =
+        Outside { clock, entropy, store, listener, platforms, wrap: Arc::new(|provider| provider) };
     let mut app = App::build(&loaded, outside).await?;
     app.serve().await?;
     greet(&app, console.as_deref());
     app.run();
+    let mut farewells = Vec::new();
+    if let Some(discord) = &discord {
+        let (heard, hears) = mpsc::channel(HEARD_MAX);
+        app.listen(hears);
+        farewells.push(discord.connect(hints(&app), heard, app.stop_token().clone()));
+    }
     let reload = tokio::spawn(reload(path, environment, app.templates.clone(), console.clone()));
-    let ended = until_done(&app, input).await;
+    // With another platform connected, the end of standard input ends nothing.
+    let stays = !farewells.is_empty();
+    let ended = tokio::select! {
+        ended = until_done(&app, input, stays) => ended,
+        mend = broken(&app, &required) => {
+            eprintln!("livetill: {mend}");
+            Ok(Ended::Failed)
+        }
+    };
     reload.abort();
     app.stop().await;
+    for farewell in farewells {
+        // A farewell that takes too long is not waited for.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
     ended
+}
+
+/// Whether the program is of no use to its owner without that platform.
+fn must_work(config: &Config, platform: &Arc<dyn Platform>) -> bool {
+    match platform.name() {
+        PlatformName::Discord => config.discord.required,
+        PlatformName::Console | PlatformName::Twitch => false,
+    }
+}
+
+/// Resolves when a platform that must work needs a person and nothing runs: a sale is never
+/// stopped for a chat.
+async fn broken(app: &App, required: &[Arc<dyn Platform>]) -> String {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let mend = required.iter().find_map(|platform| match platform.health()?.standing {
+            Standing::Broken(mend) => Some(mend),
+            Standing::Starting | Standing::Up | Standing::Away(_) => None,
+        });
+        let Some(mend) = mend else { continue };
+        if app.engine.views().live().is_empty() {
+            return mend;
+        }
+    }
+}
+
+/// What Discord suggests while a moderator types.
+fn hints(app: &App) -> Hints {
+    let (chat, engine) = (app.chat.clone(), app.engine.clone());
+    Hints {
+        templates: Box::new(move || chat.templates().keys().cloned().collect()),
+        sales: Box::new(move || engine.views().live()),
+    }
 }
 
 fn greet(app: &App, console: Option<&Console>) {
@@ -86,7 +154,7 @@ fn greet(app: &App, console: Option<&Console>) {
 }
 
 /// Works until there is nothing left to do, or until told to stop.
-async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<Ended> {
+async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>, stays: bool) -> Result<Ended> {
     let stopped = stopped();
     tokio::pin!(stopped);
     let Some(mut input) = input else {
@@ -102,6 +170,10 @@ async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>) -> Result<E
             },
             () = &mut stopped => return Ok(Ended::Well),
         }
+    }
+    if stays {
+        stopped.await;
+        return Ok(Ended::Well);
     }
     // Input has ended: what was started is brought to its end.
     loop {

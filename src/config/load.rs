@@ -96,13 +96,24 @@ pub fn reload_templates(
 
 /// The file alone, so that mistakes are shown with their line.
 fn check_text(path: &Path, text: &str) -> Result<(), ConfigError> {
-    toml::from_str::<Config>(text).map(drop).map_err(|error| {
+    let config = toml::from_str::<Config>(text).map_err(|error| {
         let mut says = error.to_string().trim_end().to_owned();
         if let Some(guess) = suggestion(error.message()) {
             says.push_str(&format!("\nDid you mean {guess}?"));
         }
         ConfigError::File { path: path.to_owned(), says: format!("\n{says}") }
-    })
+    })?;
+    match config.secrets().into_iter().find(|(_, set)| *set) {
+        Some((key, _)) => {
+            let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+            let says = format!(
+                "{key} is a secret and does not belong here: set {variable} in the environment or \
+                 in {SECRETS_FILE}"
+            );
+            Err(ConfigError::File { path: path.to_owned(), says })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The known key nearest to the unknown one that serde complains about.
@@ -123,6 +134,8 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         .with_list_parse_key("shop.rooms")
         .with_list_parse_key("shop.mod_rooms")
         .with_list_parse_key("http.trusted_proxies")
+        .with_list_parse_key("discord.moderator_roles")
+        .with_list_parse_key("discord.moderator_users")
         .ignore_empty(true)
         .source(Some(variables.clone()));
     config::Config::builder()
@@ -249,6 +262,9 @@ mod tests {
             ),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", "shop.public_url"),
             ("[providers.sandbox.faults]\nerror = 2.0\n", "between 0 and 1"),
+            ("[discord]\ntoken = \"x\"\n", "set LIVETILL_DISCORD__TOKEN"),
+            ("[discord]\nenabled = true\n", "needs the bot's token"),
+            ("[discord]\nmoderator_roles = [\"mods\"]\n", "not an id: mods"),
             ("x = [", "line 1"),
         ];
         for (text, says) in cases {
