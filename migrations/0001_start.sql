@@ -31,14 +31,14 @@ create table hold (
     n bigint not null,
     buyer text,
     state text not null
-        check (state in ('warm', 'opening', 'open', 'closing', 'paid', 'released', 'lapsed',
-                         'discarding')),
+        check (state in ('warm', 'waiting', 'offered', 'opening', 'open', 'closing', 'paid',
+                         'released', 'lapsed', 'discarding')),
     units bigint not null check (units > 0),
     body text not null,
     primary key (sale, n)
 );
 create unique index one_live_hold_per_buyer on hold (sale, buyer)
-    where state in ('opening', 'open');
+    where state in ('waiting', 'offered', 'opening', 'open');
 
 create table checkout (
     provider text not null,

@@ -3,35 +3,77 @@
 //! State notices are not its business; they go through the outbox. What it says may be lost and
 //! is then simply said anew from a newer view.
 
+mod milestone;
+
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
 
+use self::milestone::Passed;
 use crate::{
     clock::{Span, Timestamp},
     engine::Engine,
     id::SaleId,
     notice::text,
-    platform::Platform,
+    platform::{Platform, SayError, Updates},
     room::Room,
     view::{State, View},
 };
 
-/// Between two updates of one sale in one room.
-const EVERY: Span = Span::from_secs(2);
-
-/// Tells a moderator this often that a sale is still being made ready.
+/// Tells a moderator this often that a sale is still being made ready, where lines are cheap.
 const PROGRESS_EVERY: Span = Span::from_secs(5);
 
-/// What a room was shown of a sale.
+/// The same where every line is a message of its own.
+const PROGRESS_LINE_EVERY: Span = Span::from_secs(30);
+
+/// Where only milestones are said, a number that changed since is put right after this long.
+const PUT_RIGHT_AFTER: Span = Span::from_secs(60);
+
+/// After a room could not be reached, try again after this long.
+const AGAIN_AFTER: Span = Span::from_secs(5);
+
+/// What a room was told of a sale.
 #[derive(Clone, Debug, PartialEq)]
-struct Shown {
+struct Told {
+    revision: u64,
     state: State,
     left: u32,
+    passed: Passed,
     at: Timestamp,
+    /// Not to be tried again before then.
+    not_before: Timestamp,
+}
+
+impl Told {
+    fn of(view: &View, now: Timestamp) -> Self {
+        Self {
+            revision: view.revision,
+            state: view.state,
+            left: view.left,
+            passed: Passed::of(view, now),
+            at: now,
+            not_before: now,
+        }
+    }
+}
+
+/// What is to be done about a sale in a room.
+enum Due {
+    Nothing,
+    /// Look again then.
+    Later(Timestamp),
+    /// Nothing to say, but this is how it stands now.
+    Note,
+    /// Show the newest.
+    Show,
+    /// It is over and shown: forget it.
+    Forget,
 }
 
 /// Keeps rooms up to date.
@@ -40,7 +82,9 @@ pub struct Announcer {
     platforms: Vec<Arc<dyn Platform>>,
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
-    shown: Mutex<HashMap<(SaleId, Room), Shown>>,
+    told: Mutex<HashMap<(SaleId, Room), Told>>,
+    /// The first round after a start shows what runs once more.
+    first: AtomicBool,
 }
 
 impl Announcer {
@@ -51,85 +95,190 @@ impl Announcer {
         rooms: Vec<Room>,
         mod_rooms: Vec<Room>,
     ) -> Self {
-        Self { engine, platforms, rooms, mod_rooms, shown: Mutex::default() }
+        let (told, first) = (Mutex::default(), AtomicBool::new(true));
+        Self { engine, platforms, rooms, mod_rooms, told, first }
     }
 
     /// Brings every room up to date as far as it may now; says when to look again.
     pub async fn step(&self) -> Option<Timestamp> {
         let now = self.engine.now();
+        let first = self.first.swap(false, Ordering::SeqCst);
+        let views = self.engine.views().all();
         let mut next: Option<Timestamp> = None;
-        for view in self.engine.views().all() {
-            let rooms = match view.state {
-                State::Arming => &self.mod_rooms,
-                _ => &self.rooms,
+        let mut later = |at: Timestamp| next = Some(next.map_or(at, |next| next.min(at)));
+        for room in &self.rooms {
+            let Some(platform) = self.platforms.iter().find(|p| p.name() == room.platform) else {
+                continue;
             };
-            for room in rooms {
-                match self.due(&view, room, now) {
+            let updates = platform.limits(room).updates;
+            // Whoever was heard of longest ago goes first where lines are rationed.
+            let mut turns: Vec<_> = views.iter().filter(|v| v.state != State::Arming).collect();
+            turns.sort_by_key(|view| self.told_at(view, room));
+            for view in turns {
+                match self.due(view, room, updates, now, first) {
                     Due::Nothing => {}
-                    Due::Later(at) => next = Some(next.map_or(at, |next| next.min(at))),
-                    Due::Say(line) => self.show(room, &view, &line).await,
+                    Due::Later(at) => later(at),
+                    Due::Note => self.note(view, room, Told::of(view, now)),
+                    Due::Forget => self.forget(view, room),
+                    Due::Show => {
+                        if let Some(at) = self.show(platform.as_ref(), view, room, now).await {
+                            later(at);
+                        }
+                    }
                 }
             }
+        }
+        if let Some(at) = self.tell_progress(&views, now).await {
+            later(at);
         }
         next
     }
 
-    /// What a room should hear of a sale now; notes it as shown.
-    fn due(&self, view: &Arc<View>, room: &Room, now: Timestamp) -> Due {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (view.id, room.clone());
-        let newest = Shown { state: view.state, left: view.left, at: now };
-        let Some(last) = shown.get(&key).cloned() else {
-            if !view.closed {
-                // Its first state is a notice's business, not ours.
-                shown.insert(key, newest);
-            }
-            return Due::Nothing;
-        };
-        if view.closed {
-            shown.remove(&key);
-            return Due::Nothing;
-        }
-        let arming = view.state == State::Arming;
-        let every = if arming { PROGRESS_EVERY } else { EVERY };
-        let same = last.state == newest.state && last.left == newest.left;
-        let speaks = match view.state {
-            State::Open | State::AllHeld => !same,
-            State::Arming => true,
-            State::Armed
-            | State::Paused
-            | State::SoldOut
-            | State::Ended
-            | State::Cancelled
-            | State::Failed => false,
-        };
-        // A state notice speaks for itself; the next stock line comes after a decent while.
-        let notice = last.state != newest.state
-            && !matches!(
-                (last.state, newest.state),
-                (State::Open, State::AllHeld) | (State::AllHeld, State::Open)
-            );
-        if notice {
-            shown.insert(key, newest);
-            return Due::Nothing;
-        }
-        if !speaks {
-            return Due::Nothing;
-        }
-        let at = last.at + every;
-        if at > now {
-            return Due::Later(at);
-        }
-        shown.insert(key, newest);
-        Due::Say(if arming { progress(view) } else { text::stock_line(view, now) })
+    fn told(&self) -> std::sync::MutexGuard<'_, HashMap<(SaleId, Room), Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn show(&self, room: &Room, view: &Arc<View>, line: &str) {
-        let platform = self.platforms.iter().find(|p| p.name() == room.platform);
-        let Some(platform) = platform else { return };
-        if let Err(error) = platform.show(room, view, line).await {
-            tracing::warn!(%room, %error, "a room could not be brought up to date");
+    fn told_at(&self, view: &View, room: &Room) -> Option<Timestamp> {
+        self.told().get(&(view.id, room.clone())).map(|told| told.at)
+    }
+
+    fn note(&self, view: &View, room: &Room, told: Told) {
+        let mut all = self.told();
+        let passed = all.get(&(view.id, room.clone())).map_or(told.passed, |was| was.passed);
+        let told = Told { passed: told.passed.and(passed), ..told };
+        all.insert((view.id, room.clone()), told);
+    }
+
+    fn forget(&self, view: &View, room: &Room) {
+        self.told().remove(&(view.id, room.clone()));
+    }
+
+    /// What is to be done about a sale in a room.
+    fn due(&self, view: &View, room: &Room, updates: Updates, now: Timestamp, first: bool) -> Due {
+        let told = self.told().get(&(view.id, room.clone())).cloned();
+        let edits = matches!(updates, Updates::Edits(_));
+        let Some(told) = told else {
+            return match (view.closed, first && edits && view.state.is_public()) {
+                (true, _) => Due::Nothing,
+                // A restart: what is shown may be old.
+                (false, true) => Due::Show,
+                // Its first state is a notice's business, not ours.
+                (false, false) => Due::Note,
+            };
+        };
+        if view.closed && (!edits || told.revision == view.revision) {
+            return Due::Forget;
         }
+        if told.not_before > now {
+            return Due::Later(told.not_before);
+        }
+        // A state notice speaks for itself; the next line comes after a decent while.
+        if !same_standing(told.state, view.state) {
+            return Due::Note;
+        }
+        match updates {
+            Updates::Edits(every) => {
+                due_after(told.revision != view.revision, told.at + every, now)
+            }
+            Updates::Reprints(every) => {
+                let selling = matches!(view.state, State::Open | State::AllHeld);
+                let new = told.state != view.state || told.left != view.left;
+                due_after(selling && new, told.at + every, now)
+            }
+            Updates::Lines(quiet) => self.due_line(view, room, &told, quiet, now),
+        }
+    }
+
+    /// Whether a milestone is worth a line of its own.
+    fn due_line(&self, view: &View, room: &Room, told: &Told, quiet: Span, now: Timestamp) -> Due {
+        if !matches!(view.state, State::Open | State::AllHeld) {
+            return Due::Nothing;
+        }
+        let passed = told.passed.and(Passed::of(view, now)) != told.passed;
+        let quiet_until = self.spoke_at(room).map_or(told.at, |at| at.max(told.at)) + quiet;
+        if passed || told.state != view.state {
+            return due_after(true, quiet_until, now);
+        }
+        let right_at = quiet_until.max(told.at + PUT_RIGHT_AFTER);
+        if told.left != view.left && right_at <= now {
+            return Due::Show;
+        }
+        let right_at = (told.left != view.left).then_some(right_at);
+        match right_at.into_iter().chain(milestone::next(view, now)).min() {
+            Some(at) => Due::Later(at),
+            None => Due::Nothing,
+        }
+    }
+
+    /// When a room last heard a line about any sale.
+    fn spoke_at(&self, room: &Room) -> Option<Timestamp> {
+        let told = self.told();
+        told.iter().filter(|((_, at), _)| at == room).map(|(_, told)| told.at).max()
+    }
+
+    /// Shows the newest view; answers when to try again if that was not possible.
+    async fn show(
+        &self,
+        platform: &dyn Platform,
+        view: &Arc<View>,
+        room: &Room,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let line = text::headline(view, now);
+        let again = match platform.show(room, view, &line).await {
+            Ok(()) => {
+                self.note(view, room, Told::of(view, now));
+                return view.closed.then_some(now);
+            }
+            Err(SayError::NotBefore(at)) => at,
+            Err(SayError::Retry(why)) => {
+                tracing::warn!(%room, why, "a room could not be brought up to date");
+                now + AGAIN_AFTER
+            }
+            Err(SayError::Refused(why)) => {
+                tracing::warn!(%room, why, "a room cannot be brought up to date");
+                self.note(view, room, Told::of(view, now));
+                return None;
+            }
+        };
+        let mut told = self.told();
+        let key = (view.id, room.clone());
+        let first = || Told { revision: 0, ..Told::of(view, now) };
+        told.entry(key).or_insert_with(first).not_before = again;
+        Some(again)
+    }
+
+    /// Tells the moderators that a sale is still being made ready.
+    async fn tell_progress(&self, views: &[Arc<View>], now: Timestamp) -> Option<Timestamp> {
+        let mut next: Option<Timestamp> = None;
+        for view in views.iter().filter(|view| view.state == State::Arming) {
+            for room in &self.mod_rooms {
+                let platform = self.platforms.iter().find(|p| p.name() == room.platform);
+                let Some(platform) = platform else { continue };
+                let cheap = matches!(platform.limits(room).updates, Updates::Reprints(_));
+                let every = if cheap { PROGRESS_EVERY } else { PROGRESS_LINE_EVERY };
+                let due = match self.told_at(view, room) {
+                    None => now + every,
+                    Some(at) => at + every,
+                };
+                if due <= now {
+                    let line = if cheap {
+                        platform.show(room, view, &progress(view)).await
+                    } else {
+                        platform.say(room, &[progress(view)]).await
+                    };
+                    if let Err(error) = line {
+                        tracing::warn!(%room, %error, "progress could not be told");
+                    }
+                }
+                if due <= now || self.told_at(view, room).is_none() {
+                    self.note(view, room, Told::of(view, now));
+                }
+                let at = if due <= now { now + every } else { due };
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        }
+        next
     }
 
     /// Keeps rooms up to date until stopped.
@@ -148,10 +297,18 @@ impl Announcer {
     }
 }
 
-enum Due {
-    Nothing,
-    Later(Timestamp),
-    Say(String),
+fn due_after(wanted: bool, at: Timestamp, now: Timestamp) -> Due {
+    match wanted {
+        false => Due::Nothing,
+        true if at > now => Due::Later(at),
+        true => Due::Show,
+    }
+}
+
+/// Whether no state notice lies between the two.
+fn same_standing(a: State, b: State) -> bool {
+    let selling = |state| matches!(state, State::Open | State::AllHeld);
+    a == b || (selling(a) && selling(b))
 }
 
 fn progress(view: &View) -> String {

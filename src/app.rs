@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     announce::Announcer,
+    budget::Budgeted,
     chat::{Chat, Templates},
     clock::Clock,
     config::{Config, Loaded},
@@ -33,6 +34,7 @@ use crate::{
     sale::event::ClaimLimits,
     store::Store,
     timer,
+    waiting::Waiting,
     worker::{Hand, Worker, pace::Pace},
 };
 
@@ -68,6 +70,8 @@ pub struct App {
     pub workers: Vec<Worker>,
     /// Keeps rooms up to date.
     pub announcer: Arc<Announcer>,
+    /// Looks after questions and the queue.
+    pub waiting: Arc<Waiting>,
     /// The sandbox's own half.
     pub sandbox: Arc<sandbox::Service>,
     /// Where it listens.
@@ -94,6 +98,7 @@ impl App {
         let config = &loaded.config;
         let Outside { clock, entropy, store, listener, platforms, wrap } = outside;
         let address = listener.local_addr().context("the listener has no address")?;
+        let platforms = budgeted(platforms, &clock);
         let base_url = base_url(config, address);
         let secret = store.secret(fresh_secret(entropy.as_ref())).await?;
         let keys = Keys::new(&secret);
@@ -121,10 +126,7 @@ impl App {
         let templates: Templates = Arc::new(RwLock::new(Arc::new(loaded.templates.clone())));
         let (rooms, mod_rooms) = rooms(config, &platforms);
         let stop = CancellationToken::new();
-        let limits = ClaimLimits {
-            per_address: config.http.holds_per_address,
-            tries: config.http.tries_per_buyer,
-        };
+        let limits = limits(config);
         let web = Arc::new(Web {
             engine: engine.clone(),
             shop_name: config.shop.name.clone(),
@@ -133,15 +135,10 @@ impl App {
             trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
             limits,
             sandbox_public: config.providers.sandbox.allow_public,
+            platforms: platforms.clone(),
             stop: stop.clone(),
         });
-        let chat = Arc::new(Chat::new(
-            engine.clone(),
-            templates.clone(),
-            rooms.clone(),
-            mod_rooms.clone(),
-            limits,
-        ));
+        let chat = chat(&engine, &templates, (&rooms, &mod_rooms), limits, &platforms);
         Ok(Self {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,
@@ -152,6 +149,7 @@ impl App {
                 rooms,
                 mod_rooms,
             )),
+            waiting: Arc::new(Waiting::new(engine.clone(), platforms)),
             engine,
             sandbox,
             address,
@@ -190,6 +188,7 @@ impl App {
         self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
+        self.tasks.spawn(self.waiting.clone().run(self.stop.clone()));
         self.tasks.spawn(self.sandbox.clone().run(self.stop.clone()));
     }
 
@@ -226,6 +225,29 @@ impl App {
     pub fn stop_token(&self) -> &CancellationToken {
         &self.stop
     }
+}
+
+fn budgeted(platforms: Vec<Arc<dyn Platform>>, clock: &Arc<dyn Clock>) -> Vec<Arc<dyn Platform>> {
+    platforms
+        .into_iter()
+        .map(|platform| Arc::new(Budgeted::new(platform, clock.clone())) as _)
+        .collect()
+}
+
+fn chat(
+    engine: &Engine,
+    templates: &Templates,
+    (rooms, mod_rooms): (&[Room], &[Room]),
+    limits: ClaimLimits,
+    platforms: &[Arc<dyn Platform>],
+) -> Arc<Chat> {
+    let (rooms, mod_rooms) = (rooms.to_vec(), mod_rooms.to_vec());
+    let platforms = platforms.to_vec();
+    Arc::new(Chat::new(engine.clone(), templates.clone(), rooms, mod_rooms, limits, platforms))
+}
+
+fn limits(config: &Config) -> ClaimLimits {
+    ClaimLimits { per_address: config.http.holds_per_address, tries: config.http.tries_per_buyer }
 }
 
 fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) -> Vec<Worker> {

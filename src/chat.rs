@@ -4,6 +4,8 @@
 
 mod answer;
 mod verbs;
+mod viewer;
+mod why;
 mod wish;
 
 use std::{
@@ -19,7 +21,7 @@ use crate::{
     },
     engine::{Engine, TellError},
     notice::text,
-    platform::Reply,
+    platform::{Platform, Reply},
     room::{Message, Role, Room},
     sale::{event::ClaimLimits, refusal::Refusal, template::Template},
     store::Seen,
@@ -42,6 +44,9 @@ pub struct Chat {
     mod_rooms: Vec<Room>,
     limits: ClaimLimits,
     recent: Mutex<HashMap<(String, String), Timestamp>>,
+    /// When a room last heard the link because a viewer asked.
+    linked: Mutex<HashMap<Room, Timestamp>>,
+    platforms: Vec<Arc<dyn Platform>>,
 }
 
 /// Why a command is not done.
@@ -87,8 +92,10 @@ impl Chat {
         rooms: Vec<Room>,
         mod_rooms: Vec<Room>,
         limits: ClaimLimits,
+        platforms: Vec<Arc<dyn Platform>>,
     ) -> Self {
-        Self { engine, templates, rooms, mod_rooms, limits, recent: Mutex::default() }
+        let (recent, linked) = Default::default();
+        Self { engine, templates, rooms, mod_rooms, limits, recent, linked, platforms }
     }
 
     /// The templates as they are now.
@@ -98,7 +105,7 @@ impl Chat {
 
     /// Takes a message; `None` is silence.
     pub async fn hear(&self, message: &Message) -> Option<Reply> {
-        let rest = ours(&message.text)?;
+        let Some(rest) = ours(&message.text) else { return self.for_viewers(message).await };
         if message.role < Role::Moderator {
             return None;
         }
@@ -112,7 +119,10 @@ impl Chat {
             Err(mistake) => Err(No::Say(mistake.0)),
         };
         match answer {
-            Ok(answer) => Some(answer),
+            Ok(answer) => {
+                self.remember(message, &rest);
+                Some(answer)
+            }
             Err(No::Repeated) => None,
             Err(No::Refused(line)) => Some(Reply::line(line)),
             // A refusal is said once, too, however many replicas heard the message.
@@ -128,6 +138,10 @@ impl Chat {
             Command::Arm { template, overrides } => {
                 self.start(message, &template, &overrides, true).await
             }
+            Command::Next { template, overrides } => {
+                self.next(message, &template, &overrides).await
+            }
+            Command::Again => self.again(message).await,
             Command::Open { sale } => self.open(message, sale).await,
             Command::Stop { sale } => self.stop(message, sale).await,
             Command::Extend { sale, by_ms } => self.extend(message, sale, by_ms).await,
@@ -141,29 +155,39 @@ impl Chat {
                 if !self.first_to_hear(message).await {
                     return Err(No::Repeated);
                 }
-                match looks {
+                let looked = match looks {
                     Command::Status { sale } => self.status(sale),
                     Command::List => Ok(self.list().await),
                     Command::Links { sale } => self.links(sale).await,
                     Command::Report { sale } => self.report(sale).await,
+                    Command::Why { sale, what } => self.why(sale, &what).await,
                     Command::Help { verb } => Ok(Reply::lines(crate::command::help(verb))),
                     _ => Err(No::Repeated),
-                }
+                };
+                // It is on disk that this was heard: a refusal needs no second note.
+                looked.map_err(|no| match no {
+                    No::Say(line) => No::Refused(line),
+                    other => other,
+                })
             }
         }
     }
 
+    /// Whether the same person just said the same. What failed does not count.
     fn is_repeated(&self, message: &Message, rest: &str) -> bool {
         let now = self.engine.now();
-        let key = (message.user.key(), rest.to_lowercase());
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = recent.get(&(message.user.key(), rest.to_lowercase()));
+        before.is_some_and(|before| now.since(*before) < REPEAT_WITHIN && *before <= now)
+    }
+
+    fn remember(&self, message: &Message, rest: &str) {
+        let now = self.engine.now();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() > RECENT_MAX {
             recent.retain(|_, at| now.since(*at) < REPEAT_WITHIN);
         }
-        match recent.insert(key, now) {
-            Some(before) => now.since(before) < REPEAT_WITHIN && before <= now,
-            None => false,
-        }
+        recent.insert((message.user.key(), rest.to_lowercase()), now);
     }
 
     /// Enters the message in the store; false if another replica was first.

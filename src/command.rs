@@ -62,6 +62,22 @@ pub enum Command {
     },
     /// Templates and sales.
     List,
+    /// Make a sale ready and open it when the running one ends.
+    Next {
+        /// Of which template.
+        template: String,
+        /// What varies this time.
+        overrides: Overrides,
+    },
+    /// The last sale once more.
+    Again,
+    /// What became of a hold or payment. Private.
+    Why {
+        /// Of which sale; the newest if left out.
+        sale: Option<u32>,
+        /// Number of a hold, or id of a page, order or payment.
+        what: String,
+    },
     /// Take the last cheap thing back.
     Undo,
     /// Confirm what was asked.
@@ -112,6 +128,8 @@ pub enum Args {
     SaleTime,
     /// Perhaps `#n`, and a whole number with a sign.
     SaleUnits,
+    /// Perhaps `#n`, and what to look for.
+    SaleWord,
     /// Perhaps a verb.
     Verb,
     /// Nothing.
@@ -197,6 +215,20 @@ pub const SPECS: &[Spec] = &[
         private: false,
     },
     Spec {
+        verb: "next",
+        args: Args::Template { number: false },
+        does: "makes a sale ready and opens it when the running one ends",
+        examples: &["!sale next mug 10m"],
+        private: false,
+    },
+    Spec {
+        verb: "again",
+        args: Args::Nothing,
+        does: "starts the last sale once more, as it was",
+        examples: &["!sale again"],
+        private: false,
+    },
+    Spec {
         verb: "undo",
         args: Args::Nothing,
         does: "takes your last extend, restock, pause or start back, for 20 seconds",
@@ -222,6 +254,13 @@ pub const SPECS: &[Spec] = &[
         args: Args::Sale,
         does: "sums up what was sold and what became of the money",
         examples: &["!sale report", "!sale report #7"],
+        private: true,
+    },
+    Spec {
+        verb: "why",
+        args: Args::SaleWord,
+        does: "tells what became of a hold, an order or a payment",
+        examples: &["!sale why 4", "!sale why #7 4", "!sale why pay_1a2b"],
         private: true,
     },
     Spec {

@@ -70,6 +70,8 @@ struct Inner {
     wake: Notify,
     /// The nearest deadline the timer knows, in milliseconds.
     earliest: AtomicI64,
+    /// Rung when the shop's row changed.
+    shop_bell: Notify,
     /// Serialises changes of the shop's row in this process.
     shop: tokio::sync::Mutex<()>,
     /// Whether payments wait for their sale.
@@ -144,6 +146,7 @@ impl Engine {
             work: watch::Sender::new(0),
             wake: Notify::new(),
             earliest: AtomicI64::new(i64::MAX),
+            shop_bell: Notify::new(),
             shop: tokio::sync::Mutex::default(),
             unmatched: AtomicBool::new(true),
         };
@@ -209,7 +212,10 @@ impl Engine {
             let Some((next, answer)) = change(&shop, at) else { return Ok(None) };
             let commit = Commit { shop: Some(next), at, ..Commit::default() };
             match self.store().commit(commit).await? {
-                Committed::Applied => return Ok(Some(answer)),
+                Committed::Applied => {
+                    self.inner.shop_bell.notify_one();
+                    return Ok(Some(answer));
+                }
                 Committed::Stale | Committed::Duplicate(_) => {}
             }
         }
@@ -283,6 +289,11 @@ impl Engine {
     /// Resolves when a deadline came nearer.
     pub async fn deadline_moved(&self) {
         self.inner.wake.notified().await;
+    }
+
+    /// Resolves when the shop's row changed.
+    pub async fn shop_changed(&self) {
+        self.inner.shop_bell.notified().await;
     }
 
     /// Tells the engine which deadline the timer will wake for.

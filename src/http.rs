@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::buyer::Keys;
-use crate::{engine::Engine, sale::event::ClaimLimits};
+use crate::{engine::Engine, platform::Platform, sale::event::ClaimLimits};
 
 /// A form or webhook larger than this is turned away with 413.
 const BODY_MAX: usize = 256 * 1024;
@@ -50,6 +50,8 @@ pub struct Web {
     pub limits: ClaimLimits,
     /// Whether the sandbox's pages are for everybody.
     pub sandbox_public: bool,
+    /// Chat services, to say how they stand.
+    pub platforms: Vec<Arc<dyn Platform>>,
     /// Ends streams when the program stops.
     pub stop: CancellationToken,
 }
@@ -61,6 +63,8 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
     let sandbox = sandbox.layer(from_fn_with_state(web.clone(), peer::private_only));
     let forms = Router::new()
         .route("/sales/{id}/holds", post(holds::claim))
+        .route("/sales/{id}/line", post(holds::join))
+        .route("/holds/{token}/accept", post(holds::accept))
         .route("/holds/{token}/release", post(holds::release))
         .layer(from_fn_with_state(web.clone(), same_origin));
     Router::new()

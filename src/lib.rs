@@ -18,12 +18,14 @@ pub mod provider;
 pub mod store;
 
 pub mod announce;
+pub mod budget;
 pub mod chat;
 pub mod engine;
 pub mod http;
 pub mod listen;
 pub mod reconcile;
 pub mod timer;
+pub mod waiting;
 pub mod worker;
 
 pub mod app;

@@ -152,6 +152,8 @@ pub struct Limits {
 pub enum Updates {
     /// By editing one message, at most this often.
     Edits(Span),
+    /// By printing the line again, at most this often.
+    Reprints(Span),
     /// By new lines at milestones, at most this often.
     Lines(Span),
 }
@@ -201,6 +203,9 @@ pub enum SayError {
     /// Not now: try again.
     #[error("{0}")]
     Retry(String),
+    /// Not before then: the budget is used up. Nothing was sent.
+    #[error("not before {}", .0.rfc3339())]
+    NotBefore(Timestamp),
     /// It will never be: the room is gone or closed to us.
     #[error("{0}")]
     Refused(String),

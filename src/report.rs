@@ -276,7 +276,7 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
 }
 
 fn is_taken(state: &str) -> bool {
-    matches!(state, "opening" | "open" | "closing" | "paid" | "lapsed")
+    matches!(state, "offered" | "opening" | "open" | "closing" | "paid" | "lapsed")
 }
 
 /// The stored holds and payments against the recomputed ones.

@@ -112,6 +112,11 @@ impl Sale {
         self.index.place(id)
     }
 
+    /// How many wait in line for a unit before `id` does; `None` if it does not.
+    pub fn place_in_line(&self, id: HoldId) -> Option<usize> {
+        self.index.place_in_line(id)
+    }
+
     /// When the hold's page will be closed, the sale's end included.
     pub fn deadline_of(&self, hold: &Hold) -> Option<Timestamp> {
         let own = hold.deadline()?;
@@ -195,7 +200,7 @@ impl Sale {
         if live.values().any(|n| *n > 1) {
             return Err("a buyer with two live holds");
         }
-        if self.head.is_closed() && scan.unsettled > 0 {
+        if self.head.is_closed() && scan.unsettled + scan.waiting > 0 {
             return Err("closed with unsettled holds");
         }
         Ok(())

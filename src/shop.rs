@@ -38,6 +38,17 @@ pub struct Shop {
     pub asks: Vec<Ask>,
     /// What can be taken back.
     pub undos: Vec<Undo>,
+    /// Sales that open one after the other.
+    pub queue: Vec<Queued>,
+}
+
+/// A sale that opens when nothing else is being sold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    /// Which one.
+    pub sale: SaleId,
+    /// Who queued it.
+    pub by: String,
 }
 
 /// A question that waits for a *yes* of the one who caused it.
@@ -70,7 +81,14 @@ pub struct Undo {
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { version: 0, next_number: 1, starts: Vec::new(), asks: Vec::new(), undos: Vec::new() }
+        Self {
+            version: 0,
+            next_number: 1,
+            starts: Vec::new(),
+            asks: Vec::new(),
+            undos: Vec::new(),
+            queue: Vec::new(),
+        }
     }
 }
 
@@ -114,9 +132,35 @@ impl Shop {
     pub fn confirm(&self, user: &User, room: &Room, now: Timestamp) -> Option<(Self, Ask)> {
         let mut next = self.tidied(now);
         let user = user.key();
-        let at = next.asks.iter().position(|ask| ask.user == user && ask.room == *room)?;
+        let at = next
+            .asks
+            .iter()
+            .position(|ask| ask.user == user && ask.room == *room && ask.until > now)?;
         let ask = next.asks.remove(at);
         Some((next, ask))
+    }
+
+    /// Takes the questions out whose time is over; `None` if there are none.
+    pub fn expire(&self, now: Timestamp) -> Option<(Self, Vec<Ask>)> {
+        let mut next = self.tidied(now);
+        let (expired, waiting): (Vec<_>, Vec<_>) =
+            next.asks.drain(..).partition(|ask| ask.until <= now);
+        next.asks = waiting;
+        (!expired.is_empty()).then_some((next, expired))
+    }
+
+    /// Queues a sale behind those that are queued already.
+    pub fn enqueue(&self, sale: SaleId, by: &User, now: Timestamp) -> Self {
+        let mut next = self.tidied(now);
+        next.queue.push(Queued { sale, by: by.key() });
+        next
+    }
+
+    /// Takes a sale out of the queue; `None` if it is not in it.
+    pub fn unqueue(&self, sale: SaleId, now: Timestamp) -> Option<Self> {
+        let mut next = self.tidied(now);
+        next.queue.retain(|queued| queued.sale != sale);
+        (next.queue.len() < self.queue.len()).then_some(next)
     }
 
     /// Remembers how to take something back; only the latest of a person counts.
@@ -139,11 +183,10 @@ impl Shop {
         Some((next, undo))
     }
 
-    /// Without what is over.
+    /// Without what is over; questions stay until their end was said aloud.
     fn tidied(&self, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.version += 1;
-        next.asks.retain(|ask| ask.until > now);
         next.undos.retain(|undo| undo.until > now);
         next.starts.retain(|(_, at)| now.since(*at) < HOUR);
         next

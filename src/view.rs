@@ -68,6 +68,9 @@ pub struct View {
     /// Buyers who have a page or wait for one.
     #[serde(skip)]
     pub paying: u32,
+    /// People in line for what may come free.
+    #[serde(skip)]
+    pub waiting: u32,
     /// How long it is open in all.
     #[serde(skip)]
     pub length: Span,
@@ -198,6 +201,7 @@ impl View {
             ask: template.ask.clone(),
             per_buyer: template.per_buyer,
             paying: head.tally.unsettled,
+            waiting: head.tally.waiting,
             length: head.length,
             paused_left: match &head.phase {
                 Phase::Paused { left, .. } => Some(*left),

@@ -247,16 +247,8 @@ impl Worker {
             }
             ProviderError::SlowDown { after } => {
                 let now = self.engine.now();
-                let not_before = self.pace().slow_down(now, after);
-                let put_off = PutOff {
-                    id: leased.id.clone(),
-                    token: leased.token.clone(),
-                    due_at: not_before,
-                    why: "the provider asked to slow down".to_owned(),
-                    body: None,
-                    counts: false,
-                };
-                Ok(self.engine.store().postpone(put_off).await?)
+                let at = self.pace().slow_down(now, after);
+                self.not_before(leased, at, "the provider asked to slow down").await
             }
             ProviderError::Reject { says } => {
                 tracing::warn!(sale = %leased.sale, effect, says, "refused by the provider");
@@ -277,6 +269,19 @@ impl Worker {
                 Ok(self.engine.store().postpone(put_off).await?)
             }
         }
+    }
+
+    /// Takes it up again at a set time; the attempt does not count.
+    async fn not_before(&self, leased: &Leased, at: Timestamp, why: &str) -> Result<(), TellError> {
+        let put_off = PutOff {
+            id: leased.id.clone(),
+            token: leased.token.clone(),
+            due_at: at,
+            why: why.to_owned(),
+            body: None,
+            counts: false,
+        };
+        Ok(self.engine.store().postpone(put_off).await?)
     }
 
     /// Repeats later, along the schedule of the effect's class; past its end a person is asked.
@@ -348,6 +353,9 @@ impl Worker {
         match said.unwrap_or_else(|_| Err(SayError::Retry("no answer".to_owned()))) {
             Ok(()) => self.tell(&leased, Event::Done).await,
             Err(SayError::Retry(why)) => self.put_off(&leased, &why, None).await,
+            Err(SayError::NotBefore(at)) => {
+                self.not_before(&leased, at, "much is being said").await
+            }
             Err(SayError::Refused(why)) => self.park(&leased, &why).await,
         }
     }

@@ -6,7 +6,7 @@ use super::{Chat, No};
 use crate::{
     clock::Timestamp,
     notice::text,
-    platform::Reply,
+    platform::{Health, Platform, Reply, Standing},
     report::Report,
     sale::{Sale, hold::HoldState},
     view::View,
@@ -25,12 +25,32 @@ impl Chat {
         };
         match (views.as_slice(), number) {
             ([], Some(number)) => Err(no_such_sale(number, &self.engine.views().live())),
-            ([], None) => Ok(Reply::line("Nothing is running.")),
             (views, _) => {
-                let lines = views.iter().map(|view| text::status_line(view, now)).collect();
+                let mut lines: Vec<_> =
+                    views.iter().map(|view| text::status_line(view, now)).collect();
+                if lines.is_empty() {
+                    lines.push("Nothing is running.".to_owned());
+                }
+                lines.extend(self.standing(now));
                 Ok(Reply::lines(lines))
             }
         }
+    }
+
+    /// How each platform with a connection stands, in one line.
+    fn standing(&self, now: Timestamp) -> Option<String> {
+        let standing = |platform: &Arc<dyn Platform>| {
+            let Health { standing, since } = platform.health()?;
+            let word = match standing {
+                Standing::Starting => "connecting",
+                Standing::Up => "there",
+                Standing::Away(_) => "away",
+                Standing::Broken(_) => "BROKEN, see the log",
+            };
+            Some(format!("{} {word} for {}", platform.name(), now.since(since).words()))
+        };
+        let all: Vec<_> = self.platforms.iter().filter_map(standing).collect();
+        (!all.is_empty()).then(|| all.join(" · "))
     }
 
     pub(super) async fn list(&self) -> Reply {
@@ -73,7 +93,7 @@ impl Chat {
     }
 
     /// The sale a looking verb means: by number, or the newest.
-    fn recent(&self, number: Option<u32>) -> Result<Arc<View>, No> {
+    pub(super) fn recent(&self, number: Option<u32>) -> Result<Arc<View>, No> {
         let all = self.engine.views().all();
         match number {
             Some(number) => all

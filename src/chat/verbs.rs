@@ -9,8 +9,13 @@ use crate::{
     notice::text,
     platform::Reply,
     room::Message,
-    sale::{Phase, Sale, event::Event, refusal::Refusal, template::Overrides},
-    shop::{ASK_FOR, UNDO_FOR},
+    sale::{
+        Phase, Sale,
+        event::Event,
+        refusal::Refusal,
+        template::{Overrides, Template},
+    },
+    shop::{ASK_FOR, Shop, UNDO_FOR},
     view::View,
 };
 
@@ -22,9 +27,25 @@ impl Chat {
         overrides: &Overrides,
         arm: bool,
     ) -> Result<Reply, No> {
+        let template = self.template(name, overrides)?;
+        let view = self.begin(message, template, arm).await?;
+        let how = if arm { "Arming" } else { "Preparing" };
+        Ok(Reply::line(begun(how, &view)))
+    }
+
+    /// A template with what varies this time.
+    fn template(&self, name: &str, overrides: &Overrides) -> Result<Template, No> {
         let templates = self.templates();
         let template = templates.get(name).ok_or(No::Say(format!("No template {name}.")))?;
-        let template = template.with(overrides)?;
+        Ok(template.with(overrides)?)
+    }
+
+    async fn begin(
+        &self,
+        message: &Message,
+        template: Template,
+        arm: bool,
+    ) -> Result<Arc<View>, No> {
         if let Some(provider) = self.engine.provider(&template.provider) {
             provider.accepts(&template).map_err(No::Say)?;
         }
@@ -39,15 +60,38 @@ impl Chat {
         };
         let view = self.engine.start(&order).await?;
         self.can_undo(message, view.id, Event::Stopped).await;
-        let how = if arm { "Arming" } else { "Preparing" };
-        Ok(Reply::line(format!(
-            "{how} #{} {} · {} × {} for {} · take it back with: !sale undo",
-            view.number,
-            text::plain(&view.title),
-            view.stock,
-            view.price,
-            view.length.words(),
-        )))
+        Ok(view)
+    }
+
+    /// Makes a sale ready and opens it when the running one ends.
+    pub(super) async fn next(
+        &self,
+        message: &Message,
+        name: &str,
+        overrides: &Overrides,
+    ) -> Result<Reply, No> {
+        let template = self.template(name, overrides)?;
+        let view = self.begin(message, template, true).await?;
+        let user = &message.user;
+        let queue = |shop: &Shop, now| Some((shop.enqueue(view.id, user, now), ()));
+        self.engine.shop_change(queue).await?;
+        Ok(Reply::line(begun("Next, when nothing else is on:", &view)))
+    }
+
+    /// Starts the last sale once more, as it was.
+    pub(super) async fn again(&self, message: &Message) -> Result<Reply, No> {
+        let last = self.engine.views().all().into_iter().find(|view| view.state.is_over());
+        let last = last.ok_or_else(|| No::Say("There is no sale to repeat so far.".to_owned()))?;
+        let template = self.engine.look(last.id, |sale| (*sale.head.template).clone()).await?;
+        let templates = self.templates();
+        let today = templates.get(&template.name).ok_or_else(|| {
+            No::Say(format!("There is no template {} any more.", text::plain(&template.name)))
+        })?;
+        // As it was, inside the bounds of today.
+        let template = Template { bounds: today.bounds, ..template };
+        let template = template.with(&Overrides::default())?;
+        let view = self.begin(message, template, false).await?;
+        Ok(Reply::line(begun("Preparing", &view)))
     }
 
     pub(super) async fn open(&self, message: &Message, number: u32) -> Result<Reply, No> {
@@ -185,9 +229,7 @@ impl Chat {
             return Err(No::Repeated);
         }
         let (user, room) = (&message.user, &message.room);
-        let ask = |shop: &crate::shop::Shop, now| {
-            Some((shop.ask(user, room, sale, event.clone(), now), ()))
-        };
+        let ask = |shop: &Shop, now| Some((shop.ask(user, room, sale, event.clone(), now), ()));
         self.engine.shop_change(ask).await?;
         let line = format!("{what}. To do it, say within {}: !sale yes", ASK_FOR.words());
         Ok(Reply { confirm: true, ..Reply::line(line) })
@@ -195,9 +237,7 @@ impl Chat {
 
     async fn can_undo(&self, message: &Message, sale: SaleId, event: Event) {
         let user = &message.user;
-        let note = |shop: &crate::shop::Shop, now| {
-            Some((shop.can_undo(user, sale, event.clone(), now), ()))
-        };
+        let note = |shop: &Shop, now| Some((shop.can_undo(user, sale, event.clone(), now), ()));
         if let Err(error) = self.engine.shop_change(note).await {
             tracing::warn!(%error, "an undo could not be noted");
         }
@@ -237,6 +277,17 @@ impl Chat {
             .map_err(|error| No::Say(format!("Nothing was changed: {error}.")))?
             .ok_or_else(|| No::Say(format!("There is no sale #{number}. See !sale list")))
     }
+}
+
+fn begun(how: &str, view: &View) -> String {
+    format!(
+        "{how} #{} {} · {} × {} for {} · take it back with: !sale undo",
+        view.number,
+        text::plain(&view.title),
+        view.stock,
+        view.price,
+        view.length.words(),
+    )
 }
 
 fn live_holds(sale: &Sale) -> u32 {

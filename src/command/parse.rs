@@ -23,16 +23,18 @@ pub struct Mistake(pub String);
 
 /// The part of a line behind our prefix, invisible characters removed; `None` if it is not ours.
 pub fn ours(line: &str) -> Option<String> {
-    let clean: String = line
-        .chars()
-        .filter(|c| !is_invisible(*c) && !c.is_control())
-        .take(LINE_CHARS_MAX)
-        .collect();
+    let clean = clean(line);
     let clean = clean.trim_start();
     let head = clean.get(..PREFIX.len())?;
     let rest = &clean[PREFIX.len()..];
     let ends = rest.chars().next().is_none_or(char::is_whitespace);
     (head.eq_ignore_ascii_case(PREFIX) && ends).then(|| rest.trim().to_owned())
+}
+
+/// A line without invisible characters, and no longer than anything of ours.
+pub fn clean(line: &str) -> String {
+    let visible = |c: &char| !is_invisible(*c) && !c.is_control();
+    line.chars().filter(visible).take(LINE_CHARS_MAX).collect()
 }
 
 /// Reads what stands behind the prefix. `templates` are the names that exist.
@@ -60,9 +62,15 @@ pub fn parse(rest: &str, templates: &[&str]) -> Result<Command, Mistake> {
             Command::Restock { sale, units: signed_units(spec, &mut args)? }
         }
         Args::Verb => Command::Help { verb: args.next().map(|word| help_on(&word)).transpose()? },
+        Args::SaleWord => {
+            let sale = args.number()?;
+            let mend = || Mistake(format!("Why what? Write it like: {}", spec.examples[0]));
+            Command::Why { sale, what: args.next().ok_or_else(mend)? }
+        }
         Args::Nothing => match spec.verb {
             "list" => Command::List,
             "undo" => Command::Undo,
+            "again" => Command::Again,
             _ => Command::Yes,
         },
     };
@@ -145,6 +153,7 @@ fn template_command(
     let template = (*template).to_owned();
     Ok(match spec.verb {
         "arm" => Command::Arm { template, overrides },
+        "next" => Command::Next { template, overrides },
         _ => Command::Start { template, overrides },
     })
 }

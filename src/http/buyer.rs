@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::{
+    clock::Timestamp,
     id::{Buyer, Entropy, HoldId, SaleId},
     provider::{
         ReturnPages,
@@ -60,8 +61,18 @@ impl Keys {
     }
 
     /// A new buyer and the cookie for it.
-    pub fn new_buyer(&self, entropy: &dyn Entropy, secure: bool) -> (Buyer, HeaderValue) {
-        let id: String = entropy.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    pub fn new_buyer(
+        &self,
+        entropy: &dyn Entropy,
+        now: Timestamp,
+        secure: bool,
+    ) -> (Buyer, HeaderValue) {
+        // In order of time, so that an index of buyers grows at its end; the rest is random.
+        let id = uuid::Builder::from_unix_timestamp_millis(
+            u64::try_from(now.millis()).unwrap_or_default(),
+            entropy.bytes().first_chunk().expect("16 bytes hold 10"),
+        );
+        let id = id.into_uuid().simple().to_string();
         let secure = if secure { "; Secure" } else { "" };
         let cookie = format!(
             "{COOKIE}={id}.{}; Path=/; Max-Age={COOKIE_SECS}; HttpOnly; SameSite=Lax{secure}",
@@ -93,7 +104,6 @@ impl ReturnPages for Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
 
     struct Zeros;
     impl Entropy for Zeros {
@@ -114,7 +124,7 @@ mod tests {
         assert_eq!(keys.hold(&other_hold), None);
         assert_eq!(keys.hold(""), None);
 
-        let (buyer, cookie) = keys.new_buyer(&Zeros, true);
+        let (buyer, cookie) = keys.new_buyer(&Zeros, Timestamp::from_millis(5), true);
         let set = cookie.to_str().expect("text");
         assert!(set.contains("HttpOnly") && set.contains("Secure") && set.contains("SameSite=Lax"));
         let pair = set.split(';').next().expect("a pair");

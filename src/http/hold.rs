@@ -57,6 +57,12 @@ pub(super) async fn show(
         time_left: told.until.map(|at| at.since(now).words()).unwrap_or_default(),
         says: told.says,
         pay: told.pay,
+        offer: told.offer,
+        let_go_word: match facts.hold.state {
+            HoldState::Waiting { .. } => "Leave the line",
+            HoldState::Offered { .. } => "No, thank you",
+            _ => "Let it go",
+        },
         pay_word: if back { "I have not paid yet" } else { "Pay now" },
         can_let_go: facts.hold.is_live(),
         keep: !facts.hold.is_settled(),
@@ -80,7 +86,7 @@ impl Facts {
     fn of(sale: &Sale, hold: Hold, payments: Vec<Payment>) -> Self {
         let template = &sale.head.template;
         Self {
-            place: sale.place(hold.id),
+            place: sale.place(hold.id).or_else(|| sale.place_in_line(hold.id)),
             deadline: sale.deadline_of(&hold),
             delivery: hold
                 .delivery
@@ -101,6 +107,7 @@ struct Told {
     says: String,
     until: Option<Timestamp>,
     pay: Option<String>,
+    offer: bool,
     refresh: Option<u32>,
 }
 
@@ -111,9 +118,23 @@ fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
         says: says.to_owned(),
         until: None,
         pay: None,
+        offer: false,
         refresh,
     };
     match &facts.hold.state {
+        HoldState::Waiting { .. } => {
+            let says = match facts.place {
+                Some(0) | None => "You are next. Leave this page open.".to_owned(),
+                Some(1) => "One person is before you. Leave this page open.".to_owned(),
+                Some(n) => format!("{n} people are before you. Leave this page open."),
+            };
+            Told { says, ..plain("In line", "all_held", "", Some(3)) }
+        }
+        HoldState::Offered { until } => Told {
+            until: Some(*until),
+            offer: true,
+            ..plain("One is free", "open", "It is kept for you. Do you still want it?", Some(3))
+        },
         HoldState::Opening { .. } => {
             let says = match facts.place {
                 Some(0) | None => "Your payment page is being made.".to_owned(),
@@ -165,6 +186,7 @@ fn paid(facts: &Facts) -> Told {
         says,
         until: None,
         pay: None,
+        offer: false,
         refresh: None,
     };
     let kept = facts.payments.iter().find(|payment| payment.fate == Fate::Kept);
@@ -193,6 +215,12 @@ fn released(facts: &Facts, why: Lapse) -> Told {
             "Your payment of {} came when nothing was left. It is on its way back to you.",
             payment.fact.amount
         ),
+        (None, Lapse::LeftLine) => "You left the line. You were not charged.".to_owned(),
+        (None, Lapse::NotTaken) => {
+            "The one that came free was not taken in time, and went to the next in line. You were \
+             not charged."
+                .to_owned()
+        }
         (None, Lapse::LetGo) => "You let it go. You were not charged.".to_owned(),
         (None, Lapse::NoPage) => "The payment provider made no page that could be paid. You were \
                                   not charged; please try again."
@@ -202,5 +230,13 @@ fn released(facts: &Facts, why: Lapse) -> Told {
             "Your time to pay is over. You were not charged.".to_owned()
         }
     };
-    Told { heading: "Over", tone: "ended", says, until: None, pay: None, refresh: None }
+    Told {
+        heading: "Over",
+        tone: "ended",
+        says,
+        until: None,
+        pay: None,
+        offer: false,
+        refresh: None,
+    }
 }

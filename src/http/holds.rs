@@ -18,7 +18,7 @@ use super::{
     peer::address_mark,
 };
 use crate::{
-    clock::Span,
+    clock::{Span, Timestamp},
     engine::{Origin, TellError},
     id::{Buyer, HoldId},
     notice::text,
@@ -39,12 +39,41 @@ const ANSWER_CHARS_MAX: usize = 500;
 
 type Fields = Vec<(String, String)>;
 
+/// What a buyer wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// Units, now.
+    Units,
+    /// A place in line for what comes free.
+    Place,
+}
+
 pub(super) async fn claim(
+    web: State<Arc<Web>>,
+    peer: ConnectInfo<SocketAddr>,
+    id: Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    wants(Want::Units, web, peer, id, (headers, body)).await
+}
+
+pub(super) async fn join(
+    web: State<Arc<Web>>,
+    peer: ConnectInfo<SocketAddr>,
+    id: Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    wants(Want::Place, web, peer, id, (headers, body)).await
+}
+
+async fn wants(
+    want: Want,
     State(web): State<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    (headers, body): (HeaderMap, Bytes),
 ) -> Response {
     let fields: Fields = form_urlencoded::parse(&body).into_owned().collect();
     let Some(view) = api::find(&web, &id).await.filter(|view| view.state.is_public()) else {
@@ -54,12 +83,13 @@ pub(super) async fn claim(
         Some(buyer) => (buyer, None),
         None => {
             let secure = web.base_url.starts_with("https://");
-            let (buyer, cookie) = web.keys.new_buyer(web.engine.entropy(), secure);
+            let (buyer, cookie) =
+                web.keys.new_buyer(web.engine.entropy(), web.engine.now(), secure);
             (buyer, Some(cookie))
         }
     };
     let known = cookie.is_none();
-    let answer = match view.refuses(web.engine.now()) {
+    let answer = match hopeless(want, &view, web.engine.now()) {
         // What cannot succeed is answered from the view, after a look for what this browser has.
         Some(refusal) => match held_already(&web, &view, &buyer, known).await {
             Some(hold) => to_hold(&web, hold),
@@ -68,12 +98,18 @@ pub(super) async fn claim(
         None => {
             let address = address_mark(&web, peer, &headers);
             match claim_from(&web, &view, buyer, address, &fields) {
-                Ok(claim) => make(&web, &view, claim, &headers).await,
+                Ok(claim) => make(&web, &view, want, claim, &headers).await,
                 Err(refusal) => refused(&web, &view, &headers, &refusal).await,
             }
         }
     };
     with_cookie(answer, cookie)
+}
+
+/// Why it cannot succeed right now, as far as the view tells.
+fn hopeless(want: Want, view: &View, now: Timestamp) -> Option<Refusal> {
+    // All held is what a line is for.
+    view.refuses(now).filter(|no| want == Want::Units || *no != Refusal::AllHeld)
 }
 
 fn with_cookie(mut answer: Response, cookie: Option<HeaderValue>) -> Response {
@@ -151,8 +187,17 @@ fn checked_answer(ask: Ask, answer: &str) -> Result<String, Refusal> {
     Err(Refusal::MissingAnswer(ask))
 }
 
-async fn make(web: &Web, view: &Arc<View>, claim: Box<Claim>, headers: &HeaderMap) -> Response {
-    let event = Event::Claimed(claim);
+async fn make(
+    web: &Web,
+    view: &Arc<View>,
+    want: Want,
+    claim: Box<Claim>,
+    headers: &HeaderMap,
+) -> Response {
+    let event = match want {
+        Want::Units => Event::Claimed(claim),
+        Want::Place => Event::Joined(claim),
+    };
     match web.engine.tell(view.id, event, "web", Origin::Any).await {
         Ok(told) => match (told.hold, told.page) {
             (_, Some(url)) => see_other(&url),
@@ -220,6 +265,22 @@ async fn refused(web: &Web, view: &Arc<View>, headers: &HeaderMap, refusal: &Ref
     let state = view.state.word();
     let says = format!("{says} ({})", state.replace('_', " "));
     sale_page(web, view, headers, Some(says), StatusCode::CONFLICT).await
+}
+
+/// Takes what was offered, and leads on to the payment.
+pub(super) async fn accept(State(web): State<Arc<Web>>, Path(token): Path<String>) -> Response {
+    let Some(hold) = web.keys.hold(&token) else { return missing(&web) };
+    let event = Event::Accepted { hold };
+    match web.engine.tell(hold.sale, event, "web", Origin::Any).await {
+        Ok(_) => to_page(&web, hold).await,
+        // Too late: its page says so.
+        Err(TellError::Refused(_)) => to_hold(&web, hold),
+        Err(TellError::Unknown) => missing(&web),
+        Err(error) => {
+            tracing::error!(%error, "an offer could not be taken");
+            busy(&web)
+        }
+    }
 }
 
 pub(super) async fn release(State(web): State<Arc<Web>>, Path(token): Path<String>) -> Response {

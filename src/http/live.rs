@@ -189,6 +189,8 @@ fn mine(sale: &Sale, buyer: &Buyer) -> Option<(HoldId, String, &'static str)> {
     if let Some(hold) = sale.live_hold_of(buyer) {
         let says = match hold.state {
             HoldState::Open { .. } => "You hold one. It is not paid yet.",
+            HoldState::Waiting { .. } => "You wait in line.",
+            HoldState::Offered { .. } => "One is free and kept for you.",
             _ => "You are in line for one.",
         };
         return Some((hold.id, says.to_owned(), "Go on"));

@@ -47,7 +47,10 @@ pub(super) struct ClaimForm {
     pub(super) delivery: Vec<Choice>,
     pub(super) units: u32,
     pub(super) ask: Vec<Question>,
-    pub(super) hold: String,
+    /// Where it is sent, below the sale.
+    pub(super) to: &'static str,
+    pub(super) button: &'static str,
+    pub(super) says: String,
 }
 
 pub(super) struct Choice {
@@ -101,6 +104,8 @@ pub(super) struct HoldPage<'a> {
     pub(super) time_left: String,
     pub(super) pay: Option<String>,
     pub(super) pay_word: &'static str,
+    pub(super) offer: bool,
+    pub(super) let_go_word: &'static str,
     pub(super) can_let_go: bool,
     pub(super) keep: bool,
     pub(super) refresh: Option<u32>,
@@ -162,14 +167,36 @@ pub(super) fn summary(view: &View, now: Timestamp) -> String {
 
 /// The form for a claim, while one can be made.
 pub(super) fn claim_form(view: &View, shape: CheckoutShape, hold: &str) -> Option<ClaimForm> {
-    if view.state != State::Open || shape == CheckoutShape::Shared {
-        return None;
-    }
+    let (to, button, says) = match view.state {
+        _ if shape == CheckoutShape::Shared => return None,
+        State::Open => {
+            let says = format!("You pay on the shop's payment page. It stays yours for {hold}.");
+            ("holds", "Get yours", says)
+        }
+        State::AllHeld => {
+            let before = match view.waiting {
+                0 => "Nobody waits yet.".to_owned(),
+                1 => "One person waits already.".to_owned(),
+                n => format!("{n} people wait already."),
+            };
+            let says = format!("Some may let go. What comes free is offered in turn. {before}");
+            ("line", "Wait in line", says)
+        }
+        State::Arming
+        | State::Armed
+        | State::Paused
+        | State::SoldOut
+        | State::Ended
+        | State::Cancelled
+        | State::Failed => return None,
+    };
     Some(ClaimForm {
         delivery: view.delivery.iter().map(choice).collect(),
         units: view.per_buyer.min(view.left).min(20),
         ask: view.ask.iter().map(|ask| question(*ask)).collect(),
-        hold: hold.to_owned(),
+        to,
+        button,
+        says,
     })
 }
 

@@ -100,6 +100,27 @@ pub fn stock_line(view: &View, now: Timestamp) -> String {
     format!("{title}: {} of {} left{time} · {}", view.left, view.stock, view.link)
 }
 
+/// A sale in one line for everybody: what an edited message says.
+pub fn headline(view: &View, now: Timestamp) -> String {
+    let View { paid, stock, left, link, .. } = view;
+    let title = plain(&view.title);
+    match view.state {
+        State::Open | State::AllHeld => stock_line(view, now),
+        State::Arming | State::Armed => format!("SOON · {title}"),
+        State::Paused => format!("PAUSED · {title} · {left} of {stock} left · {link}"),
+        State::SoldOut => format!("SOLD OUT · {title} · {paid} sold · thank you!"),
+        State::Ended => {
+            let still = match view.paying {
+                0 => String::new(),
+                n => format!(", {n} still paying"),
+            };
+            format!("ENDED · {title} · {paid} of {stock} sold{still}")
+        }
+        State::Cancelled => format!("CANCELLED · {title} · {paid} of {stock} sold"),
+        State::Failed => format!("NOT STARTED · {title}"),
+    }
+}
+
 /// Selling time left, in steps that people use: whole minutes while there are several.
 pub fn time_left(view: &View, now: Timestamp) -> Option<Span> {
     let left = match view.paused_left {

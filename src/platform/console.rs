@@ -87,7 +87,7 @@ impl Platform for Console {
     }
 
     fn limits(&self, _room: &Room) -> Limits {
-        let updates = Updates::Edits(Span::from_secs(2));
+        let updates = Updates::Reprints(Span::from_secs(2));
         Limits { sends: 1000, within: Span::from_secs(1), updates }
     }
 

@@ -7,6 +7,7 @@ mod checkout;
 mod claim;
 mod clock;
 mod end;
+mod line;
 mod moderate;
 mod money;
 mod ready;
@@ -34,6 +35,8 @@ pub fn decide(sale: &Sale, event: &Event, now: Timestamp) -> Result<Decision, Re
         Event::Started(_) | Event::Done => {}
         Event::Opened => ready::open_armed(&mut draft)?,
         Event::Claimed(claim) => claim::claimed(&mut draft, claim)?,
+        Event::Joined(claim) => line::joined(&mut draft, claim)?,
+        Event::Accepted { hold } => line::accepted(&mut draft, *hold)?,
         Event::LetGo { hold } => claim::let_go(&mut draft, *hold)?,
         Event::Extended { by_ms } => moderate::extended(&mut draft, *by_ms)?,
         Event::Paused => moderate::paused(&mut draft)?,
@@ -64,6 +67,7 @@ pub fn decide(sale: &Sale, event: &Event, now: Timestamp) -> Result<Decision, Re
         Event::Parked { effect, why } => parked(&mut draft, effect, why),
     }
     clock::pass(&mut draft);
+    line::serve(&mut draft);
     end::settle(&mut draft);
     draft.finish()
 }

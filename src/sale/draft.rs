@@ -51,15 +51,19 @@ pub struct Move {
 
 /// Adds one hold to the counters.
 pub(super) fn count(tally: &mut Tally, hold: &Hold) {
-    let Tally { opening, open, closing, lapsed, paid, unsettled, warm } = tally;
+    let Tally { opening, open, closing, lapsed, paid, unsettled, warm, waiting } = tally;
     let units = match hold.state {
-        HoldState::Opening { .. } => opening,
+        HoldState::Offered { .. } | HoldState::Opening { .. } => opening,
         HoldState::Open { .. } => open,
         HoldState::Closing { .. } => closing,
         HoldState::Lapsed { .. } => lapsed,
         HoldState::Paid { .. } => paid,
         HoldState::Warm | HoldState::Discarding => {
             *warm += 1;
+            return;
+        }
+        HoldState::Waiting { .. } => {
+            *waiting += 1;
             return;
         }
         HoldState::Released { .. } => return,
@@ -74,7 +78,7 @@ pub(super) fn count(tally: &mut Tally, hold: &Hold) {
 fn uncount(tally: &mut Tally, hold: &Hold) {
     let mut one = Tally::default();
     count(&mut one, hold);
-    let Tally { opening, open, closing, lapsed, paid, unsettled, warm } = one;
+    let Tally { opening, open, closing, lapsed, paid, unsettled, warm, waiting } = one;
     tally.opening -= opening;
     tally.open -= open;
     tally.closing -= closing;
@@ -82,6 +86,7 @@ fn uncount(tally: &mut Tally, hold: &Hold) {
     tally.paid -= paid;
     tally.unsettled -= unsettled;
     tally.warm -= warm;
+    tally.waiting -= waiting;
 }
 
 pub(super) struct Draft<'a> {
@@ -159,6 +164,22 @@ impl<'a> Draft<'a> {
         let was = |id: &HoldId| self.base.hold(*id).is_some_and(is_warm);
         let before = self.base.index.warm_count(delivery);
         before + changed - self.holds.keys().filter(|id| was(id)).count()
+    }
+
+    /// The first `n` of those who wait, as of now.
+    pub(super) fn waiting_ids(&self, n: usize) -> Vec<HoldId> {
+        let waits = |id: &HoldId| {
+            self.hold(*id).is_some_and(|hold| matches!(hold.state, HoldState::Waiting { .. }))
+        };
+        // New ones have higher numbers than any the index knows.
+        let new = self.holds.keys().copied().filter(|id| self.base.hold(*id).is_none());
+        self.base.index.line().chain(new).filter(waits).take(n).collect()
+    }
+
+    /// Every hold of which that is true as of now.
+    pub(super) fn ids_where(&self, is: impl Fn(&Hold) -> bool) -> Vec<HoldId> {
+        let unchanged = self.base.holds().filter(|hold| !self.holds.contains_key(&hold.id));
+        unchanged.chain(self.holds.values()).filter(|hold| is(hold)).map(|hold| hold.id).collect()
     }
 
     /// The id for a new hold.

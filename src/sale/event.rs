@@ -26,6 +26,13 @@ pub enum Event {
     Opened,
     /// A buyer claimed units.
     Claimed(Box<Claim>),
+    /// A viewer joined the line for what may come free.
+    Joined(Box<Claim>),
+    /// A viewer took what they were offered.
+    Accepted {
+        /// Which hold.
+        hold: HoldId,
+    },
     /// A buyer let go of their hold.
     LetGo {
         /// Which one.
@@ -158,14 +165,18 @@ pub struct Claim {
     /// Who.
     pub buyer: Buyer,
     /// What chat calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_name: Option<String>,
     /// A keyed hash of where the claim came from; `None` exempts it from the bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Units wanted.
     pub units: u32,
     /// Delivery choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
     /// Answers to what the template asks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<Ask, String>,
     /// Bounds on greed.
     pub limits: ClaimLimits,

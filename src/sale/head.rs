@@ -202,6 +202,8 @@ pub struct Tally {
     pub unsettled: u32,
     /// Pages kept warm or being discarded.
     pub warm: u32,
+    /// People in line for what may come free.
+    pub waiting: u32,
 }
 
 /// A provider's count, kept until our own payments up to its time are known.

@@ -17,22 +17,28 @@ pub struct Hold {
     /// Which one.
     pub id: HoldId,
     /// Who claims. `None` while warm, and for ever if nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer: Option<Buyer>,
     /// What chat calls them, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_name: Option<String>,
     /// A keyed hash of the address the claim came from; none for trusted ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Units claimed.
     pub units: u32,
     /// Name of the delivery choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
     /// What the page must ask for: units × price + fee.
     pub amount: Money,
     /// What the buyer answered on our page.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<Ask, String>,
     /// When it was claimed (or, warm, ordered).
     pub claimed_at: Timestamp,
     /// When its page was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
     /// Where it stands.
     pub state: HoldState,
@@ -41,6 +47,7 @@ pub struct Hold {
     /// Pages ordered so far.
     pub ordered: u32,
     /// Which of them have no outcome yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub making: Vec<u32>,
 }
 
@@ -50,6 +57,16 @@ pub struct Hold {
 pub enum HoldState {
     /// No buyer yet: a page made ahead. Counts as nothing.
     Warm,
+    /// In line for what may come free. Counts as nothing.
+    Waiting {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Something came free and is kept for this buyer, if they still want it.
+    Offered {
+        /// Until when.
+        until: Timestamp,
+    },
     /// Claimed, waiting for a proven page.
     Opening {
         /// When waiting is given up.
@@ -104,6 +121,10 @@ pub enum Lapse {
     LetGo,
     /// The sale ended.
     SaleEnded,
+    /// The buyer left the line, or the offer.
+    LeftLine,
+    /// An offer was not taken in time.
+    NotTaken,
     /// The provider made no page, or none that could be paid.
     NoPage,
     /// A payment of another amount lies on it.
@@ -120,6 +141,7 @@ pub struct Checkout {
     /// Which of the hold's orders made it, counted from 1.
     pub nth: u32,
     /// The provider's id of the order behind it, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
     /// Where the buyer goes.
     pub url: String,
@@ -138,6 +160,8 @@ impl HoldState {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Warm => "warm",
+            Self::Waiting { .. } => "waiting",
+            Self::Offered { .. } => "offered",
             Self::Opening { .. } => "opening",
             Self::Open { .. } => "open",
             Self::Closing { .. } => "closing",
@@ -153,18 +177,28 @@ impl Hold {
     /// Whether its units count as taken.
     pub fn is_taken(&self) -> bool {
         match self.state {
-            HoldState::Opening { .. }
+            HoldState::Offered { .. }
+            | HoldState::Opening { .. }
             | HoldState::Open { .. }
             | HoldState::Closing { .. }
             | HoldState::Paid { .. }
             | HoldState::Lapsed { .. } => true,
-            HoldState::Warm | HoldState::Released { .. } | HoldState::Discarding => false,
+            HoldState::Warm
+            | HoldState::Waiting { .. }
+            | HoldState::Released { .. }
+            | HoldState::Discarding => false,
         }
     }
 
-    /// Whether the buyer still waits for a page or has one.
+    /// Whether the buyer still waits, for a unit or for a page, or has a page.
     pub fn is_live(&self) -> bool {
-        matches!(self.state, HoldState::Opening { .. } | HoldState::Open { .. })
+        matches!(
+            self.state,
+            HoldState::Waiting { .. }
+                | HoldState::Offered { .. }
+                | HoldState::Opening { .. }
+                | HoldState::Open { .. }
+        )
     }
 
     /// Whether nothing is left to do about it.
@@ -178,9 +212,10 @@ impl Hold {
     /// Its own deadline, before the sale's end is looked at.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self.state {
-            HoldState::Opening { until } => Some(until),
+            HoldState::Offered { until } | HoldState::Opening { until } => Some(until),
             HoldState::Open { deadline, .. } => Some(deadline),
             HoldState::Warm
+            | HoldState::Waiting { .. }
             | HoldState::Closing { .. }
             | HoldState::Paid { .. }
             | HoldState::Released { .. }

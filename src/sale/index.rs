@@ -14,6 +14,7 @@ pub(super) struct Index {
     by_address: HashMap<String, u32>,
     deadlines: BTreeSet<(Timestamp, HoldId)>,
     opening: BTreeSet<HoldId>,
+    line: BTreeSet<HoldId>,
     warm: BTreeMap<Option<String>, BTreeSet<HoldId>>,
     ready: BTreeMap<Option<String>, BTreeSet<HoldId>>,
 }
@@ -33,6 +34,9 @@ impl Index {
             HoldState::Opening { .. } => {
                 self.opening.insert(hold.id);
             }
+            HoldState::Waiting { .. } => {
+                self.line.insert(hold.id);
+            }
             HoldState::Warm if !hold.id.is_shared() => {
                 self.warm.entry(hold.delivery.clone()).or_default().insert(hold.id);
                 if hold.proven().is_some() {
@@ -41,6 +45,7 @@ impl Index {
             }
             HoldState::Warm
             | HoldState::Discarding
+            | HoldState::Offered { .. }
             | HoldState::Open { .. }
             | HoldState::Closing { .. }
             | HoldState::Paid { .. }
@@ -63,6 +68,7 @@ impl Index {
             self.deadlines.remove(&(deadline, hold.id));
         }
         self.opening.remove(&hold.id);
+        self.line.remove(&hold.id);
         for table in [&mut self.warm, &mut self.ready] {
             if let Some(set) = table.get_mut(&hold.delivery) {
                 set.remove(&hold.id);
@@ -91,6 +97,15 @@ impl Index {
         self.opening.contains(&id).then(|| self.opening.range(..id).count())
     }
 
+    pub(super) fn place_in_line(&self, id: HoldId) -> Option<usize> {
+        self.line.contains(&id).then(|| self.line.range(..id).count())
+    }
+
+    /// Those who wait, first come first.
+    pub(super) fn line(&self) -> impl Iterator<Item = HoldId> {
+        self.line.iter().copied()
+    }
+
     pub(super) fn first_ready(&self, delivery: &Option<String>) -> Option<HoldId> {
         self.ready.get(delivery)?.first().copied()
     }
@@ -111,10 +126,12 @@ impl Index {
 /// The address that a hold counts against while it is neither paid nor released.
 fn counted_address(hold: &Hold) -> Option<&str> {
     match hold.state {
-        HoldState::Opening { .. } | HoldState::Open { .. } | HoldState::Closing { .. } => {
-            hold.address.as_deref()
-        }
+        HoldState::Offered { .. }
+        | HoldState::Opening { .. }
+        | HoldState::Open { .. }
+        | HoldState::Closing { .. } => hold.address.as_deref(),
         HoldState::Warm
+        | HoldState::Waiting { .. }
         | HoldState::Paid { .. }
         | HoldState::Released { .. }
         | HoldState::Lapsed { .. }

@@ -71,6 +71,9 @@ async fn write_group(db: &mut AnyConnection, group: &[Job]) -> Vec<Answer> {
 }
 
 async fn try_group(db: &mut AnyConnection, group: &[Job]) -> Result<Vec<Answer>, StoreError> {
+    if let [job] = group {
+        return alone(db, &job.write).await.map(|answer| vec![answer]);
+    }
     let mut transaction = db.begin().await?;
     let mut answers = Vec::with_capacity(group.len());
     for job in group {
@@ -92,4 +95,15 @@ async fn try_group(db: &mut AnyConnection, group: &[Job]) -> Result<Vec<Answer>,
     }
     transaction.commit().await?;
     Ok(answers)
+}
+
+/// One write needs no savepoint beside its transaction.
+async fn alone(db: &mut AnyConnection, job: &Write) -> Result<Answer, StoreError> {
+    let mut transaction = db.begin().await?;
+    let answer = write(&mut transaction, job).await;
+    match &answer {
+        Ok(written) if !written.takes_back() => transaction.commit().await?,
+        _ => transaction.rollback().await?,
+    }
+    Ok(answer)
 }

@@ -124,7 +124,7 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
 
 /// Writes a sale's change; `false` if somebody else was first.
 async fn write_sale(db: &mut AnyConnection, change: &SaleChange) -> Result<bool, StoreError> {
-    let SaleChange { head, expected, wake_at, holds, pages, payments, journal } = change;
+    let SaleChange { head, expected, wake_at, journal, .. } = change;
     let id = head.id.to_string();
     let phase = head.phase.word();
     let (taken, paid) = (i64::from(head.tally.taken()), i64::from(head.tally.paid));
@@ -160,11 +160,31 @@ async fn write_sale(db: &mut AnyConnection, change: &SaleChange) -> Result<bool,
             .execute(&mut *db)
             .await?;
     }
+    write_rows(db, change, &id).await?;
+    if let Some(last) = journal.last() {
+        query(sql::INSERT_JOURNAL)
+            .bind(&id)
+            .bind(big(last.revision))
+            .bind(last.at.millis())
+            .bind(json(journal))
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Writes a sale's changed holds, pages and payments.
+async fn write_rows(
+    db: &mut AnyConnection,
+    change: &SaleChange,
+    id: &str,
+) -> Result<(), StoreError> {
+    let SaleChange { head, holds, pages, payments, .. } = change;
     // A buyer's old hold ends before the new one begins, or the unique index would object.
     let (live, over): (Vec<_>, Vec<_>) = holds.iter().partition(|hold| hold.is_live());
     for group in [over, live] {
         insert(db, &sql::UPSERT_HOLD, &group, |row, hold| {
-            row.bind(id.clone())
+            row.bind(id.to_owned())
                 .bind(i64::from(hold.id.n))
                 .bind(hold.buyer.as_ref().map(|buyer| buyer.as_str().to_owned()))
                 .bind(hold.state.word())
@@ -178,30 +198,21 @@ async fn write_sale(db: &mut AnyConnection, change: &SaleChange) -> Result<bool,
         row.bind(provider.clone())
             .bind(page.as_str().to_owned())
             .bind(order.clone())
-            .bind(id.clone())
+            .bind(id.to_owned())
             .bind(i64::from(hold.n))
     })
     .await?;
     insert(db, &sql::UPSERT_PAYMENT, payments, |row, payment| {
         row.bind(provider.clone())
             .bind(payment.fact.id.as_str().to_owned())
-            .bind(id.clone())
+            .bind(id.to_owned())
             .bind(payment.fate.word())
             .bind(payment.fact.amount.minor)
             .bind(payment.fact.amount.currency.code())
             .bind(json(payment))
     })
     .await?;
-    if let Some(last) = journal.last() {
-        query(sql::INSERT_JOURNAL)
-            .bind(&id)
-            .bind(big(last.revision))
-            .bind(last.at.millis())
-            .bind(json(journal))
-            .execute(&mut *db)
-            .await?;
-    }
-    Ok(true)
+    Ok(())
 }
 
 async fn hear(db: &mut AnyConnection, seen: &Seen, at: Timestamp) -> Result<bool, StoreError> {

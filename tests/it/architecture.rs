@@ -33,6 +33,8 @@ const RANKS: &[(&str, u32)] = &[
     ("reconcile", 3),
     ("announce", 3),
     ("listen", 3),
+    ("budget", 3),
+    ("waiting", 3),
     ("http", 3),
     // wiring
     ("app", 4),
@@ -57,6 +59,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("reconcile", &["engine"]),
     ("announce", &["engine"]),
     ("listen", &["chat"]),
+    ("waiting", &["engine"]),
     ("http", &["engine"]),
 ];
 
@@ -182,7 +185,18 @@ fn imports_point_down() {
 
 #[test]
 fn adapters_know_neither_each_other_nor_the_shell() {
-    let shell = ["engine", "chat", "worker", "timer", "reconcile", "announce", "listen", "http"];
+    let shell = [
+        "engine",
+        "chat",
+        "worker",
+        "timer",
+        "reconcile",
+        "announce",
+        "listen",
+        "budget",
+        "waiting",
+        "http",
+    ];
     for (file, text) in all() {
         let text = code(&text);
         if shell.contains(&module(&file)) {

@@ -18,6 +18,8 @@ async fn mistakes_start_nothing() {
         ("!sale start mug image=javascript:x", "image= must be an https:// address."),
         ("!sale stop", "Nothing is running. Start something: !sale list"),
         ("!sale stop #4", "There is no sale #4 running. See !sale list"),
+        ("!sale status #4", "There is no sale #4 running. See !sale list"),
+        ("!sale report #4", "There is no sale #4 running. See !sale list"),
         ("!sale yes", "Nothing of yours waits for a yes here (any more)."),
     ];
     for (line, answer) in cases {
@@ -253,6 +255,132 @@ async fn running_down_a_restock_below_what_is_held_asks_first() {
     let said = world.says("!sale status").await;
     assert!(said[0].contains("SHORT of 1"), "{said:?}");
     world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_confirms_ends_aloud() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.heard();
+    world.advance(secs(3)).await;
+    world.says("!sale stop").await;
+    world.heard();
+    world.advance(secs(29)).await;
+    assert!(world.heard().is_empty());
+    world.advance(secs(1)).await;
+    assert_eq!(world.heard(), ["Not done: nobody said yes in time · #1 Fern Mug"]);
+    world.advance(mins(14)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn the_next_sale_opens_when_the_running_one_ends() {
+    let config = format!("{MUG}[templates.bowl]\nprice = \"9.00\"\nstock = 2\nwarm = 0\n");
+    let mut world = World::new(&config).await;
+    world.says("!sale start mug 10m").await;
+    let said = world.says("!sale next bowl 5m").await;
+    assert!(said[0].starts_with("Next, when nothing else is on: #2 bowl · 2 × $9"), "{said:?}");
+    assert!(said[1].starts_with("ARMED · #2 bowl"), "{said:?}");
+    world.advance(mins(9)).await;
+    assert_eq!(world.newest().state.word(), "armed");
+    world.advance(mins(1)).await;
+    assert_eq!(world.newest().state.word(), "open");
+    let said = world.heard();
+    let ended = said.iter().position(|line| line.starts_with("ENDED · Fern Mug"));
+    let opened = said.iter().position(|line| line.starts_with("SALE OPEN · bowl"));
+    assert!(ended.is_some() && ended < opened, "{said:?}");
+    world.advance(mins(8)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_queued_sale_opens_at_once_when_nothing_runs_and_can_be_stopped() {
+    let mut world = World::new(MUG).await;
+    let said = world.says("!sale next mug 5m").await;
+    assert!(said.iter().any(|line| line.starts_with("SALE OPEN · Fern Mug")), "{said:?}");
+    world.says("!sale next mug 6m").await;
+    world.says("!sale stop #2").await;
+    world.advance(mins(9)).await;
+    assert_eq!(world.newest().state.word(), "cancelled");
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn again_is_the_last_sale_as_it_was() {
+    let mut world = World::new(MUG).await;
+    assert_eq!(world.says("!sale again").await, ["There is no sale to repeat so far."]);
+    world.says("!sale start mug 4m title=\"Blue Fern\" price=22 stock=2").await;
+    world.advance(mins(7)).await;
+    world.heard();
+    let said = world.says("!sale again").await;
+    assert!(said[1].starts_with("SALE OPEN · Blue Fern · $22 · 2 left · 4 min"), "{said:?}");
+    world.advance(mins(7)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn why_tells_the_story_of_a_hold_by_any_of_its_names() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.pays("ana").await;
+    world.clicks("ben").await;
+    world.advance(mins(4)).await;
+    world.heard();
+    let id = world.newest().id;
+    let look = |sale: &livetill::sale::Sale| {
+        let payment = sale.payments().next().expect("a payment").fact.id.to_string();
+        let lapsed = sale.holds().map(|hold| hold.id.n).max().expect("holds");
+        (payment, lapsed)
+    };
+    let (payment, lapsed) = world.app.engine.look(id, look).await.expect("the sale");
+    let said = world.says(&format!("!sale why {payment}")).await;
+    assert_eq!(said[0], "#1 Fern Mug");
+    assert!(said.iter().any(|line| line.contains("paid with")), "{said:?}");
+    assert!(said.iter().any(|line| line.ends_with("· kept")), "{said:?}");
+    let said = world.says(&format!("!sale why #1 {lapsed}")).await;
+    assert!(said.iter().any(|line| line.contains("the buyer's time ran out")), "{said:?}");
+    let said = world.says("!sale why nothing").await;
+    assert!(said[0].starts_with("Nothing here is called nothing"), "{said:?}");
+    assert!(world.says("ana> !sale why 1").await.is_empty());
+    world.advance(mins(9)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn viewers_get_the_link_once_in_a_while() {
+    let mut world = World::new(MUG).await;
+    assert_eq!(world.says("ana> !link").await, ["Nothing on right now."]);
+    world.advance(secs(20)).await;
+    world.says("!sale start mug 10m").await;
+    let said = world.says("ana> !BUY").await;
+    assert!(said[0].starts_with("Fern Mug: 3 of 3 left · 10 min · http"), "{said:?}");
+    assert!(world.says("ben> !link").await.is_empty());
+    world.advance(secs(20)).await;
+    assert_eq!(world.says("ben> !link").await.len(), 1);
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_failed_try_may_be_repeated_at_once() {
+    let mut world = World::new(MUG).await;
+    assert_eq!(world.says("!sale stop").await.len(), 1);
+    assert_eq!(world.says("!sale stop").await.len(), 1);
+    world.says("!sale start mug 10m").await;
+    world.heard();
+    assert_eq!(world.says("!sale extend 1m").await.len(), 1);
+    assert!(world.says("!sale extend 1m").await.is_empty(), "the same twice within 2 s is once");
+    world.advance(mins(14)).await;
     world.heard();
     world.done().await;
 }

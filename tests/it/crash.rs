@@ -253,6 +253,7 @@ struct People {
     ana_paid: bool,
     bo_paid_late: bool,
     bo_gone_at: Option<Timestamp>,
+    cy_place: Option<Browser>,
     cy: Option<Browser>,
     cy_paid: bool,
 }
@@ -262,7 +263,7 @@ struct People {
 enum Story {
     /// Nobody takes his unit; he pays after all, and it is kept. The clock ends the sale.
     Kept,
-    /// Cy takes and pays it: sold out. Bo pays after all, and is refunded.
+    /// Cy waited in line for it, takes and pays it: sold out. Bo pays after all, and is refunded.
     Refunded,
 }
 
@@ -285,11 +286,14 @@ async fn evening(world: &mut World, people: &mut People, story: Story) {
     if !people.ana_paid && people.ana.is_some() {
         people.ana_paid = world.pay_now("ana").await;
     }
+    if story == Story::Refunded {
+        wait_in_line(world, "cy", &mut people.cy_place).await;
+    }
     let gone_at = *people.bo_gone_at.get_or_insert(world.clock.now() + mins(4));
     let left = gone_at.since(world.clock.now());
     world.advance(left).await;
     if story == Story::Refunded {
-        come(world, "cy", &mut people.cy).await;
+        take_offer(world, people).await;
         if !people.cy_paid && people.cy.is_some() {
             people.cy_paid = world.pay_now("cy").await;
         }
@@ -314,6 +318,35 @@ async fn come(world: &mut World, name: &str, slot: &mut Option<Browser>) {
     let browser = world.browser(name);
     if browser.at.as_ref().is_some_and(|at| at.contains("/sandbox/pay/")) {
         *slot = Some(browser);
+    }
+}
+
+/// Somebody joins the line, unless they did before the crash.
+async fn wait_in_line(world: &mut World, name: &str, slot: &mut Option<Browser>) {
+    if let Some(browser) = slot {
+        world.browsers.insert(name.to_owned(), browser.clone());
+        return;
+    }
+    let url = world.url(&format!("/sales/{}/line", world.newest().id));
+    if world.posts(name, &url, &[]).await.status == 303 {
+        *slot = Some(world.browser(name));
+    }
+}
+
+/// Cy takes what came free, unless she did before the crash.
+async fn take_offer(world: &mut World, people: &mut People) {
+    if let Some(browser) = &people.cy {
+        world.browsers.insert("cy".to_owned(), browser.clone());
+        return;
+    }
+    let Some(place) = people.cy_place.as_ref().and_then(|browser| browser.at.clone()) else {
+        return;
+    };
+    let url = world.url(&format!("{place}/accept"));
+    world.posts("cy", &url, &[]).await;
+    let browser = world.browser("cy");
+    if browser.at.as_ref().is_some_and(|at| at.contains("/sandbox/pay/")) {
+        people.cy = Some(browser);
     }
 }
 
@@ -397,11 +430,11 @@ fn crash_after(n: i64, count: Count, story: Story) -> bool {
             "{count:?} {n}"
         );
     }
-    judge(&base, n, count, said_before, crashed);
+    judge(&base, n, count, said_before, (crashed, story));
     crashed
 }
 
-fn judge(base: &Setup, n: i64, count: Count, said_before: usize, crashed: bool) {
+fn judge(base: &Setup, n: i64, count: Count, said_before: usize, (crashed, story): (bool, Story)) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let world = World::build(&Setup {
@@ -421,6 +454,9 @@ fn judge(base: &Setup, n: i64, count: Count, said_before: usize, crashed: bool) 
         let sales = world.app.engine.views().all();
         assert_eq!(sales.len(), 1, "{what}: one sale");
         assert!(sales[0].closed, "{what}: {:?}", sales[0]);
+        if !crashed && story == Story::Refunded {
+            assert_eq!(sales[0].state.word(), "sold_out", "Cy waited, was offered one, and paid");
+        }
         world.proves().await;
         assert_eq!(world.app.sandbox.left_behind().await, Ok(vec![]), "{what}");
         world.app.stop().await;

@@ -1,6 +1,7 @@
 //! Everything that needs the whole program: real sockets, a real database, a hand-moved clock.
 
 mod architecture;
+mod budget;
 mod claims;
 mod commands;
 mod config;
@@ -9,6 +10,7 @@ mod crowd;
 mod discord;
 mod evening;
 mod faults;
+mod line;
 mod pages;
 mod program;
 mod store;

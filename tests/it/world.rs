@@ -306,6 +306,7 @@ impl World {
                 }
             }
             quiet &= self.app.sandbox.deliver_due().await.expect("webhooks") == 0;
+            self.app.waiting.step().await.expect("what waits");
             self.app.announcer.step().await;
             if quiet {
                 return;
@@ -334,9 +335,12 @@ impl World {
     async fn next_event(&self) -> Option<Timestamp> {
         let store = self.app.engine.store();
         let mut all = vec![store.next_wake().await.expect("the store")];
+        let shop = store.shop().await.expect("the store");
+        all.extend(shop.asks.iter().map(|ask| Some(ask.until)));
         for worker in &self.app.workers {
             all.push(store.next_effect(worker.target()).await.expect("the store"));
         }
+        all.push(self.app.announcer.step().await);
         all.into_iter().flatten().filter(|at| *at > self.clock.now()).min()
     }
 

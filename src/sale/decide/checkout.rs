@@ -48,6 +48,8 @@ pub(super) fn opened(draft: &mut Draft<'_>, id: HoldId, page: &Checkout) {
         | HoldState::Paid { .. }
         | HoldState::Released { .. }
         | HoldState::Lapsed { .. }
+        | HoldState::Waiting { .. }
+        | HoldState::Offered { .. }
         | HoldState::Discarding => close_page(draft, id, page),
     }
     draft.put(hold);
@@ -82,6 +84,8 @@ pub(super) fn rejected(draft: &mut Draft<'_>, id: HoldId, nth: u32, says: &str) 
         | HoldState::Paid { .. }
         | HoldState::Released { .. }
         | HoldState::Lapsed { .. }
+        | HoldState::Waiting { .. }
+        | HoldState::Offered { .. }
         | HoldState::Discarding => {
             draft.put(hold);
             release_if_closed(draft, id);
@@ -167,6 +171,8 @@ pub(super) fn give_up(draft: &mut Draft<'_>, id: HoldId, page: &CheckoutId, says
         | HoldState::Paid { .. }
         | HoldState::Released { .. }
         | HoldState::Lapsed { .. }
+        | HoldState::Waiting { .. }
+        | HoldState::Offered { .. }
         | HoldState::Discarding => {}
     }
 }
@@ -192,6 +198,8 @@ pub(super) fn lost(draft: &mut Draft<'_>, id: HoldId, nth: u32) {
         | HoldState::Paid { .. }
         | HoldState::Released { .. }
         | HoldState::Lapsed { .. }
+        | HoldState::Waiting { .. }
+        | HoldState::Offered { .. }
         | HoldState::Discarding => {}
     }
 }
@@ -287,6 +295,8 @@ fn release_if_closed(draft: &mut Draft<'_>, id: HoldId) {
         HoldState::Closing { why, .. } => HoldState::Released { why, at: draft.now },
         HoldState::Discarding => HoldState::Released { why: Lapse::Unwanted, at: draft.now },
         HoldState::Warm
+        | HoldState::Waiting { .. }
+        | HoldState::Offered { .. }
         | HoldState::Opening { .. }
         | HoldState::Open { .. }
         | HoldState::Paid { .. }
@@ -307,6 +317,8 @@ pub(super) fn cannot_close(draft: &mut Draft<'_>, id: HoldId, nth: u32, page: Op
         // Nobody was ever shown it, so it takes nothing; a payment would be decided on its own.
         HoldState::Discarding => HoldState::Released { why: Lapse::Unwanted, at: draft.now },
         HoldState::Warm
+        | HoldState::Waiting { .. }
+        | HoldState::Offered { .. }
         | HoldState::Opening { .. }
         | HoldState::Open { .. }
         | HoldState::Paid { .. }

@@ -14,13 +14,7 @@ use crate::{
 };
 
 pub(super) fn claimed(draft: &mut Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
-    if let Some(hold) = draft.base().live_hold_of(&claim.buyer) {
-        return Err(Refusal::AlreadyHolding(hold.id));
-    }
-    check_open(draft)?;
-    let delivery = chosen_delivery(draft, claim)?;
-    check_answers(draft, claim)?;
-    check_buyer(draft, claim)?;
+    let delivery = check(draft, claim)?;
     check_stock(draft, claim)?;
     let hold = match warm_page(draft, claim, &delivery) {
         Some(warm) => take_over(draft, warm, claim),
@@ -30,6 +24,18 @@ pub(super) fn claimed(draft: &mut Draft<'_>, claim: &Claim) -> Result<(), Refusa
     draft.put(hold);
     ready::top_up(draft);
     Ok(())
+}
+
+/// Everything but the stock; answers the delivery choice.
+pub(super) fn check(draft: &Draft<'_>, claim: &Claim) -> Result<Option<String>, Refusal> {
+    if let Some(hold) = draft.base().live_hold_of(&claim.buyer) {
+        return Err(Refusal::AlreadyHolding(hold.id));
+    }
+    check_open(draft)?;
+    let delivery = chosen_delivery(draft, claim)?;
+    check_answers(draft, claim)?;
+    check_buyer(draft, claim)?;
+    Ok(delivery)
 }
 
 fn check_open(draft: &Draft<'_>) -> Result<(), Refusal> {
@@ -147,11 +153,25 @@ fn new_hold(
     claim: &Claim,
     delivery: Option<String>,
 ) -> Result<Hold, Refusal> {
-    let template = draft.head.template.clone();
-    let amount = template
+    let until = draft.now + draft.head.template.opening_limit;
+    let mut hold = make(draft, claim, delivery, HoldState::Opening { until })?;
+    checkout::order(draft, &mut hold);
+    Ok(hold)
+}
+
+/// A hold without a page.
+pub(super) fn make(
+    draft: &mut Draft<'_>,
+    claim: &Claim,
+    delivery: Option<String>,
+    state: HoldState,
+) -> Result<Hold, Refusal> {
+    let amount = draft
+        .head
+        .template
         .total(claim.units, delivery.as_deref())
         .ok_or(Refusal::Value { key: "units", why: "cannot be counted".to_owned() })?;
-    let mut hold = Hold {
+    Ok(Hold {
         id: draft.next_id(),
         buyer: Some(claim.buyer.clone()),
         buyer_name: claim.buyer_name.clone(),
@@ -162,13 +182,11 @@ fn new_hold(
         answers: claim.answers.clone(),
         claimed_at: draft.now,
         opened_at: None,
-        state: HoldState::Opening { until: draft.now + template.opening_limit },
+        state,
         checkouts: Vec::new(),
         ordered: 0,
         making: Vec::new(),
-    };
-    checkout::order(draft, &mut hold);
-    Ok(hold)
+    })
 }
 
 pub(super) fn let_go(draft: &mut Draft<'_>, id: HoldId) -> Result<(), Refusal> {
@@ -179,6 +197,10 @@ pub(super) fn let_go(draft: &mut Draft<'_>, id: HoldId) -> Result<(), Refusal> {
     match hold.state {
         HoldState::Opening { .. } | HoldState::Open { .. } => {
             checkout::start_closing(draft, hold, Lapse::LetGo);
+            Ok(())
+        }
+        HoldState::Waiting { .. } | HoldState::Offered { .. } => {
+            checkout::start_closing(draft, hold, Lapse::LeftLine);
             Ok(())
         }
         // Asked twice: it is on its way already.

@@ -47,6 +47,7 @@ fn expire(draft: &mut Draft<'_>) {
         let own_time_is_up = hold.deadline().is_some_and(|at| at <= draft.now);
         let why = match hold.state {
             HoldState::Opening { .. } if own_time_is_up => Lapse::NoPage,
+            HoldState::Offered { .. } if own_time_is_up => Lapse::NotTaken,
             _ if own_time_is_up => Lapse::TimeUp,
             _ if all => Lapse::SaleEnded,
             _ => continue,

@@ -1,6 +1,6 @@
 //! The end of a sale: announced once, settled to the last page, cleaned away.
 
-use super::checkout;
+use super::{checkout, line};
 use crate::{
     notice::Notice,
     sale::{End, EndReason, ListingState, Phase, draft::Draft, effect::Effect},
@@ -17,6 +17,7 @@ pub(super) fn begin(draft: &mut Draft<'_>, reason: EndReason) {
     draft.head.phase = Phase::Closing { end: End { reason, at, opened_at } };
     draft.head.count = None;
     draft.head.warm_again_at = None;
+    line::dismiss(draft);
     if opened_at.is_some() {
         announce(draft, reason);
     }

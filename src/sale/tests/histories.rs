@@ -9,6 +9,7 @@ use crate::{
         Phase, decide,
         effect::Effect,
         event::{Claim, Event},
+        hold::{Hold, HoldState},
         payment::Fate,
         template::{CheckoutShape, Template},
     },
@@ -21,6 +22,8 @@ enum Step {
         units: u8,
         ship: bool,
     },
+    Join(u8),
+    Accept(u8),
     LetGo(u8),
     Pass(u16),
     Work(u8, CloseMood),
@@ -53,6 +56,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..9u8, 1..3u8, any::<bool>())
             .prop_map(|(buyer, units, ship)| Step::Claim { buyer, units, ship }),
+        4 => (0..9u8).prop_map(Step::Join),
+        4 => any::<u8>().prop_map(Step::Accept),
         2 => any::<u8>().prop_map(Step::LetGo),
         6 => (0..240u16).prop_map(Step::Pass),
         14 => (any::<u8>(), mood()).prop_map(|(n, mood)| Step::Work(n, mood)),
@@ -96,6 +101,18 @@ fn take_step(play: &mut Play, step: &Step) {
             let units = u32::from(*units);
             let claim = Claim { units, delivery, ..Play::claim_of(&format!("b{buyer}")) };
             let _ = play.tell(Event::Claimed(Box::new(claim)));
+        }
+        Step::Join(buyer) => {
+            let delivery = play.sale.head.template.delivery.first().map(|d| d.name.clone());
+            let claim = Claim { delivery, ..Play::claim_of(&format!("b{buyer}")) };
+            let _ = play.tell(Event::Joined(Box::new(claim)));
+        }
+        Step::Accept(n) => {
+            let offered = |hold: &&Hold| matches!(hold.state, HoldState::Offered { .. });
+            let ids: Vec<_> = play.sale.holds().filter(offered).map(|h| h.id).collect();
+            if let Some(hold) = nth(&ids, *n) {
+                let _ = play.tell(Event::Accepted { hold: *hold });
+            }
         }
         Step::LetGo(n) => {
             let ids: Vec<_> = play.sale.holds().map(|h| h.id).collect();
@@ -199,6 +216,30 @@ fn within_bounds(play: &Play) {
     }
 }
 
+/// Nobody waits for what is free, nobody is passed over, and no line outlives its sale.
+fn line_is_served(play: &Play) {
+    let head = &play.sale.head;
+    let waiting: Vec<_> = play
+        .sale
+        .holds()
+        .filter(|hold| matches!(hold.state, HoldState::Waiting { .. }))
+        .map(|hold| hold.id)
+        .collect();
+    let offered = play.sale.holds().filter(|h| matches!(h.state, HoldState::Offered { .. }));
+    match head.phase {
+        Phase::Open { .. } if !head.marked_sold_out => {
+            assert!(waiting.is_empty() || head.free() == 0, "free, and somebody waits");
+        }
+        Phase::Closing { .. } | Phase::Closed { .. } => {
+            assert!(waiting.is_empty(), "a line outlives its sale");
+        }
+        _ => {}
+    }
+    if let (Some(first), Some(last)) = (waiting.first(), offered.map(|hold| hold.id).max()) {
+        assert!(last < *first, "somebody was passed over");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: std::env::var("LIVETILL_TEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(600),
@@ -215,6 +256,7 @@ proptest! {
         for step in &steps {
             take_step(&mut play, step);
             within_bounds(&play);
+            line_is_served(&play);
             tick_twice_is_tick_once(&play);
         }
         // The dust settles: the provider is well again and every webhook arrives.
