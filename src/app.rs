@@ -296,7 +296,7 @@ fn rooms(config: &Config, platforms: &[Arc<dyn Platform>]) -> (Vec<Room>, Vec<Ro
 }
 
 /// What browsers call the listener.
-fn base_url(config: &Config, address: SocketAddr) -> String {
+pub(crate) fn base_url(config: &Config, address: SocketAddr) -> String {
     if config.shop.public_url.is_empty() {
         return format!("http://{address}");
     }

@@ -3,7 +3,9 @@
 //! Every key has its default here and its sentence in the shipped `config.toml`; a test holds the
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
+mod discord;
 mod load;
+mod rooms;
 mod secret;
 mod square;
 mod template;
@@ -14,17 +16,14 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Deserialize;
 
 pub use self::{
+    discord::Discord,
     load::{ConfigError, Loaded, load, reload_templates},
     secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
     twitch::{ChatServer, Twitch},
 };
-use crate::{
-    command::parse::nearest,
-    provider::sandbox::Faults,
-    room::{PlatformName, Room},
-};
+use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
 
 /// Providers that a template may name.
 const PROVIDERS: [&str; 2] = ["sandbox", "square"];
@@ -43,6 +42,8 @@ pub struct Config {
     pub console: Console,
     /// Twitch.
     pub twitch: Twitch,
+    /// Discord.
+    pub discord: Discord,
     /// Payment services.
     pub providers: Providers,
     /// What may be sold.
@@ -187,7 +188,9 @@ impl Config {
         self.check_shares(&mut found);
         self.providers.square.check(&mut found);
         self.check_providers(&mut found);
+        self.discord.check(&mut found);
         self.twitch.check(&mut found);
+        self.discord.check(&mut found);
         self.check_rooms(&mut found);
         if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
             found.push(Finding::error("shop.name", "write 1 to 80 characters"));
@@ -267,35 +270,17 @@ impl Config {
         }
     }
 
-    /// Rooms on Twitch: it is switched on for them, and everybody reads there.
-    fn check_rooms(&self, found: &mut Vec<Finding>) {
-        let on_twitch = |rooms: &[Room]| rooms.iter().any(|r| r.platform == PlatformName::Twitch);
-        let (public, private) = (on_twitch(&self.shop.rooms), on_twitch(&self.shop.mod_rooms));
-        if (public || private) && !self.twitch.enabled {
-            let says =
-                "shop.rooms names a Twitch room, but twitch.enabled is false: it hears nothing";
-            found.push(Finding::warning("twitch.enabled", says));
-        }
-        if !public && self.twitch.enabled {
-            let says = "Twitch is on, but no room there hears of sales: add \"twitch:<login>\"";
-            found.push(Finding::warning("shop.rooms", says));
-        }
-        if private {
-            let says = "everybody reads a Twitch chat: money and trouble would be told in public \
-                        there, unless the channel is nobody else's business";
-            found.push(Finding::warning("shop.mod_rooms", says));
-        }
-    }
-
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 5] {
-        let (square, twitch) = (&self.providers.square, &self.twitch);
+    fn secrets(&self) -> [(&'static str, bool); 6] {
+        let Self { discord, twitch, .. } = self;
+        let square = &self.providers.square;
         [
-            ("providers.square.access_token", square.access_token.is_set()),
-            ("providers.square.signature_keys", square.signature_keys.is_set()),
+            ("discord.token", discord.token.is_set()),
             ("twitch.token", twitch.token.is_set()),
             ("twitch.client_secret", twitch.client_secret.is_set()),
             ("twitch.refresh_token", twitch.refresh_token.is_set()),
+            ("providers.square.access_token", square.access_token.is_set()),
+            ("providers.square.signature_keys", square.signature_keys.is_set()),
         ]
     }
 

@@ -48,7 +48,9 @@ impl Listener {
 
     /// Takes a message and has it answered.
     pub async fn said(&self, message: &Message) {
-        let Some(reply) = self.chat.hear(message).await else { return };
+        let reply = self.chat.hear(message).await;
+        // Whoever waits for a private answer is told, too, that there is none.
+        let Some(reply) = reply.or_else(|| message.aside.then(Reply::default)) else { return };
         let here = !reply.private || message.aside || self.mod_rooms.contains(&message.room);
         if here {
             self.reply(message, &reply).await;

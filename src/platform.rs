@@ -4,6 +4,7 @@
 //! and badges. It is handed words or a [`View`] and says them.
 
 pub mod console;
+pub mod discord;
 pub mod twitch;
 
 use std::sync::Arc;

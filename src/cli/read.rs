@@ -222,6 +222,7 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
     }
     findings.extend(super::provider::findings(loaded, fix).await?);
     findings.extend(super::twitch::check(loaded, path).await?);
+    findings.extend(super::discord::check(loaded).await);
     let failed = findings.iter().any(|(_, ok, _)| !ok);
     if as_json {
         let rows: Vec<_> = findings

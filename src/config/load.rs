@@ -136,6 +136,8 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         .with_list_parse_key("http.trusted_proxies")
         .with_list_parse_key("providers.square.probe_reject")
         .with_list_parse_key("twitch.moderator_users")
+        .with_list_parse_key("discord.moderator_roles")
+        .with_list_parse_key("discord.moderator_users")
         .ignore_empty(true)
         .source(Some(variables.clone()));
     config::Config::builder()
@@ -274,6 +276,9 @@ mod tests {
             ),
             ("[twitch]\ntoken = \"x\"\n", "set LIVETILL_TWITCH__TOKEN"),
             ("[twitch]\nserver = \"irc.chat.twitch.tv\"\n", "write it like"),
+            ("[discord]\ntoken = \"x\"\n", "set LIVETILL_DISCORD__TOKEN"),
+            ("[discord]\nenabled = true\n", "needs the bot's token"),
+            ("[discord]\nmoderator_roles = [\"mods\"]\n", "not an id: mods"),
             ("x = [", "line 1"),
         ];
         for (text, says) in cases {

@@ -224,6 +224,14 @@ impl World {
     }
 
     pub async fn build(setup: &Setup) -> Self {
+        Self::with_platforms(setup, |_, _| Vec::new()).await
+    }
+
+    /// A world with more platforms than the console, made of the store and the shop's address.
+    pub async fn with_platforms(
+        setup: &Setup,
+        more: impl FnOnce(&Arc<dyn Store>, &str) -> Vec<Arc<dyn Platform>>,
+    ) -> Self {
         crypto();
         let path = setup.dir.path().join("config.toml");
         let mut text = setup.config.clone();
@@ -238,16 +246,20 @@ impl World {
         let lines = setup.lines.clone();
         let sink = lines.clone();
         let console = Console::new(move |line| sink.lock().expect("unpoisoned").push(line));
+        let store = (setup.wrap_store)(store);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base_url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut platforms = vec![(setup.wrap_platform)(console)];
         platforms.extend(setup.platforms.iter().cloned());
+        platforms.extend(more(&store, &base_url));
         let life = u64::try_from(lines.lock().expect("unpoisoned").len()).expect("small");
         let mut app = App::build(
             &loaded,
             Outside {
                 clock: setup.clock.clone(),
                 entropy: Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919))),
-                store: (setup.wrap_store)(store),
-                listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+                store,
+                listener,
                 platforms,
                 wrap: setup.wrap.clone(),
             },
