@@ -21,6 +21,7 @@ use crate::{
     http::{
         Web,
         buyer::{Addresses, Keys},
+        desk::Logins,
         router,
         serve::serve,
     },
@@ -126,6 +127,7 @@ impl App {
         let (rooms, mod_rooms) = rooms(config, &platforms);
         let stop = CancellationToken::new();
         let limits = limits(config);
+        let chat = chat(&engine, &templates, (&rooms, &mod_rooms), limits, &platforms);
         let web = Arc::new(Web {
             engine: engine.clone(),
             shop_name: config.shop.name.clone(),
@@ -134,10 +136,13 @@ impl App {
             trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
             limits,
             sandbox_public: config.providers.sandbox.allow_public,
+            chat: chat.clone(),
+            templates: templates.clone(),
+            desk_token: config.http.desk_token.clone(),
+            logins: Logins::default(),
             platforms: platforms.clone(),
             stop: stop.clone(),
         });
-        let chat = chat(&engine, &templates, (&rooms, &mod_rooms), limits, &platforms);
         Ok(Self {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,

@@ -78,6 +78,8 @@ pub struct Http {
     pub tries_per_buyer: u32,
     /// Connections at a time.
     pub max_connections: u32,
+    /// Opens the owner's desk, from the environment; without one there is no desk.
+    pub desk_token: Secret,
 }
 
 /// Where sales live.
@@ -137,6 +139,7 @@ impl Default for Http {
             holds_per_address: 3,
             tries_per_buyer: 5,
             max_connections: 4096,
+            desk_token: Secret::default(),
         }
     }
 }
@@ -271,10 +274,11 @@ impl Config {
     }
 
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 6] {
+    fn secrets(&self) -> [(&'static str, bool); 7] {
         let Self { discord, twitch, .. } = self;
         let square = &self.providers.square;
         [
+            ("http.desk_token", self.http.desk_token.is_set()),
             ("discord.token", discord.token.is_set()),
             ("twitch.token", twitch.token.is_set()),
             ("twitch.client_secret", twitch.client_secret.is_set()),

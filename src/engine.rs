@@ -239,6 +239,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes up again what was given up; `false` if there is no such work.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn retry_parked(&self, id: EffectId) -> Result<bool, StoreError> {
+        let taken = self.store().retry(id, self.now()).await?;
+        self.signal(taken, None);
+        Ok(taken)
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.inner.parts.clock.now()

@@ -5,6 +5,8 @@
 mod api;
 mod asset;
 pub mod buyer;
+pub mod desk;
+mod desk_page;
 mod events;
 mod hold;
 mod holds;
@@ -30,8 +32,15 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::buyer::Keys;
-use crate::{engine::Engine, meter, platform::Platform, sale::event::ClaimLimits};
+use self::{buyer::Keys, desk::Logins};
+use crate::{
+    chat::{Chat, Templates},
+    config::Secret,
+    engine::Engine,
+    meter,
+    platform::Platform,
+    sale::event::ClaimLimits,
+};
 
 /// A form or webhook larger than this is turned away with 413.
 const BODY_MAX: usize = 256 * 1024;
@@ -52,6 +61,14 @@ pub struct Web {
     pub limits: ClaimLimits,
     /// Whether the sandbox's pages are for everybody.
     pub sandbox_public: bool,
+    /// Moderators' lines typed at the desk go in here.
+    pub chat: Arc<Chat>,
+    /// The templates in use.
+    pub templates: Templates,
+    /// Opens the desk; without one there is none.
+    pub desk_token: Secret,
+    /// Wrong tries at the desk.
+    pub logins: Logins,
     /// Chat services, to say how they stand.
     pub platforms: Vec<Arc<dyn Platform>>,
     /// Ends streams when the program stops.
@@ -68,6 +85,7 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .route("/sales/{id}/line", post(holds::join))
         .route("/holds/{token}/accept", post(holds::accept))
         .route("/holds/{token}/release", post(holds::release))
+        .merge(desk::routes(&web))
         .layer(from_fn_with_state(web.clone(), same_origin));
     Router::new()
         .route("/", get(live::home))
@@ -106,9 +124,9 @@ async fn log(request: Request, next: Next) -> Response {
 
 /// The first part of a path, if it is one of ours: whatever is asked for becomes no label.
 fn known_part(part: &str) -> &'static str {
-    const PARTS: [&str; 12] = [
-        "live", "sales", "holds", "api", "webhooks", "assets", "overlay", "qr.svg", "healthz",
-        "readyz", "metrics", "sandbox",
+    const PARTS: [&str; 13] = [
+        "desk", "live", "sales", "holds", "api", "webhooks", "assets", "overlay", "qr.svg",
+        "healthz", "readyz", "metrics", "sandbox",
     ];
     PARTS.into_iter().find(|known| *known == part).unwrap_or("other")
 }

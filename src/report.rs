@@ -1,5 +1,7 @@
 //! What was sold and what became of the money: the receipt, the packing list and the proof.
 
+mod csv;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

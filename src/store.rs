@@ -93,6 +93,12 @@ pub trait Store: Send + Sync + 'static {
     /// Effects that were given up, oldest first.
     async fn parked(&self) -> Result<Vec<ParkedEffect>, StoreError>;
 
+    /// Everything still to be done for a sale, what was given up included.
+    async fn work_of(&self, sale: SaleId) -> Result<Vec<Work>, StoreError>;
+
+    /// Takes up again what was given up; `false` if there is no such work.
+    async fn retry(&self, id: EffectId, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Payments that belong to no sale so far.
     async fn unmatched(&self) -> Result<Vec<(String, PaymentFact)>, StoreError>;
 
@@ -312,6 +318,23 @@ pub struct JournalLine {
     /// Why an event was set aside instead of worked off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<String>,
+}
+
+/// A piece of work of a sale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// Its id.
+    pub id: EffectId,
+    /// What is to be done.
+    pub effect: Effect,
+    /// When it is tried next.
+    pub due_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Whether it was given up.
+    pub parked: bool,
+    /// What the last try came to.
+    pub why: String,
 }
 
 /// A document of a provider that lives inside this program.

@@ -84,61 +84,13 @@ pub(super) async fn report(
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else if as_csv {
-        write_csv(&report, std::io::stdout().lock())?;
+        report.write_csv(std::io::stdout().lock())?;
     } else {
         for line in report.lines() {
             println!("{line}");
         }
     }
     Ok(Ended::Well)
-}
-
-/// The packing list for a spreadsheet: UTF-8 with a mark so that it is read as such, CRLF, and no
-/// cell that a spreadsheet would take for a formula.
-fn write_csv(report: &Report, mut to: impl std::io::Write) -> Result<()> {
-    use crate::sale::template::Ask;
-    to.write_all("\u{FEFF}".as_bytes())?;
-    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(to);
-    csv.write_record([
-        "sale", "payment", "order", "link", "paid_at", "hold", "buyer", "units", "delivery",
-        "amount", "currency", "fate", "why", "late", "surplus", "name", "email", "phone",
-        "address",
-    ])?;
-    for row in &report.payments {
-        let answer = |ask| row.answers.get(&ask).cloned().unwrap_or_default();
-        let cells = [
-            report.number.to_string(),
-            row.payment.clone(),
-            row.order.clone().unwrap_or_default(),
-            row.link.clone().unwrap_or_default(),
-            row.at.clone(),
-            row.hold.map(|n| n.to_string()).unwrap_or_default(),
-            row.buyer.clone().unwrap_or_default(),
-            row.units.map(|n| n.to_string()).unwrap_or_default(),
-            row.delivery.clone().unwrap_or_default(),
-            row.amount.decimal(),
-            row.amount.currency.to_string(),
-            row.fate.to_owned(),
-            row.why.clone().unwrap_or_default(),
-            if row.late { "late" } else { "" }.to_owned(),
-            if row.surplus { "surplus" } else { "" }.to_owned(),
-            answer(Ask::Name),
-            answer(Ask::Email),
-            answer(Ask::Phone),
-            answer(Ask::Address),
-        ];
-        csv.write_record(cells.map(harmless))?;
-    }
-    csv.flush()?;
-    Ok(())
-}
-
-/// A cell that begins like a formula gets an apostrophe in front, which spreadsheets hide.
-fn harmless(cell: String) -> String {
-    match cell.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|') => format!("'{cell}"),
-        _ => cell,
-    }
 }
 
 pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) -> Result<Ended> {
@@ -237,17 +189,4 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
         }
     }
     Ok(if failed { Ended::Failed } else { Ended::Well })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for cell in ["=1+1", "+1", "-1", "@x", "\t=1", "|x"] {
-            assert!(harmless(cell.to_owned()).starts_with('\''), "{cell}");
-        }
-        assert_eq!(harmless("Ana".to_owned()), "Ana");
-    }
 }

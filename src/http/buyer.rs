@@ -22,6 +22,7 @@ pub struct Keys {
     cookie: Vec<u8>,
     token: Vec<u8>,
     pub(super) address: Vec<u8>,
+    pub(super) desk: Vec<u8>,
 }
 
 impl Keys {
@@ -31,6 +32,7 @@ impl Keys {
             cookie: derive(secret, "buyer cookie"),
             token: derive(secret, "hold token"),
             address: derive(secret, "address mark"),
+            desk: derive(secret, "desk login"),
         }
     }
 

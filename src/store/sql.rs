@@ -80,6 +80,10 @@ statements! {
         cast(coalesce(sum(parked), 0) as bigint) as parked from outbox";
     SELECT_PARKED = "select id, sale, effect, why, queued_at from outbox where parked = 1 \
         order by queued_at, id";
+    SELECT_WORK = "select id, effect, due_at, attempts, parked, why from outbox where sale = $1 \
+        order by queued_at, id";
+    RETRY_EFFECT = "update outbox set parked = 0, attempts = 0, due_at = $2, leased_until = 0, \
+        token = '' where id = $1 and parked = 1";
 
     INSERT_JOURNAL = "insert into journal (sale, revision, at, body) values ($1, $2, $3, $4)";
     SELECT_JOURNAL = "select revision, body from journal where sale = $1 order by revision";

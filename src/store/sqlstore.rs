@@ -7,9 +7,9 @@ use sqlx::{AnyPool, Row, any::AnyRow, query};
 
 use super::{
     Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount, PageRef,
-    ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError,
+    ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError, Work,
     group::Writer,
-    row::{damaged, hold_id, number, read, sale_id, sale_line, text},
+    row::{count, damaged, hold_id, number, read, sale_id, sale_line, text},
     sql,
     write::{Write, Written},
 };
@@ -196,6 +196,27 @@ impl Store for SqlStore {
                 })
             })
             .collect()
+    }
+
+    async fn work_of(&self, sale: SaleId) -> Result<Vec<Work>, StoreError> {
+        let rows = self.rows(sql::SELECT_WORK, &sale.to_string()).await?;
+        rows.iter()
+            .map(|row| {
+                let id = text(row, "id")?;
+                Ok(Work {
+                    effect: read("outbox", &id, &text(row, "effect")?)?,
+                    due_at: Timestamp::from_millis(number(row, "due_at")?),
+                    attempts: count(row, "outbox", "attempts")?,
+                    parked: number(row, "parked")? == 1,
+                    why: text(row, "why")?,
+                    id: EffectId::from(id),
+                })
+            })
+            .collect()
+    }
+
+    async fn retry(&self, id: EffectId, now: Timestamp) -> Result<bool, StoreError> {
+        self.done(Write::Retry(id, now)).await
     }
 
     async fn unmatched(&self) -> Result<Vec<(String, PaymentFact)>, StoreError> {

@@ -19,6 +19,7 @@ pub(super) enum Write {
     Lease(LeaseAsk),
     Postpone(PutOff),
     EndLeases(String, Timestamp),
+    Retry(EffectId, Timestamp),
     Docs(Vec<DocChange>),
     Secret(String),
 }
@@ -55,6 +56,10 @@ pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Writt
         Write::EndLeases(target, now) => {
             query(sql::END_LEASES).bind(target).bind(now.millis()).execute(db).await?;
             Written::Done(true)
+        }
+        Write::Retry(id, now) => {
+            let retry = query(sql::RETRY_EFFECT).bind(id.as_str()).bind(now.millis());
+            Written::Done(retry.execute(db).await?.rows_affected() == 1)
         }
         Write::Docs(docs) => Written::Done(put_docs(db, docs).await?),
         Write::Secret(hex) => {

@@ -62,7 +62,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("announce", &["engine"]),
     ("listen", &["chat"]),
     ("waiting", &["engine"]),
-    ("http", &["engine"]),
+    ("http", &["engine", "chat"]),
 ];
 
 /// What looks up and may: the reason stands beside it.
@@ -87,7 +87,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("clap", &["cli.rs"]),
     ("metrics", &["meter.rs"]),
     ("qrcode", &["http/qr.rs"]),
-    ("askama", &["http/page.rs", "http/overlay.rs", "provider/sandbox/web.rs"]),
+    (
+        "askama",
+        &["http/page.rs", "http/overlay.rs", "http/desk_page.rs", "provider/sandbox/web.rs"],
+    ),
     ("serenity", &["platform/discord.rs", "platform/discord/"]),
     ("twitch_irc", &["platform/twitch.rs", "platform/twitch/"]),
     ("tokio_rustls", &["platform/twitch/wire.rs"]),

@@ -148,6 +148,8 @@ fused_store! {
     postpone(put_off: PutOff) -> ();
     outbox() -> OutboxCount;
     parked() -> Vec<ParkedEffect>;
+    work_of(sale: SaleId) -> Vec<Work>;
+    retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
     journal(sale: SaleId) -> Vec<JournalLine>;
 }

@@ -1,0 +1,304 @@
+//! The owner's desk: every sale with its holds, money and work, behind a login.
+//!
+//! It decides nothing of its own: what is typed here goes the way of every moderator's line, with
+//! the same rules and answers.
+
+mod login;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+
+pub use self::login::Logins;
+use super::{
+    Web,
+    desk_page::{DeskPage, HoldRow, JournalRow, SalePage, SaleRow, TemplateRow, WorkRow},
+    live::missing,
+    page::{render, summary},
+};
+use crate::{
+    clock::Timestamp,
+    id::{EffectId, SaleId},
+    notice::text::plain,
+    platform::{Health, Standing},
+    report::Report,
+    room::{Message, PlatformName, Role, Room, User},
+    sale::{Sale, hold::Hold},
+    store::{JournalLine, Work},
+};
+
+/// Past sales shown.
+const SALES_MAX: u32 = 200;
+
+/// Lines of a journal shown, the newest ones.
+const JOURNAL_MAX: usize = 300;
+
+/// Everything below `/desk`.
+pub(super) fn routes(web: &Arc<Web>) -> Router<Arc<Web>> {
+    Router::new()
+        .route("/desk", get(desk))
+        .route("/desk/sales/{number}", get(sale))
+        .route("/desk/sales/{number}/packing.csv", get(packing))
+        .route("/desk/say", post(say))
+        .route("/desk/retry", post(retry))
+        .route("/desk/logout", post(login::log_out))
+        .layer(from_fn_with_state(web.clone(), login::only_the_owner))
+        .route("/desk/login", get(login::form).post(login::log_in))
+}
+
+async fn desk(State(web): State<Arc<Web>>) -> Response {
+    overview(&web, Vec::new()).await
+}
+
+/// The overview, perhaps with the answer to what was just typed.
+async fn overview(web: &Web, answer: Vec<String>) -> Response {
+    let now = web.engine.now();
+    let store = web.engine.store();
+    let (lines, parked) = match (store.sales(SALES_MAX).await, store.parked().await) {
+        (Ok(lines), Ok(parked)) => (lines, parked),
+        (Err(error), _) | (_, Err(error)) => return away(&error),
+    };
+    let sales = lines
+        .iter()
+        .map(|line| {
+            let view = web.engine.views().get(line.id);
+            let head = &line.head;
+            SaleRow {
+                number: line.number,
+                title: plain(&head.template.title),
+                says: match &view {
+                    Some(view) => summary(view, now),
+                    None => format!("{} of {} sold", head.tally.paid, head.stock),
+                },
+                running: view.is_some_and(|view| !view.closed),
+                started: format!("{} by {}", minute(head.started_at), plain(&head.started_by.name)),
+            }
+        })
+        .collect();
+    let parked = parked.into_iter().map(|one| WorkRow {
+        id: one.id.to_string(),
+        what: one.effect.word().replace('_', " "),
+        says: one.why,
+        parked: true,
+    });
+    let page = DeskPage {
+        shop: &web.shop_name,
+        sandbox: false,
+        answer,
+        sales,
+        parked: parked.collect(),
+        templates: templates(web),
+        platforms: platforms(web, now),
+    };
+    render(StatusCode::OK, &page)
+}
+
+fn templates(web: &Web) -> Vec<TemplateRow> {
+    let all = web.templates.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    all.values()
+        .map(|template| TemplateRow {
+            name: template.name.clone(),
+            title: plain(&template.title),
+            description: plain(&template.description),
+            image: template.image.clone(),
+            says: format!(
+                "{} × {} for {} · {}",
+                template.stock,
+                template.price,
+                template.duration.words(),
+                template.provider
+            ),
+        })
+        .collect()
+}
+
+fn platforms(web: &Web, now: Timestamp) -> Vec<String> {
+    let standing = |Health { standing, since }: Health| {
+        let word = match standing {
+            Standing::Starting => "connecting".to_owned(),
+            Standing::Up => "there".to_owned(),
+            Standing::Away(why) => format!("away: {why}"),
+            Standing::Broken(why) => format!("BROKEN: {why}"),
+        };
+        format!("{word}, for {}", now.since(since).words())
+    };
+    web.platforms
+        .iter()
+        .filter_map(|one| Some(format!("{}: {}", one.name(), standing(one.health()?))))
+        .collect()
+}
+
+async fn sale(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response {
+    let Some(id) = numbered(&web, number).await else { return missing(&web) };
+    let store = web.engine.store();
+    let look = web.engine.look(id, |sale| Facts::of(sale)).await;
+    let (Ok(facts), Ok(journal), Ok(work)) =
+        (look, store.journal(id).await, store.work_of(id).await)
+    else {
+        return missing(&web);
+    };
+    let now = web.engine.now();
+    let page = SalePage {
+        shop: &web.shop_name,
+        sandbox: facts.sandbox,
+        number,
+        receipt: facts.receipt,
+        holds: facts.holds,
+        work: work.into_iter().map(|work| work_row(work, now)).collect(),
+        journal: journal.iter().rev().take(JOURNAL_MAX).map(journal_row).collect(),
+    };
+    render(StatusCode::OK, &page)
+}
+
+async fn numbered(web: &Web, number: u32) -> Option<SaleId> {
+    web.engine.store().sale_numbered(number).await.ok().flatten()
+}
+
+/// What a sale's page at the desk shows.
+struct Facts {
+    sandbox: bool,
+    receipt: Vec<String>,
+    holds: Vec<HoldRow>,
+}
+
+impl Facts {
+    fn of(sale: &Sale) -> Self {
+        let claimed = sale.holds().filter(|hold| hold.buyer.is_some());
+        Self {
+            sandbox: !sale.head.capabilities.real_money,
+            receipt: Report::of(sale).lines(),
+            holds: claimed.map(|hold| hold_row(sale, hold)).collect(),
+        }
+    }
+}
+
+fn hold_row(sale: &Sale, hold: &Hold) -> HoldRow {
+    let money: Vec<String> = sale
+        .payments()
+        .filter(|payment| payment.hold == Some(hold.id))
+        .map(|payment| format!("{} {}", payment.fact.amount, payment.fate.word()))
+        .collect();
+    let open = hold.checkouts.iter().filter(|page| !page.closed).count();
+    HoldRow {
+        n: hold.id.n,
+        buyer: hold.buyer_name.as_deref().map_or_else(|| "a browser".to_owned(), plain),
+        units: hold.units,
+        delivery: hold.delivery.clone().unwrap_or_default(),
+        state: hold.state.word(),
+        claimed: minute(hold.claimed_at),
+        pages: format!("{} made, {open} not closed", hold.checkouts.len()),
+        money: money.join(", "),
+    }
+}
+
+fn work_row(work: Work, now: Timestamp) -> WorkRow {
+    let says = match (work.parked, work.why.as_str()) {
+        (true, why) => format!("given up: {why}"),
+        (false, "") if work.attempts == 0 => "queued".to_owned(),
+        (false, why) => {
+            let due = work.due_at.since(now).words();
+            format!("tried {} times, again in {due} {why}", work.attempts)
+        }
+    };
+    let what = work.effect.word().replace('_', " ");
+    WorkRow { id: work.id.to_string(), what, says, parked: work.parked }
+}
+
+fn journal_row(line: &JournalLine) -> JournalRow {
+    let event = match (&line.event, &line.quarantined) {
+        (_, Some(why)) => format!("SET ASIDE: {why}"),
+        (Some(event), None) => serde_json::to_value(event)
+            .ok()
+            .and_then(|value| Some(value.get("event")?.as_str()?.replace('_', " ")))
+            .unwrap_or_default(),
+        (None, None) => String::new(),
+    };
+    let moves: Vec<String> = line
+        .moves
+        .iter()
+        .map(|step| match &step.from {
+            Some(from) => format!("hold {}: {from} → {}", step.n, step.to),
+            None => format!("hold {}: {}", step.n, step.to),
+        })
+        .collect();
+    JournalRow {
+        revision: line.revision,
+        at: line.at.rfc3339(),
+        by: line.by.clone(),
+        event,
+        moves: moves.join(", "),
+    }
+}
+
+async fn packing(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response {
+    let Some(id) = numbered(&web, number).await else { return missing(&web) };
+    let Ok(report) = web.engine.look(id, Report::of).await else { return missing(&web) };
+    let mut csv = Vec::new();
+    if report.write_csv(&mut csv).is_err() {
+        return missing(&web);
+    }
+    let name = format!("attachment; filename=\"sale-{number}.csv\"");
+    let headers =
+        [("content-type", "text/csv; charset=utf-8".to_owned()), ("content-disposition", name)];
+    (headers, csv).into_response()
+}
+
+/// A line typed at the desk, answered like any moderator's.
+async fn say(State(web): State<Arc<Web>>, _: HeaderMap, body: Bytes) -> Response {
+    let line = field(&body, "line");
+    let text = if line.starts_with('!') { line } else { format!("!sale {line}") };
+    let message = Message {
+        id: web.engine.entropy().bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+        room: Room::console(),
+        user: User {
+            platform: PlatformName::Console,
+            id: "desk".to_owned(),
+            name: "the owner's desk".to_owned(),
+        },
+        role: Role::Moderator,
+        text,
+        aside: true,
+    };
+    let answer = web.chat.hear(&message).await.map(|reply| reply.lines).unwrap_or_default();
+    overview(&web, answer).await
+}
+
+/// Takes up again what was given up.
+async fn retry(State(web): State<Arc<Web>>, body: Bytes) -> Response {
+    let id = EffectId::from(field(&body, "effect"));
+    match web.engine.retry_parked(id).await {
+        Ok(true) => Redirect::to("/desk").into_response(),
+        Ok(false) => {
+            let says = "That is not waiting for anybody (any more).".to_owned();
+            overview(&web, vec![says]).await
+        }
+        Err(error) => away(&error),
+    }
+}
+
+fn field(body: &[u8], name: &str) -> String {
+    let mut fields = form_urlencoded::parse(body);
+    fields
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.trim().to_owned())
+        .unwrap_or_default()
+}
+
+fn away(error: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%error, "the desk could not be shown");
+    (StatusCode::SERVICE_UNAVAILABLE, "The store does not answer. Please try again.\n")
+        .into_response()
+}
+
+/// Date, hours and minutes, UTC.
+fn minute(at: Timestamp) -> String {
+    at.rfc3339().get(..16).unwrap_or_default().replace('T', " ")
+}
