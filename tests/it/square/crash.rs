@@ -123,7 +123,8 @@ fn crash_after(n: i64, count: Count) -> bool {
         let view = shop.world.newest();
         assert!(view.closed && view.paid <= 2, "crash after {n} {count:?}: {view:?}");
         // Whoever paid has the goods or the money back.
-        let (payments, refunds) = (fake.books().payments.len(), fake.books().refunds.len());
+        let payments = fake.books().payments.len();
+        let refunds = fake.books().refunds.len();
         assert_eq!(payments - refunds, view.paid as usize, "crash after {n} {count:?}");
         shop.done().await;
     });
