@@ -2,7 +2,6 @@
 //! them in order.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, RwLock},
     time::Duration,
@@ -28,7 +27,7 @@ use crate::{
     id::Entropy,
     listen::Listener,
     platform::{Heard, Platform},
-    provider::{Provider, sandbox, signature::derive},
+    provider::{Provider, sandbox, signature::derive, square},
     reconcile,
     room::{Message, Room},
     sale::event::ClaimLimits,
@@ -112,15 +111,15 @@ impl App {
             public_url: base_url.clone(),
             webhook_key: derive(&secret, "sandbox webhook"),
         })?;
-        let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
-        providers.insert(sandbox::NAME.to_owned(), wrap(adapter));
-        let addresses = Addresses { base_url: base_url.clone(), keys: keys.clone() };
+        let mut providers = remote_providers(config, &base_url)?;
+        providers.push(adapter);
+        let providers = providers.into_iter().map(|one| (one.name().to_owned(), wrap(one)));
         let engine = Engine::new(Parts {
             store,
             clock,
             entropy,
-            providers,
-            pages: Arc::new(addresses),
+            providers: providers.collect(),
+            pages: Arc::new(Addresses { base_url: base_url.clone(), keys: keys.clone() }),
             link: format!("{base_url}/live"),
         });
         let templates: Templates = Arc::new(RwLock::new(Arc::new(loaded.templates.clone())));
@@ -250,11 +249,29 @@ fn limits(config: &Config) -> ClaimLimits {
     ClaimLimits { per_address: config.http.holds_per_address, tries: config.http.tries_per_buyer }
 }
 
+/// The payment services elsewhere that are configured.
+///
+/// # Errors
+/// If an HTTP client cannot be made.
+pub(crate) fn remote_providers(config: &Config, base_url: &str) -> Result<Vec<Arc<dyn Provider>>> {
+    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    if config.providers.square.is_configured() {
+        providers.push(Arc::new(square::Square::new(&config.providers.square, base_url)?));
+    }
+    Ok(providers)
+}
+
 fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) -> Vec<Worker> {
-    let rate = f64::from(config.providers.sandbox.calls_per_second);
     let providers = engine.providers().map(|provider| {
-        // Begin a little under the known limit; the pace finds the rest out.
-        let pace = Pace::new(rate * 0.8, rate * 1.2);
+        let pace = if provider.name() == square::NAME {
+            // No limit is published: begin low, rise until told to slow down.
+            let rate = f64::from(config.providers.square.calls_per_second);
+            Pace::new(rate, rate * 4.0)
+        } else {
+            // Begin a little under the known limit; the pace finds the rest out.
+            let rate = f64::from(config.providers.sandbox.calls_per_second);
+            Pace::new(rate * 0.8, rate * 1.2)
+        };
         Worker::new(engine.clone(), Hand::Provider(provider.clone()), pace)
     });
     let platforms = platforms.iter().map(|platform| {

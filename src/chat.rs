@@ -20,6 +20,7 @@ use crate::{
         parse::{ours, parse},
     },
     engine::{Engine, TellError},
+    meter,
     notice::text,
     platform::{Platform, Reply},
     room::{Message, Role, Room},
@@ -109,6 +110,7 @@ impl Chat {
         if message.role < Role::Moderator {
             return None;
         }
+        meter::message(message.room.platform.as_str());
         if self.is_repeated(message, &rest) {
             return None;
         }

@@ -1,8 +1,11 @@
 //! The program's verbs.
 
 mod demo;
+mod discord;
+mod provider;
 mod read;
 mod run;
+mod twitch;
 
 use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
@@ -79,12 +82,47 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Check the configuration, the store and the providers; one line per finding with its mend.
+    /// Log the bot in to a chat service and keep the tokens beside the configuration.
+    #[command(after_help = "Example: livetill login twitch")]
+    Login {
+        /// Where.
+        service: Service,
+    },
+    /// Check the configuration, the store, providers and chat; one line per finding with its mend.
     Check {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Put right what can be: make or complete webhook subscriptions.
+        #[arg(long)]
+        fix: bool,
     },
+    /// Measure how long it takes from making an item until a page can be paid.
+    #[command(after_help = "Example: livetill probe mug --rounds 20")]
+    Probe {
+        /// The template.
+        template: String,
+        /// How often.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find what the bot made and left at a provider.
+    #[command(after_help = "Example: livetill audit --retire")]
+    Audit {
+        /// Remove what belongs to no running sale.
+        #[arg(long)]
+        retire: bool,
+    },
+}
+
+/// A service that a bot logs in to by a person's consent.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Service {
+    /// Twitch, by a code that is typed in a browser.
+    Twitch,
 }
 
 /// How a verb ended.
@@ -122,7 +160,12 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Sales { json } => read::sales(&loaded, json).await,
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
-        Verb::Check { json } => read::check(&loaded, json).await,
+        Verb::Check { json, fix } => read::check(&loaded, &args.config, json, fix).await,
+        Verb::Probe { template, rounds, json } => {
+            provider::probe(&loaded, &template, rounds, json).await
+        }
+        Verb::Audit { retire } => provider::audit(&loaded, retire).await,
+        Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &args.config).await,
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -135,7 +178,7 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 }
 
 fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
-    if let Some(Verb::Check { json: true }) = args.verb {
+    if let Some(Verb::Check { json: true, .. }) = args.verb {
         let finding =
             serde_json::json!([{ "key": "config", "ok": false, "says": error.to_string() }]);
         println!("{finding}");
@@ -149,13 +192,20 @@ fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
 fn start_logs() {
     use std::io::IsTerminal;
     use tracing_subscriber::{
-        Layer, filter::Targets, fmt::layer, layer::SubscriberExt, registry, util::SubscriberInitExt,
+        Layer,
+        filter::{FilterExt, Targets, filter_fn},
+        fmt::layer,
+        layer::SubscriberExt,
+        registry,
+        util::SubscriberInitExt,
     };
     let wanted = std::env::var("LIVETILL_LOG").unwrap_or_else(|_| "warn".to_owned());
     let filter: Targets =
         wanted.parse().unwrap_or_else(|_| Targets::new().with_default(Level::WARN));
     // Below warnings it prints whole requests, with tokens and buyers' pages in them.
     let filter = filter.with_target("serenity", Level::WARN);
+    // The Twitch library says what we say ourselves, and its most detailed level prints the token.
+    let filter = filter.and(filter_fn(|meta| !meta.target().starts_with("twitch_irc")));
     let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let logs = layer().with_writer(std::io::stderr);

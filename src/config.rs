@@ -6,7 +6,9 @@
 mod discord;
 mod load;
 mod secret;
+mod square;
 mod template;
+mod twitch;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,12 +18,18 @@ pub use self::{
     discord::Discord,
     load::{ConfigError, Loaded, load, reload_templates},
     secret::Secret,
+    square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
+    twitch::{ChatServer, Twitch},
 };
 use crate::{
+    command::parse::nearest,
     provider::sandbox::Faults,
     room::{PlatformName, Room},
 };
+
+/// Providers that a template may name.
+const PROVIDERS: [&str; 2] = ["sandbox", "square"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -37,6 +45,8 @@ pub struct Config {
     pub console: Console,
     /// Discord.
     pub discord: Discord,
+    /// Twitch.
+    pub twitch: Twitch,
     /// Payment services.
     pub providers: Providers,
     /// What may be sold.
@@ -95,6 +105,8 @@ pub struct Console {
 pub struct Providers {
     /// The built-in one.
     pub sandbox: Sandbox,
+    /// Square.
+    pub square: Square,
 }
 
 /// The built-in provider.
@@ -177,6 +189,9 @@ impl Config {
         let mut found = Vec::new();
         self.check_urls(&mut found);
         self.check_shares(&mut found);
+        self.providers.square.check(&mut found);
+        self.check_providers(&mut found);
+        self.twitch.check(&mut found);
         self.discord.check(&mut found);
         self.check_rooms(&mut found);
         if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
@@ -239,22 +254,61 @@ impl Config {
         }
     }
 
-    /// A room on a platform that is switched off hears nothing.
-    fn check_rooms(&self, found: &mut Vec<Finding>) {
-        for (key, rooms) in
-            [("shop.rooms", &self.shop.rooms), ("shop.mod_rooms", &self.shop.mod_rooms)]
-        {
-            let mut off = rooms.iter().filter(|room| room.platform == PlatformName::Discord);
-            if let Some(room) = off.next().filter(|_| !self.discord.enabled) {
-                let says = format!("{room} hears nothing while discord.enabled is false");
-                found.push(Finding::warning(key, says));
+    /// Templates name providers that exist and are set up.
+    fn check_providers(&self, found: &mut Vec<Finding>) {
+        for (name, template) in &self.templates {
+            let says = match template.provider_name() {
+                "sandbox" => None,
+                "square" => self.providers.square.missing().map(str::to_owned),
+                other => {
+                    let guess = nearest(other, PROVIDERS.iter().copied());
+                    let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
+                    Some(format!("there is no provider {other}.{guess}"))
+                }
+            };
+            if let Some(says) = says {
+                found.push(Finding::error(format!("templates.{name}.provider"), says));
             }
         }
     }
 
+    /// Rooms on platforms that are switched off, and rooms on Twitch where everybody reads.
+    fn check_rooms(&self, found: &mut Vec<Finding>) {
+        let on_twitch = |rooms: &[Room]| rooms.iter().any(|r| r.platform == PlatformName::Twitch);
+        let (public, private) = (on_twitch(&self.shop.rooms), on_twitch(&self.shop.mod_rooms));
+        if (public || private) && !self.twitch.enabled {
+            let says =
+                "shop.rooms names a Twitch room, but twitch.enabled is false: it hears nothing";
+            found.push(Finding::warning("twitch.enabled", says));
+        }
+        if !public && self.twitch.enabled {
+            let says = "Twitch is on, but no room there hears of sales: add \"twitch:<login>\"";
+            found.push(Finding::warning("shop.rooms", says));
+        }
+        let on_discord = |room: &&Room| room.platform == PlatformName::Discord;
+        let named = self.shop.rooms.iter().chain(&self.shop.mod_rooms).find(on_discord);
+        if let Some(room) = named.filter(|_| !self.discord.enabled) {
+            let says = format!("{room} is named as a room, but discord.enabled is false");
+            found.push(Finding::warning("discord.enabled", says));
+        }
+        if private {
+            let says = "everybody reads a Twitch chat: money and trouble would be told in public \
+                        there, unless the channel is nobody else's business";
+            found.push(Finding::warning("shop.mod_rooms", says));
+        }
+    }
+
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 1] {
-        [("discord.token", self.discord.token.is_set())]
+    fn secrets(&self) -> [(&'static str, bool); 6] {
+        let (square, twitch) = (&self.providers.square, &self.twitch);
+        [
+            ("providers.square.access_token", square.access_token.is_set()),
+            ("providers.square.signature_keys", square.signature_keys.is_set()),
+            ("discord.token", self.discord.token.is_set()),
+            ("twitch.token", twitch.token.is_set()),
+            ("twitch.client_secret", twitch.client_secret.is_set()),
+            ("twitch.refresh_token", twitch.refresh_token.is_set()),
+        ]
     }
 
     fn check_shares(&self, found: &mut Vec<Finding>) {

@@ -111,7 +111,7 @@ async fn start(
     let template = rehearsed(template, rehearsal);
     let templates = [("demo".to_owned(), template)].into();
     let loaded = Loaded { config, templates, warnings: Vec::new(), path: None };
-    let url = format!("sqlite:{}", folder.0.join("demo.db").display());
+    let url = format!("sqlite:{}", folder.file("demo.db").display());
     let outside = Outside {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -208,11 +208,16 @@ async fn settle(app: &App) {
     }
 }
 
-/// A folder that goes away with the rehearsal.
-struct Folder(PathBuf);
+/// A folder that goes away with what used it.
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self> {
+    /// A path inside it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn new() -> Result<Self> {
         let name: String = SystemEntropy.bytes().iter().map(|b| format!("{b:02x}")).collect();
         let path = std::env::temp_dir().join(format!("livetill-demo-{name}"));
         std::fs::create_dir_all(&path)

@@ -11,7 +11,7 @@ mod start;
 mod views;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -76,6 +76,8 @@ struct Inner {
     shop: tokio::sync::Mutex<()>,
     /// Whether payments wait for their sale.
     unmatched: AtomicBool,
+    /// Providers that said something changed in what they list.
+    changed: Mutex<BTreeSet<String>>,
 }
 
 /// What caused an event, so that it counts once.
@@ -149,6 +151,7 @@ impl Engine {
             shop_bell: Notify::new(),
             shop: tokio::sync::Mutex::default(),
             unmatched: AtomicBool::new(true),
+            changed: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -269,6 +272,17 @@ impl Engine {
     /// Where buyers return to.
     pub fn pages(&self) -> &dyn ReturnPages {
         self.inner.parts.pages.as_ref()
+    }
+
+    /// Providers that said something changed in what they list, since the last time.
+    pub fn take_changed(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.inner.changed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers that a provider's listings are to be looked at in the next round of questions.
+    pub fn listing_changed(&self, provider: &str) {
+        let mut changed = self.inner.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.insert(provider.to_owned());
     }
 
     /// The provider called `name`.

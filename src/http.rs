@@ -10,8 +10,10 @@ mod hold;
 mod holds;
 mod live;
 mod ops;
+mod overlay;
 mod page;
 pub mod peer;
+mod qr;
 pub mod serve;
 mod webhook;
 
@@ -29,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::buyer::Keys;
-use crate::{engine::Engine, platform::Platform, sale::event::ClaimLimits};
+use crate::{engine::Engine, meter, platform::Platform, sale::event::ClaimLimits};
 
 /// A form or webhook larger than this is turned away with 413.
 const BODY_MAX: usize = 256 * 1024;
@@ -70,6 +72,8 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
     Router::new()
         .route("/", get(live::home))
         .route("/live", get(live::live))
+        .route("/overlay", get(overlay::overlay))
+        .route("/qr.svg", get(qr::qr))
         .route("/sales/{id}", get(live::sale))
         .route("/sales/{id}/events", get(events::events))
         .route("/holds/{token}", get(hold::show))
@@ -80,6 +84,7 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .route("/webhooks/{provider}", post(webhook::webhook))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
         .route("/assets/{name}", get(asset::asset))
         .fallback(live::not_found)
         .with_state(web)
@@ -94,8 +99,18 @@ async fn log(request: Request, next: Next) -> Response {
     // A path may hold a buyer's token: only its first part is logged.
     let path = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
     let answer = next.run(request).await;
+    meter::request(known_part(&path), answer.status().as_u16());
     tracing::debug!(%method, path, status = answer.status().as_u16(), "served");
     answer
+}
+
+/// The first part of a path, if it is one of ours: whatever is asked for becomes no label.
+fn known_part(part: &str) -> &'static str {
+    const PARTS: [&str; 12] = [
+        "live", "sales", "holds", "api", "webhooks", "assets", "overlay", "qr.svg", "healthz",
+        "readyz", "metrics", "sandbox",
+    ];
+    PARTS.into_iter().find(|known| *known == part).unwrap_or("other")
 }
 
 /// A form of ours comes from a page of ours.

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod meter;
 pub mod money;
 pub mod room;
 
@@ -31,3 +32,4 @@ pub mod worker;
 pub mod app;
 pub mod cli;
 pub mod demo;
+pub mod probe;

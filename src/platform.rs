@@ -5,6 +5,7 @@
 
 pub mod console;
 pub mod discord;
+pub mod twitch;
 
 use std::sync::Arc;
 

@@ -6,11 +6,13 @@
 
 pub mod sandbox;
 pub mod signature;
+pub mod square;
 
 use async_trait::async_trait;
 
 use crate::{
     clock::{Span, Timestamp},
+    config::Finding,
     id::{CheckoutId, HoldId, SaleId},
     sale::{
         Sale,
@@ -60,6 +62,24 @@ pub trait Provider: Send + Sync + 'static {
     /// Reads a webhook that was checked; no news is good news. Pure.
     fn parse(&self, webhook: &Verified) -> Result<Delivery, WebhookError>;
 
+    /// What is wrong with the account, and with what these templates need of it, each with its
+    /// mend; empty if all is well. With `mend` it puts right what it can, and says so.
+    async fn check(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
+        let _ = (templates, mend);
+        Vec::new()
+    }
+
+    /// What was ever made for sales of ours and is still there.
+    async fn left_behind(&self) -> Result<Vec<Leftover>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes something that was left behind.
+    async fn remove(&self, leftover: &Leftover, call: &Call) -> Result<(), ProviderError> {
+        let _ = (leftover, call);
+        Ok(())
+    }
+
     /// Hosts a checkout may lead to, for the page's content security policy.
     fn checkout_hosts(&self) -> Vec<String>;
 }
@@ -70,6 +90,19 @@ pub trait ReturnPages: Send + Sync {
     fn hold_page(&self, hold: HoldId) -> String;
     /// The sale's page.
     fn sale_page(&self, sale: SaleId) -> String;
+}
+
+/// Something of ours that is still at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// What it is, in people's words.
+    pub kind: String,
+    /// The provider's id of it.
+    pub id: String,
+    /// The order behind it, where it is a page.
+    pub order: Option<String>,
+    /// The sale it was made for, where its mark says so.
+    pub sale: Option<SaleId>,
 }
 
 /// The circumstances of one attempt.
@@ -146,6 +179,10 @@ pub struct StatusAsk {
     pub refunds: Vec<(String, Option<String>)>,
     /// Look for payments since then.
     pub since: Timestamp,
+    /// Something the provider lists may have changed: look at the listing too.
+    pub listing_changed: bool,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Something the provider said.
@@ -170,6 +207,11 @@ pub enum News {
         sale: SaleId,
         /// Set or cleared.
         set: bool,
+    },
+    /// Something the provider lists changed, and it does not say what, or of which sale.
+    ListingChanged {
+        /// When.
+        at: Timestamp,
     },
     /// A page closed without our asking.
     PageClosed {

@@ -45,36 +45,44 @@ pub enum Round {
 /// # Errors
 /// If the store fails; a provider that does not answer is asked again next time.
 pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
+    let changed = engine.take_changed();
     for sale in sales(engine, round).await? {
         let now = engine.now();
         let Some((provider, asks)) = engine.look(sale, move |s| question(s, now)).await? else {
             continue;
         };
         let Some(provider) = engine.provider(&provider).cloned() else { continue };
-        for ask in asks {
-            ask_about(engine, &provider, sale, &ask).await?;
+        // Word of a change may get lost: now and then the listing is looked at without one.
+        let listing_changed = round == Round::All || changed.contains(provider.name());
+        for (n, ask) in asks.into_iter().enumerate() {
+            let ask = StatusAsk { listing_changed: listing_changed && n == 0, ..ask };
+            if !ask_about(engine, &provider, sale, &ask).await? && ask.listing_changed {
+                engine.listing_changed(provider.name());
+            }
         }
     }
     engine.match_again().await
 }
 
+/// Puts one question; says whether it was answered.
 async fn ask_about(
     engine: &Engine,
     provider: &Arc<dyn Provider>,
     sale: SaleId,
     ask: &StatusAsk,
-) -> Result<(), TellError> {
+) -> Result<bool, TellError> {
     match provider.status(ask).await {
         Ok(news) => {
             for one in news {
                 engine.take(provider.name(), one, None).await?;
             }
+            Ok(true)
         }
         Err(error) => {
             tracing::warn!(%sale, provider = provider.name(), %error, "no answer about its state");
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> {
@@ -110,12 +118,13 @@ fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
             _ => None,
         })
         .collect();
-    let pending = sale.payments().any(|payment| payment.fate == Fate::Pending);
+    let pending = sale.payments().any(|p| p.fate == Fate::Pending && !p.is_settled());
     if pages.is_empty() && refunds.is_empty() && !pending && sale.head.is_closed() {
         return None;
     }
     let since = sale.head.started_at - MARGIN;
-    let ask = StatusAsk { listing: sale.head.listing().cloned(), since, ..StatusAsk::default() };
+    let listing = sale.head.listing().cloned();
+    let ask = StatusAsk { listing, since, now, ..StatusAsk::default() };
     let mut asks: Vec<StatusAsk> = pages
         .chunks(PAGES_MAX)
         .map(|pages| StatusAsk { pages: pages.to_vec(), ..ask.clone() })

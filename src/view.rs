@@ -116,6 +116,19 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Arming,
+        Self::Armed,
+        Self::Open,
+        Self::Paused,
+        Self::AllHeld,
+        Self::SoldOut,
+        Self::Ended,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
     /// The word in the public JSON.
     pub fn word(self) -> &'static str {
         match self {

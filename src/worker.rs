@@ -15,13 +15,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    outcome::{event_of, not_sent, rejected},
-    pace::Pace,
-};
+pub(crate) use self::outcome::{event_of, rejected};
+use self::{outcome::not_sent, pace::Pace};
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Origin, TellError},
+    meter,
     notice::text,
     platform::{Platform, Post, SayError},
     provider::{Call, Outcome, Provider, ProviderError},
@@ -215,10 +214,13 @@ impl Worker {
         let call = Call { key: key(&leased), now: self.engine.now(), first };
         let answer =
             tokio::time::timeout(CALL_DEADLINE, provider.perform(&effect, &leased.body, &call));
-        let answer = answer.await.unwrap_or_else(|_| {
+        let answer = answer.await;
+        let took = self.engine.now().since(call.now).to_std();
+        let answer = answer.unwrap_or_else(|_| {
             let says = format!("no answer within {} s", CALL_DEADLINE.as_secs());
             Err(ProviderError::Retry { says, after: None })
         });
+        meter::effect(&self.target, effect.word(), outcome_word(&answer), took);
         match answer {
             Ok(outcome) => {
                 self.pace().went_well();
@@ -358,6 +360,16 @@ impl Worker {
             }
             Err(SayError::Refused(why)) => self.park(&leased, &why).await,
         }
+    }
+}
+
+fn outcome_word(answer: &Result<Outcome, ProviderError>) -> &'static str {
+    match answer {
+        Ok(_) => "done",
+        Err(ProviderError::Retry { .. }) => "unknown",
+        Err(ProviderError::SlowDown { .. }) => "slowed",
+        Err(ProviderError::Reject { .. }) => "refused",
+        Err(ProviderError::Amend { .. }) => "amended",
     }
 }
 

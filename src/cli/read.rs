@@ -1,5 +1,7 @@
 //! Verbs that only look: they open the store beside a running bot and change nothing.
 
+use std::path::Path;
+
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
@@ -7,7 +9,6 @@ use super::{Ended, warn_of};
 use crate::{
     config::Loaded,
     notice::text::plain,
-    platform::discord,
     report::{Proof, Report, prove},
     sale::Sale,
     store::{self, Access, SqlStore, Store},
@@ -173,7 +174,7 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
     Ok(if oversold == 0 && !wrong { Ended::Well } else { Ended::Failed })
 }
 
-pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
+pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool) -> Result<Ended> {
     let mut findings: Vec<(String, bool, String)> = Vec::new();
     match &loaded.path {
         Some(path) => {
@@ -219,7 +220,9 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
             Err(error) => bail!(error),
         },
     }
-    findings.extend(platforms(loaded).await);
+    findings.extend(super::provider::findings(loaded, fix).await?);
+    findings.extend(super::twitch::check(loaded, path).await?);
+    findings.extend(super::discord::check(loaded).await);
     let failed = findings.iter().any(|(_, ok, _)| !ok);
     if as_json {
         let rows: Vec<_> = findings
@@ -234,20 +237,6 @@ pub(super) async fn check(loaded: &Loaded, as_json: bool) -> Result<Ended> {
         }
     }
     Ok(if failed { Ended::Failed } else { Ended::Well })
-}
-
-/// What the chat services say of accounts, rights and rooms.
-async fn platforms(loaded: &Loaded) -> Vec<(String, bool, String)> {
-    let config = &loaded.config;
-    if !config.discord.enabled {
-        return Vec::new();
-    }
-    let rooms: Vec<_> = config.shop.rooms.iter().chain(&config.shop.mod_rooms).cloned().collect();
-    let found = discord::check(&config.discord, &rooms).await;
-    if found.is_empty() {
-        return vec![("discord".into(), true, "token, intents and rooms are fine".into())];
-    }
-    found.into_iter().map(|finding| (finding.key, finding.warning, finding.says)).collect()
 }
 
 #[cfg(test)]

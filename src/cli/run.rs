@@ -12,14 +12,14 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{Ended, warn_of};
 use crate::{
-    app::{App, Outside, base_url},
+    app::{App, Outside},
     clock::{Clock, Span, SystemClock},
     config::{Config, Loaded, reload_templates},
     id::SystemEntropy,
+    meter,
     platform::{
         Platform, Standing,
         console::{Console, Input},
-        discord::{self, Discord, Hints},
     },
     room::PlatformName,
     store::{self, Access, Store},
@@ -35,9 +35,6 @@ const LINGER: Duration = Duration::from_secs(5);
 /// What was heard on one platform and is not worked off yet.
 const HEARD_MAX: usize = 256;
 
-/// How long farewells to chat services may take.
-const FAREWELL: Duration = Duration::from_secs(4);
-
 /// How often to look whether the configuration changed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 
@@ -47,6 +44,7 @@ pub(super) async fn run(
     environment: HashMap<String, String>,
 ) -> Result<Ended> {
     warn_of(&loaded);
+    meter::start().context("the figures for /metrics cannot be kept")?;
     let config = &loaded.config;
     let store: Arc<dyn Store> = Arc::new(store::open(&config.store.url, Access::Write).await?);
     let listener = TcpListener::bind(config.http.listen).await.with_context(|| {
@@ -61,20 +59,13 @@ pub(super) async fn run(
         (None, None)
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let address = listener.local_addr().context("the listener has no address")?;
-    let discord = config.discord.enabled.then(|| {
-        Discord::new(discord::Setup {
-            config: config.discord.clone(),
-            rooms: config.shop.rooms.clone(),
-            mod_rooms: config.shop.mod_rooms.clone(),
-            base_url: base_url(config, address),
-            clock: clock.clone(),
-            store: store.clone(),
-        })
-    });
+    let twitch = super::twitch::open(&loaded, &path, &clock)?;
+    let discord = super::discord::open(&loaded, listener.local_addr()?, &clock, &store);
     let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>);
-    let platforms: Vec<_> =
-        platforms.chain(discord.iter().map(|one| one.clone() as Arc<dyn Platform>)).collect();
+    let platforms: Vec<_> = platforms
+        .chain(twitch.iter().map(|one| one.clone() as Arc<dyn Platform>))
+        .chain(discord.iter().map(|one| one.clone() as Arc<dyn Platform>))
+        .collect();
     let required: Vec<_> = platforms.iter().filter(|p| must_work(config, p)).cloned().collect();
     let outside =
         Outside { clock, entropy, store, listener, platforms, wrap: Arc::new(|provider| provider) };
@@ -82,15 +73,15 @@ pub(super) async fn run(
     app.serve().await?;
     greet(&app, console.as_deref());
     app.run();
-    let mut farewells = Vec::new();
-    if let Some(discord) = &discord {
+    if let Some(twitch) = &twitch {
         let (heard, hears) = mpsc::channel(HEARD_MAX);
         app.listen(hears);
-        farewells.push(discord.connect(hints(&app), heard, app.stop_token().clone()));
+        tokio::spawn(twitch.clone().connect(heard, app.stop_token().clone()));
     }
+    let connected = discord.as_ref().map(|discord| super::discord::connect(discord, &app));
     let reload = tokio::spawn(reload(path, environment, app.templates.clone(), console.clone()));
     // With another platform connected, the end of standard input ends nothing.
-    let stays = !farewells.is_empty();
+    let stays = twitch.is_some() || discord.is_some();
     let ended = tokio::select! {
         ended = until_done(&app, input, stays) => ended,
         mend = broken(&app, &required) => {
@@ -100,18 +91,16 @@ pub(super) async fn run(
     };
     reload.abort();
     app.stop().await;
-    for farewell in farewells {
-        // A farewell that takes too long is not waited for.
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
-    }
+    super::discord::leave(connected).await;
     ended
 }
 
 /// Whether the program is of no use to its owner without that platform.
 fn must_work(config: &Config, platform: &Arc<dyn Platform>) -> bool {
     match platform.name() {
+        PlatformName::Twitch => config.twitch.required,
         PlatformName::Discord => config.discord.required,
-        PlatformName::Console | PlatformName::Twitch => false,
+        PlatformName::Console => false,
     }
 }
 
@@ -121,22 +110,13 @@ async fn broken(app: &App, required: &[Arc<dyn Platform>]) -> String {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let mend = required.iter().find_map(|platform| match platform.health()?.standing {
-            Standing::Broken(mend) => Some(mend),
+            Standing::Broken(mend) => Some(format!("{}: {mend}", platform.name())),
             Standing::Starting | Standing::Up | Standing::Away(_) => None,
         });
         let Some(mend) = mend else { continue };
         if app.engine.views().live().is_empty() {
             return mend;
         }
-    }
-}
-
-/// What Discord suggests while a moderator types.
-fn hints(app: &App) -> Hints {
-    let (chat, engine) = (app.chat.clone(), app.engine.clone());
-    Hints {
-        templates: Box::new(move || chat.templates().keys().cloned().collect()),
-        sales: Box::new(move || engine.views().live()),
     }
 }
 

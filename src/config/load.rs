@@ -136,6 +136,8 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         .with_list_parse_key("http.trusted_proxies")
         .with_list_parse_key("discord.moderator_roles")
         .with_list_parse_key("discord.moderator_users")
+        .with_list_parse_key("providers.square.probe_reject")
+        .with_list_parse_key("twitch.moderator_users")
         .ignore_empty(true)
         .source(Some(variables.clone()));
     config::Config::builder()
@@ -265,6 +267,18 @@ mod tests {
             ("[discord]\ntoken = \"x\"\n", "set LIVETILL_DISCORD__TOKEN"),
             ("[discord]\nenabled = true\n", "needs the bot's token"),
             ("[discord]\nmoderator_roles = [\"mods\"]\n", "not an id: mods"),
+            (
+                "[providers.square]\naccess_token = \"x\"\n",
+                "LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN",
+            ),
+            ("[templates.mug]\nprice = \"1\"\nprovider = \"sqare\"\n", "Did you mean square?"),
+            ("[templates.mug]\nprice = \"1\"\nprovider = \"square\"\n", "no access token yet"),
+            (
+                "[templates.mug]\nprice = \"1\"\n[templates.mug.square]\nnote = \"x\"\n",
+                "templates.mug.square: these options are for provider = \"square\"",
+            ),
+            ("[twitch]\ntoken = \"x\"\n", "set LIVETILL_TWITCH__TOKEN"),
+            ("[twitch]\nserver = \"irc.chat.twitch.tv\"\n", "write it like"),
             ("x = [", "line 1"),
         ];
         for (text, says) in cases {

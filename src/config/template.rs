@@ -8,6 +8,7 @@ use super::Finding;
 use crate::{
     clock::Span,
     money::{Currency, Money},
+    provider::square,
     sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
 };
 
@@ -40,6 +41,8 @@ pub struct Raw {
     max_duration: Option<String>,
     min_price: Option<Text>,
     sales_per_hour: Option<u32>,
+    /// Square's own options, read by its adapter.
+    square: Option<serde_json::Value>,
 }
 
 /// A price: written as a text, though a number is understood too, by its shortest decimal form.
@@ -139,9 +142,14 @@ impl Reader<'_> {
             delivery: self.deliveries(raw, currency),
             ask: raw.ask.clone(),
             bounds: self.bounds(raw, price, stock, duration),
-            options: serde_json::Value::Null,
+            options: self.options(raw),
         };
         self.check_values(&template);
+        if template.provider == square::NAME
+            && let Err(says) = square::Options::of(&template)
+        {
+            self.wrong(square::NAME, says);
+        }
         (self.errors.len() == before).then_some(template)
     }
 
@@ -224,6 +232,24 @@ impl Reader<'_> {
             min_price,
             sales_per_hour: raw.sales_per_hour.unwrap_or(12),
         }
+    }
+
+    /// The options of the template's own provider; another provider's are a mistake.
+    fn options(&mut self, raw: &Raw) -> serde_json::Value {
+        let mut own = serde_json::Value::Null;
+        for (provider, options) in [(square::NAME, &raw.square)] {
+            let Some(options) = options else { continue };
+            if raw.provider_name() == provider {
+                own.clone_from(options);
+            } else {
+                let says = format!(
+                    "these options are for provider = \"{provider}\"; this template's is {}",
+                    raw.provider_name()
+                );
+                self.wrong(provider, says);
+            }
+        }
+        own
     }
 
     fn check_values(&mut self, template: &Template) {

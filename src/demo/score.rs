@@ -123,7 +123,7 @@ impl Score {
         let tried_late = count(kept.iter().filter(|k| k.tried_late && !k.paid).count());
         let paid_holds =
             sale.holds().filter(|hold| matches!(hold.state, HoldState::Paid { .. })).count();
-        let unsettled = sale.payments().any(|payment| !payment.fate.is_final());
+        let unsettled = sale.payments().any(|payment| !payment.is_settled());
         let mut wrong = proof.wrong.clone();
         wrong.extend(kept.iter().filter_map(|kept| kept.broken.clone()));
         if !clean {

@@ -40,6 +40,10 @@ impl Engine {
             News::SoldOut { sale, set } => {
                 self.tell(sale, Event::SoldOutMarked { set }, &by, origin).await
             }
+            News::ListingChanged { at: _ } => {
+                self.listing_changed(provider);
+                return Ok(());
+            }
             News::PageClosed { checkout } => {
                 return self.take_closed_page(provider, checkout, &by, origin).await;
             }

@@ -7,12 +7,16 @@ use axum::{
 };
 
 const CSS: &str = include_str!("../pages/live.css");
+const OVERLAY_CSS: &str = include_str!("../pages/overlay.css");
+const OVERLAY_JS: &str = include_str!("../pages/overlay.js");
 const JS: &str = include_str!("../pages/live.js");
 
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "live.css" => ("text/css; charset=utf-8", CSS),
         "live.js" => ("text/javascript; charset=utf-8", JS),
+        "overlay.css" => ("text/css; charset=utf-8", OVERLAY_CSS),
+        "overlay.js" => ("text/javascript; charset=utf-8", OVERLAY_JS),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     let headers = [

@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    engine::{Origin, TellError},
+    engine::{Origin, TellError, Told},
     id::{Buyer, HoldId},
+    meter,
     notice::text,
     sale::{
         Sale,
@@ -198,7 +199,28 @@ async fn make(
         Want::Units => Event::Claimed(claim),
         Want::Place => Event::Joined(claim),
     };
-    match web.engine.tell(view.id, event, "web", Origin::Any).await {
+    let clicked_at = web.engine.now();
+    let answer = web.engine.tell(view.id, event, "web", Origin::Any).await;
+    meter::claim(match &answer {
+        Ok(_) => "taken",
+        Err(TellError::Refused(refusal)) => refusal.code(),
+        Err(_) => "failed",
+    });
+    let answer = lead_on(web, view, answer, headers).await;
+    if answer.headers().get(header::LOCATION).is_some_and(|to| to.as_bytes().starts_with(b"http")) {
+        meter::click_to_checkout(web.engine.now().since(clicked_at).to_std());
+    }
+    answer
+}
+
+/// To the payment page, to the buyer's own page, or to the reason why not.
+async fn lead_on(
+    web: &Web,
+    view: &Arc<View>,
+    answer: Result<Told, TellError>,
+    headers: &HeaderMap,
+) -> Response {
+    match answer {
         Ok(told) => match (told.hold, told.page) {
             (_, Some(url)) => see_other(&url),
             (Some(hold), None) => to_page(web, hold).await,

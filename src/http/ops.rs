@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
 use super::Web;
-use crate::platform::{Health, Platform, Standing};
+use crate::{
+    meter,
+    platform::{Health, Platform, Standing},
+    view::{State as SaleState, View},
+};
 
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
@@ -36,6 +40,32 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
         "platforms": platforms,
     });
     (status, Json(body)).into_response()
+}
+
+pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
+    let live = web.engine.views().live();
+    for state in SaleState::ALL {
+        let n = live.iter().filter(|view| view.state == state).count();
+        meter::stand("livetill_sales", "state", state.word(), n as f64);
+    }
+    let sum = |of: fn(&View) -> u32| live.iter().map(|view| f64::from(of(view))).sum();
+    meter::stand("livetill_units", "are", "left", sum(|view| view.left));
+    meter::stand("livetill_units", "are", "held", sum(|view| view.held));
+    meter::stand("livetill_units", "are", "paid", sum(|view| view.paid));
+    meter::stand("livetill_waiting_buyers", "line", "all", sum(|view| view.waiting));
+    if let Ok(count) = web.engine.store().outbox().await {
+        meter::stand("livetill_outbox", "is", "waiting", count.waiting as f64);
+        meter::stand("livetill_outbox", "is", "parked", count.parked as f64);
+    }
+    for platform in &web.platforms {
+        if let Some(Health { standing, .. }) = platform.health() {
+            let up = f64::from(u8::from(standing == Standing::Up));
+            meter::stand("livetill_chat_up", "platform", platform.name().as_str(), up);
+        }
+    }
+    meter::upkeep();
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, meter::render()).into_response()
 }
 
 /// How a platform stands and since when. A chat that is away does not make us unready: sales go on.

@@ -11,7 +11,8 @@ use axum::{
 
 use super::Web;
 use crate::{
-    provider::{Webhook, WebhookError},
+    meter,
+    provider::{Provider, Webhook, WebhookError},
     store::Seen,
 };
 
@@ -27,6 +28,18 @@ pub(super) async fn webhook(
     let Some(provider) = web.engine.provider(&name).cloned() else {
         return (StatusCode::NOT_FOUND, "no such provider\n");
     };
+    let answer = take(web, provider.as_ref(), &headers, body).await;
+    meter::webhook(&name, answer.0.as_u16());
+    answer
+}
+
+async fn take(
+    web: Arc<Web>,
+    provider: &dyn Provider,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> (StatusCode, &'static str) {
+    let name = provider.name();
     let headers = headers
         .iter()
         .filter_map(|(key, value)| Some((key.as_str().to_owned(), value.to_str().ok()?.to_owned())))
@@ -54,7 +67,7 @@ pub(super) async fn webhook(
         for (n, news) in delivery.news.into_iter().enumerate() {
             let id = format!("{}:{n}", delivery.id);
             let seen = Seen { source: format!("webhook:{name}"), id };
-            if let Err(error) = web.engine.take(&name, news, Some(seen)).await {
+            if let Err(error) = web.engine.take(name, news, Some(seen)).await {
                 tracing::error!(provider = name, %error, "a webhook could not be stored");
                 return false;
             }

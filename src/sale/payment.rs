@@ -125,6 +125,14 @@ pub struct RefundFact {
     pub says: Option<String>,
 }
 
+impl Payment {
+    /// Whether nothing more will happen by itself: its fate is final, or it never was money.
+    pub fn is_settled(&self) -> bool {
+        let failed = self.fate == Fate::Pending && self.fact.status == PaymentStatus::Failed;
+        failed || self.fate.is_final()
+    }
+}
+
 impl Fate {
     /// The word in reports.
     pub fn word(&self) -> &'static str {

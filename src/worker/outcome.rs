@@ -24,7 +24,7 @@ pub(super) fn not_sent(effect: &Effect) -> Event {
 }
 
 /// The event for what happened at the provider; `None` if it does not fit the effect.
-pub(super) fn event_of(effect: &Effect, outcome: Outcome) -> Option<Event> {
+pub(crate) fn event_of(effect: &Effect, outcome: Outcome) -> Option<Event> {
     Some(match (effect, outcome) {
         (Effect::Provision, Outcome::Provisioned(listing)) => Event::Provisioned { listing },
         (Effect::Restock { units }, Outcome::StockSet) => Event::StockSet { units: *units },
@@ -45,7 +45,7 @@ pub(super) fn event_of(effect: &Effect, outcome: Outcome) -> Option<Event> {
 }
 
 /// The event for a definite no; `None` where only a person can help.
-pub(super) fn rejected(effect: &Effect, says: &str) -> Option<Event> {
+pub(crate) fn rejected(effect: &Effect, says: &str) -> Option<Event> {
     let says = says.to_owned();
     match effect {
         Effect::Provision => Some(Event::ProvisionRejected { says }),

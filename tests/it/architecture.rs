@@ -11,6 +11,7 @@ const RANKS: &[(&str, u32)] = &[
     // words
     ("clock", 0),
     ("id", 0),
+    ("meter", 0),
     ("money", 0),
     ("room", 0),
     // the core, pure
@@ -39,6 +40,7 @@ const RANKS: &[(&str, u32)] = &[
     // wiring
     ("app", 4),
     ("demo", 5),
+    ("probe", 5),
     ("cli", 6),
 ];
 
@@ -80,12 +82,15 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("axum", &["http.rs", "http/", "provider/sandbox.rs", "provider/sandbox/"]),
     ("hyper", &["http/serve.rs"]),
-    ("reqwest", &["provider/", "demo/"]),
+    ("reqwest", &["provider/", "demo/", "platform/twitch/auth.rs"]),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),
-    ("askama", &["http/page.rs", "provider/sandbox/web.rs"]),
+    ("metrics", &["meter.rs"]),
+    ("qrcode", &["http/qr.rs"]),
+    ("askama", &["http/page.rs", "http/overlay.rs", "provider/sandbox/web.rs"]),
     ("serenity", &["platform/discord.rs", "platform/discord/"]),
     ("twitch_irc", &["platform/twitch.rs", "platform/twitch/"]),
+    ("tokio_rustls", &["platform/twitch/wire.rs"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

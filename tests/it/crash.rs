@@ -41,11 +41,11 @@ use crate::world::{Browser, MUG, Setup, World, mins};
 /// Counts down to the crash; whoever brings it to zero never returns.
 pub struct Fuse {
     left: AtomicI64,
-    blown: Notify,
+    pub blown: Notify,
 }
 
 impl Fuse {
-    fn new(left: i64) -> Arc<Self> {
+    pub fn new(left: i64) -> Arc<Self> {
         Arc::new(Self { left: AtomicI64::new(left), blown: Notify::new() })
     }
 
@@ -76,7 +76,7 @@ impl Fuse {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Count {
+pub enum Count {
     Commits,
     Effects,
 }
@@ -356,7 +356,7 @@ enum Life {
     Finished,
 }
 
-fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setup {
+pub fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setup {
     let (store_fuse, provider_fuse) = (fuse.clone(), fuse.clone());
     let platform_fuse = fuse.clone();
     Setup {
@@ -365,6 +365,7 @@ fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setup {
         clock: base.clock.clone(),
         seed: base.seed,
         lines: base.lines.clone(),
+        platforms: Vec::new(),
         wrap_store: Arc::new(move |inner| {
             let fuse = store_fuse.clone();
             Arc::new(FusedStore { inner, fuse, counts: count == Count::Commits })
@@ -443,6 +444,7 @@ fn judge(base: &Setup, n: i64, count: Count, said_before: usize, (crashed, story
             clock: base.clock.clone(),
             seed: 99,
             lines: Arc::default(),
+            platforms: Vec::new(),
             wrap_store: Arc::new(|store| store),
             wrap: Arc::new(|provider| provider),
             wrap_platform: Arc::new(|platform| platform),

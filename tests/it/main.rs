@@ -13,6 +13,8 @@ mod faults;
 mod line;
 mod pages;
 mod program;
+mod square;
 mod store;
+mod twitch;
 mod webhooks;
 mod world;

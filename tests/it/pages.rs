@@ -208,3 +208,46 @@ async fn health_says_what_it_can() {
     assert_eq!((ready.status, &body["ready"]), (200, &serde_json::json!(true)));
     world.done().await;
 }
+
+#[tokio::test]
+async fn the_overlay_shows_what_runs_and_nothing_else() {
+    let mut world = World::new(MUG).await;
+    assert!(world.looks("obs", "/overlay").await.text.contains("data-state=\"none\""));
+    world.says("!sale start mug 10m title=\"<script>x</script>\"").await;
+    let line = world.looks("obs", "/overlay").await.text;
+    assert!(line.contains("&#60;script&#62;") || line.contains("&lt;script&gt;"), "{line}");
+    assert!(line.contains("data-field=\"left\">3<") && !line.contains("/qr.svg"), "{line}");
+    let card = world.looks("obs", "/overlay?layout=card").await.text;
+    assert!(card.contains("/qr.svg") && card.contains("/live"), "{card}");
+    let qr = world.looks("obs", "/qr.svg").await;
+    assert!(qr.headers["content-type"].to_str().expect("text").starts_with("image/svg"));
+    assert!(qr.text.contains("<svg"));
+    world.advance(mins(13)).await;
+    assert!(world.looks("obs", "/overlay").await.text.contains("class=\"over\""));
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn figures_are_there_for_prometheus() {
+    livetill::meter::start().expect("a recorder");
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.looks("ana", "/holds/nobody-knows-me").await;
+    let text = world.looks("prometheus", "/metrics").await.text;
+    for part in [
+        "# TYPE livetill_claims_total counter",
+        "livetill_claims_total{outcome=\"taken\"}",
+        "livetill_effects_total{target=\"sandbox\",effect=\"open_checkout\",outcome=\"done\"}",
+        "livetill_sales{state=\"open\"}",
+        "livetill_outbox{is=\"parked\"} 0",
+        "livetill_http_requests_total{path=\"holds\",status=\"4xx\"}",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("nobody-knows-me") && !text.contains("web:"), "no id is a label");
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}

@@ -115,6 +115,8 @@ pub struct Setup {
     pub wrap_store: WrapStore,
     pub wrap: Wrap,
     pub wrap_platform: WrapPlatform,
+    /// Chat services besides the console.
+    pub platforms: Vec<Arc<dyn Platform>>,
     /// Lines that were said, in this life and earlier ones.
     pub lines: Arc<Mutex<Vec<String>>>,
 }
@@ -129,6 +131,7 @@ impl Setup {
             wrap_store: Arc::new(|store| store),
             wrap: Arc::new(|provider| provider),
             wrap_platform: Arc::new(|platform| platform),
+            platforms: Vec::new(),
             lines: Arc::default(),
         }
     }
@@ -247,6 +250,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base_url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut platforms = vec![(setup.wrap_platform)(console)];
+        platforms.extend(setup.platforms.iter().cloned());
         platforms.extend(more(&store, &base_url));
         let life = u64::try_from(lines.lock().expect("unpoisoned").len()).expect("small");
         let mut app = App::build(
@@ -470,7 +474,7 @@ impl World {
         let proof = prove(&sale, &store.journal(id).await.expect("the store"));
         assert_eq!((proof.oversold, &proof.wrong), (0, &Vec::new()), "#{}", sale.head.number);
         for payment in sale.payments() {
-            assert!(payment.fate.is_final(), "{payment:?}");
+            assert!(payment.is_settled(), "{payment:?}");
         }
     }
 

@@ -96,7 +96,7 @@ fn is_selling(draft: &Draft<'_>) -> bool {
 /// Sends everybody home who waits or was only offered something.
 pub(super) fn dismiss(draft: &mut Draft<'_>) {
     let waiting = draft.waiting_ids(usize::MAX);
-    let offered: Vec<HoldId> = draft.ids_where(|hold| is_offer(hold));
+    let offered: Vec<HoldId> = draft.ids_where(is_offer);
     for id in waiting.into_iter().chain(offered) {
         if let Some(hold) = draft.hold(id).cloned() {
             checkout::start_closing(draft, hold, Lapse::SaleEnded);

@@ -95,10 +95,18 @@ fn is_late(draft: &Draft<'_>, hold: &Hold, shared: bool) -> bool {
     )
 }
 
+/// The page a payment was made on: by its own id, else by its order's.
+fn page_of<'a>(hold: &'a Hold, fact: &PaymentFact) -> Option<&'a Checkout> {
+    match (&fact.checkout, &fact.order) {
+        (Some(id), _) => hold.checkout(id),
+        (None, Some(order)) => hold.checkouts.iter().find(|p| p.order.as_ref() == Some(order)),
+        (None, None) => None,
+    }
+}
+
 /// The provider's own total of the page, where the page is known; else what we ordered.
 fn amount_fits(hold: &Hold, fact: &PaymentFact) -> bool {
-    let page = fact.checkout.as_ref().and_then(|id| hold.checkout(id));
-    match page {
+    match page_of(hold, fact) {
         Some(page) => fact.amount == page.total,
         None if hold.checkouts.is_empty() => fact.amount == hold.amount,
         None => hold.checkouts.iter().any(|page| page.total == fact.amount),
@@ -109,9 +117,10 @@ fn keep(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
     payment.fate = Fate::Kept;
     hold.state = HoldState::Paid { payment: payment.fact.id.clone(), at: draft.now };
     let only = hold.checkouts.len() == 1;
-    let is_paid = |page: &Checkout| match &payment.fact.checkout {
+    let paid = page_of(&hold, &payment.fact).map(|page| page.id.clone());
+    let is_paid = |page: &Checkout| match &paid {
         Some(paid) => page.id == *paid,
-        None => only,
+        None => only && payment.fact.checkout.is_none(),
     };
     for page in hold.checkouts.iter().filter(|page| !page.closed && !is_paid(page)) {
         super::checkout::close_page(draft, hold.id, page);
@@ -122,12 +131,7 @@ fn keep(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
 }
 
 fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
-    let expected = payment
-        .fact
-        .checkout
-        .as_ref()
-        .and_then(|id| hold.checkout(id))
-        .map_or(hold.amount, |page| page.total);
+    let expected = page_of(&hold, &payment.fact).map_or(hold.amount, |page| page.total);
     let why = format!("paid {}, expected {expected}", payment.fact.amount);
     payment.fate = Fate::Person { why };
     if hold.is_taken() || draft.head.free() >= hold.units {

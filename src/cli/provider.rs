@@ -1,0 +1,168 @@
+//! Verbs that ask the payment services themselves.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::Ended;
+use crate::{
+    app::{App, Outside, remote_providers},
+    clock::{Clock, SystemClock},
+    config::{Config, Finding, Loaded},
+    demo::Folder,
+    id::SystemEntropy,
+    probe::{Prober, Round, Spread, spread},
+    provider::{Call, signature::short_hash},
+    sale::template::Template,
+    store::{self, Access, OpenError, Store},
+};
+
+/// What browsers call the listener, as far as the configuration says.
+fn base_url(config: &Config) -> String {
+    if config.shop.public_url.is_empty() {
+        return format!("http://{}", config.http.listen);
+    }
+    config.shop.public_url.clone()
+}
+
+/// Every provider's findings; a line for those with none.
+pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String, bool, String)>> {
+    let mut all = Vec::new();
+    for provider in remote_providers(&loaded.config, &base_url(&loaded.config))? {
+        let own = |template: &&Template| template.provider == provider.name();
+        let templates: Vec<&Template> = loaded.templates.values().filter(own).collect();
+        let found = provider.check(&templates, mend).await;
+        if found.is_empty() {
+            let key = format!("providers.{}", provider.name());
+            all.push((key, true, "answers, and has what the templates need".to_owned()));
+        }
+        all.extend(found.into_iter().map(|Finding { key, says, warning }| (key, warning, says)));
+    }
+    Ok(all)
+}
+
+/// `audit`: what the bot ever made and left at a provider; with `retire`, removes it.
+pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
+    let live = match store::open(&loaded.config.store.url, Access::Read).await {
+        Ok(store) => store.live_sales().await?,
+        Err(OpenError::Missing(_)) => Vec::new(),
+        Err(error) => bail!(error),
+    };
+    let (mut left, mut failed) = (0, false);
+    for provider in remote_providers(&loaded.config, &base_url(&loaded.config))? {
+        let found = match provider.left_behind().await {
+            Ok(found) => found,
+            Err(error) => {
+                eprintln!("livetill: {}: {error}", provider.name());
+                failed = true;
+                continue;
+            }
+        };
+        for one in found {
+            let name = format!("{} {} at {}", one.kind, one.id, provider.name());
+            if one.sale.is_some_and(|sale| live.contains(&sale)) {
+                println!("in use   {name}");
+                continue;
+            }
+            if !retire {
+                left += 1;
+                println!("left     {name}");
+                continue;
+            }
+            let now = SystemClock.now();
+            let key = short_hash(&json!([one.id, now]).to_string());
+            let call = Call { key, now, first: true };
+            match provider.remove(&one, &call).await {
+                Ok(()) => println!("removed  {name}"),
+                Err(error) => {
+                    left += 1;
+                    println!("left     {name}: {error}");
+                }
+            }
+        }
+    }
+    match left {
+        0 if !failed => println!("Nothing is left behind."),
+        0 => {}
+        n if retire => println!("{n} could not be removed."),
+        n => println!("{n} left behind. Remove with: livetill audit --retire"),
+    }
+    Ok(if left == 0 && !failed { Ended::Well } else { Ended::Failed })
+}
+
+/// Rounds measured at the most: each writes to the seller's catalog.
+const ROUNDS_MAX: u32 = 200;
+
+/// `probe`: how long until something can be paid.
+pub(super) async fn probe(loaded: &Loaded, name: &str, rounds: u32, json: bool) -> Result<Ended> {
+    ensure!((1..=ROUNDS_MAX).contains(&rounds), "--rounds takes 1 to {ROUNDS_MAX}");
+    let known: Vec<&str> = loaded.templates.keys().map(String::as_str).collect();
+    let Some(template) = loaded.templates.get(name) else {
+        bail!("there is no template {name}; there are: {}", known.join(", "));
+    };
+    let folder = Folder::new()?;
+    let url = format!("sqlite:{}", folder.file("probe.db").display());
+    let outside = Outside {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        store: Arc::new(store::open(&url, Access::Write).await?),
+        listener: TcpListener::bind("127.0.0.1:0").await?,
+        platforms: Vec::new(),
+        wrap: Arc::new(|provider| provider),
+    };
+    let mut app = App::build(loaded, outside).await?;
+    app.serve().await?;
+    let provider = app.engine.provider(&template.provider).cloned();
+    let Some(provider) = provider else { bail!("{} is not set up", template.provider) };
+    let page = format!("{}/live", base_url(&loaded.config));
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let prober = Prober { provider, clock, entropy, page };
+    let mut done = Vec::new();
+    for n in 1..=rounds {
+        let round = prober.round(template).await?;
+        if !json {
+            match &round.failed {
+                Some(why) => println!("round {n}: never payable: {why}"),
+                None => println!(
+                    "round {n}: item {} ms, page {} ms, payable {} ms, close {} ms, retire {} ms",
+                    round.item_ms, round.page_ms, round.payable_ms, round.close_ms, round.retire_ms
+                ),
+            }
+        }
+        done.push(round);
+    }
+    app.stop().await;
+    show(name, &done, json)
+}
+
+/// The rounds' spreads, step by step.
+fn show(name: &str, done: &[Round], json: bool) -> Result<Ended> {
+    let failed = done.iter().filter(|round| round.failed.is_some()).count();
+    type Step = (&'static str, fn(&Round) -> i64);
+    let steps: [Step; 6] = [
+        ("item", |r| r.item_ms),
+        ("page", |r| r.page_ms),
+        ("payable", |r| r.payable_ms),
+        ("start to payable", |r| r.item_ms + r.page_ms + r.payable_ms),
+        ("close", |r| r.close_ms),
+        ("retire", |r| r.retire_ms),
+    ];
+    if json {
+        let spreads: serde_json::Map<String, serde_json::Value> = steps
+            .iter()
+            .map(|(step, of)| (step.replace(' ', "_"), json!(spread(done, of))))
+            .collect();
+        let all = json!({ "template": name, "failed": failed, "rounds": done, "ms": spreads });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        println!("{:<18}{:>8}{:>8}{:>8}", "ms", "p50", "p95", "max");
+        for (step, of) in steps {
+            if let Some(Spread { p50, p95, max }) = spread(done, of) {
+                println!("{step:<18}{p50:>8}{p95:>8}{max:>8}");
+            }
+        }
+    }
+    Ok(if failed == 0 { Ended::Well } else { Ended::Failed })
+}

@@ -1,0 +1,81 @@
+//! The doctor: what is wrong with the token and in the rooms, each with its mend.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Twitch, desk::Desk, session::Session, token::TokenError, wire::Dial};
+use crate::{
+    config::Finding,
+    platform::Standing,
+    room::{PlatformName, Room},
+};
+
+/// The rooms are given this long to let us in.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Looks at everything; a connection of its own enters the rooms and leaves again.
+pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    match twitch.keeper.examine().await {
+        Ok(valid) => twitch.desk.login_is(&valid.login),
+        // Nothing is renewed here: a connection would.
+        Err(TokenError::Later(why)) => return vec![Finding::warning("twitch.token", why)],
+        Err(TokenError::Person(why)) => return vec![Finding::error("twitch.token", why)],
+    }
+    let names = rooms.iter().filter(|room| room.platform == PlatformName::Twitch);
+    let names: Vec<String> = names.map(|room| room.channel.clone()).collect();
+    if names.is_empty() {
+        let says = "no room on Twitch hears of sales: add \"twitch:<login>\" to shop.rooms";
+        found.push(Finding::warning("shop.rooms", says));
+        return found;
+    }
+    let login = twitch.desk.own().login;
+    let desk = Arc::new(Desk::new(twitch.clock.clone(), &login, names.iter().cloned()));
+    let Dial { server, trust, .. } = &*twitch.dial;
+    let (server, trust) = (server.clone(), trust.clone());
+    let dial = Arc::new(Dial { server, trust, desk: desk.clone() });
+    let session = Session::begin(&twitch.keeper, &dial, &twitch.clock);
+    tokio::select! {
+        why = session.run(|_| {}) => found.push(Finding::error("twitch.token", why)),
+        () = entered(&desk, &names) => {}
+        () = tokio::time::sleep(JOIN_WITHIN) => {}
+    }
+    let answered = |name: &String| desk.room(name, |room| room.answered()).unwrap_or(true);
+    if let Standing::Away(why) = desk.health().standing
+        && !names.iter().any(answered)
+    {
+        let says = format!("{why}. Mend: check the network and twitch.server");
+        found.push(Finding::error("twitch.server", says));
+        return found;
+    }
+    found.extend(names.iter().filter_map(|name| room(&desk, name, &login)));
+    found
+}
+
+/// Resolves when each room has let us in or turned us away.
+async fn entered(desk: &Desk, names: &[String]) {
+    let answered = |name: &String| desk.room(name, |room| room.answered()).unwrap_or(true);
+    while !names.iter().all(answered) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn room(desk: &Desk, name: &str, login: &str) -> Option<Finding> {
+    let key = format!("twitch:{name}");
+    let (entered, moderates, closed) =
+        desk.room(name, |room| (room.entered, room.moderates, room.closed.clone()))?;
+    if let Some(why) = closed {
+        return Some(Finding::error(key, why));
+    }
+    if !entered {
+        let says = "the channel did not let the bot in: check its name, and whether it exists";
+        return Some(Finding::error(key, says));
+    }
+    if moderates {
+        return None;
+    }
+    let says = format!(
+        "the bot is no moderator there: it may say 20 lines in 30 s instead of 100, slow mode, \
+         followers-only mode and AutoMod hold its lines back. Mend: type /mod {login} in that chat"
+    );
+    Some(Finding::warning(key, says))
+}

@@ -1,0 +1,105 @@
+//! Speaks Square's REST API: one call, one answer or one [`Fault`].
+
+use std::time::Duration;
+
+use reqwest::{Method, header::RETRY_AFTER};
+use serde_json::Value;
+
+use super::error::Fault;
+use crate::{clock::Span, config::Secret};
+
+/// A call that takes longer is repeated under the same key.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A connection to Square's API.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    version: String,
+    token: Secret,
+}
+
+impl Client {
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub(super) fn new(base: &str, version: &str, token: Secret) -> Result<Self, reqwest::Error> {
+        let mut http = reqwest::Client::builder()
+            .timeout(CALL_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("Livetill/", env!("CARGO_PKG_VERSION")));
+        if base.starts_with("http://") {
+            // A stand-in for Square on this machine.
+            http = http.no_proxy();
+        }
+        let http = http.build()?;
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { http, base, version: version.to_owned(), token })
+    }
+
+    /// The HTTP client, for what is not the API: the buyers' pages.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Fault> {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, Fault> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(self.token.expose())
+            .header("Square-Version", &self.version);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| lost(&error))?;
+        let status = answer.status();
+        let after = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Span::from_secs);
+        let bytes = answer.bytes().await.map_err(|error| lost(&error))?;
+        if !status.is_success() {
+            return Err(Fault::read(status.as_u16(), after, &bytes));
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|_| Fault::Lost("answered with something unreadable".to_owned()))
+    }
+}
+
+/// Never the error's own words: they hold the address, and a proxy's may hold more.
+fn lost(error: &reqwest::Error) -> Fault {
+    let says = if error.is_timeout() { "did not answer in time" } else { "cannot be reached" };
+    Fault::Lost(says.to_owned())
+}
+
+/// One segment of a path.
+pub(super) fn segment(id: &str) -> String {
+    form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}
+
+/// A text that an answer must have.
+pub(super) fn text<'a>(answer: &'a Value, path: &str) -> Result<&'a str, Fault> {
+    let found = answer.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    found.ok_or_else(|| Fault::Lost(format!("answered without {}", path.trim_start_matches('/'))))
+}
+
+/// A list that an answer may have.
+pub(super) fn list<'a>(answer: &'a Value, path: &str) -> &'a [Value] {
+    answer.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}

@@ -1,0 +1,129 @@
+//! Payments and refunds as Square tells of them.
+
+use serde_json::{Value, json};
+
+use super::{
+    Square,
+    client::{segment, text},
+    error::Fault,
+};
+use crate::{
+    clock::Timestamp,
+    id::PaymentId,
+    money::Money,
+    provider::{Call, Outcome, ProviderError},
+    sale::payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+};
+
+/// What the buyer and the seller read beside a refund.
+const REASON: &str = "Paid after the last unit was taken, or twice";
+
+/// Reads a Payment object. `None` for a status we do not know: it says nothing yet.
+///
+/// Dated by its creation: `updated_at` moves with every fee and refund.
+pub(super) fn payment_fact(payment: &Value) -> Option<PaymentFact> {
+    let money = |name: &str| serde_json::from_value::<Money>(payment[name].clone()).ok();
+    Some(PaymentFact {
+        id: PaymentId::from(payment["id"].as_str()?),
+        hold: None,
+        checkout: None,
+        order: payment["order_id"].as_str().map(str::to_owned),
+        amount: money("total_money").or_else(|| money("amount_money"))?,
+        refunded: money("refunded_money").map_or(0, |money| money.minor),
+        status: match payment["status"].as_str()? {
+            "COMPLETED" => PaymentStatus::Completed,
+            "CANCELED" | "FAILED" => PaymentStatus::Failed,
+            "APPROVED" | "PENDING" => PaymentStatus::Pending,
+            _ => return None,
+        },
+        at: payment["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
+        link: payment["receipt_url"].as_str().map(str::to_owned),
+    })
+}
+
+/// Reads a PaymentRefund object.
+pub(super) fn refund_fact(refund: &Value) -> Option<RefundFact> {
+    let status = refund["status"].as_str().unwrap_or_default();
+    Some(RefundFact {
+        payment: PaymentId::from(refund["payment_id"].as_str()?),
+        refund: refund["id"].as_str().map(str::to_owned),
+        status: match status {
+            "COMPLETED" => RefundStatus::Done,
+            "REJECTED" | "FAILED" => RefundStatus::Failed,
+            _ => RefundStatus::Requested,
+        },
+        amount: refund.pointer("/amount_money/amount").and_then(Value::as_i64),
+        says: matches!(status, "REJECTED" | "FAILED").then(|| format!("Square says {status}")),
+    })
+}
+
+impl Square {
+    /// Gives money back.
+    pub(super) async fn refund(
+        &self,
+        payment: &PaymentId,
+        amount: Money,
+        call: &Call,
+    ) -> Result<Outcome, ProviderError> {
+        let body = json!({
+            "idempotency_key": call.key,
+            "payment_id": payment,
+            "amount_money": amount,
+            "reason": REASON,
+        });
+        let answer = match self.client.post("/v2/refunds", &body).await {
+            Ok(answer) => answer,
+            Err(fault) => return refund_refused(payment, fault),
+        };
+        match refund_fact(&answer["refund"]) {
+            Some(fact) => Ok(Outcome::Refund(RefundFact { payment: payment.clone(), ..fact })),
+            None => Err(ProviderError::Retry {
+                says: "Square answered without the refund".to_owned(),
+                after: None,
+            }),
+        }
+    }
+
+    /// Reads a payment.
+    pub(super) async fn payment(&self, id: &str) -> Result<Value, Fault> {
+        let mut answer = self.client.get(&format!("/v2/payments/{}", segment(id))).await?;
+        text(&answer, "/payment/id")?;
+        Ok(answer["payment"].take())
+    }
+
+    /// How a refund stands; without its id, what the payment says of refunds.
+    pub(super) async fn refund_state(
+        &self,
+        payment: &str,
+        refund: Option<&str>,
+    ) -> Result<Option<RefundFact>, Fault> {
+        let refund = match refund {
+            Some(refund) => refund.to_owned(),
+            None => {
+                let payment = self.payment(payment).await?;
+                let newest = payment["refund_ids"].as_array().and_then(|all| all.last()?.as_str());
+                let Some(newest) = newest else { return Ok(None) };
+                newest.to_owned()
+            }
+        };
+        let answer = self.client.get(&format!("/v2/refunds/{}", segment(&refund))).await?;
+        let fact = refund_fact(&answer["refund"]);
+        Ok(fact.map(|fact| RefundFact { payment: PaymentId::from(payment), ..fact }))
+    }
+}
+
+fn refund_refused(payment: &PaymentId, fault: Fault) -> Result<Outcome, ProviderError> {
+    if fault.is("REFUND_ALREADY_PENDING") {
+        return Ok(Outcome::Refund(RefundFact {
+            payment: payment.clone(),
+            refund: None,
+            status: RefundStatus::Requested,
+            amount: None,
+            says: None,
+        }));
+    }
+    if fault.is("REFUND_ERROR_PAYMENT_NEEDS_COMPLETION") {
+        return Err(ProviderError::Retry { says: fault.says(), after: None });
+    }
+    Err(fault.steady())
+}

@@ -1,0 +1,105 @@
+//! Asking: what became of pages, refunds and the stock. Webhooks are fast, this is sure.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    Square, client::list, close::payment_ids, error::Fault, item, listing::Notes,
+    money::payment_fact,
+};
+use crate::{
+    clock::Span,
+    id::HoldId,
+    provider::{News, StatusAsk},
+    sale::hold::Checkout,
+};
+
+/// A *sold out* mark counts as set by hand once it was seen this long with units in stock: after
+/// a restock Square needs a moment to take its own mark back.
+const MARK_SETTLES: Span = Span::from_secs(5);
+
+impl Square {
+    pub(super) async fn news(&self, ask: &StatusAsk) -> Result<Vec<News>, Fault> {
+        let mut news = self.page_news(&ask.pages).await?;
+        for (payment, refund) in &ask.refunds {
+            match self.refund_state(payment, refund.as_deref()).await {
+                Ok(fact) => news.extend(fact.map(News::Refund)),
+                Err(fault) if fault.is_not_found() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        if let Some(notes) = ask.listing.as_ref().and_then(Notes::read) {
+            news.extend(self.listing_state(&notes, ask).await?);
+        }
+        Ok(news)
+    }
+
+    async fn page_news(&self, pages: &[(HoldId, Checkout)]) -> Result<Vec<News>, Fault> {
+        let by_order: HashMap<&str, &(HoldId, Checkout)> =
+            pages.iter().filter_map(|page| Some((page.1.order.as_deref()?, page))).collect();
+        if by_order.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&str> = by_order.keys().copied().collect();
+        let body = json!({ "location_id": self.location, "order_ids": ids });
+        let answer = self.client.post("/v2/orders/batch-retrieve", &body).await?;
+        let mut news = Vec::new();
+        for order in list(&answer, "/orders") {
+            let id = order["id"].as_str().unwrap_or_default();
+            let Some((hold, page)) = by_order.get(id) else { continue };
+            news.extend(self.order_news(order, *hold, page).await?);
+        }
+        Ok(news)
+    }
+
+    async fn order_news(
+        &self,
+        order: &Value,
+        hold: HoldId,
+        page: &Checkout,
+    ) -> Result<Vec<News>, Fault> {
+        let mut news = Vec::new();
+        for id in payment_ids(order) {
+            let Some(mut fact) = payment_fact(&self.payment(&id).await?) else { continue };
+            fact.hold = Some(hold);
+            fact.checkout = Some(page.id.clone());
+            news.push(News::Payment(fact));
+        }
+        if news.is_empty() && order["state"] == "CANCELED" {
+            news.push(News::PageClosed { checkout: page.id.clone() });
+        }
+        Ok(news)
+    }
+
+    /// The item's stock and its *sold out* mark, when there is reason to look.
+    async fn listing_state(&self, notes: &Notes, ask: &StatusAsk) -> Result<Vec<News>, Fault> {
+        let variation = notes.variation.as_str();
+        let watched = self.seen().marks.contains_key(variation);
+        if !ask.listing_changed && !watched {
+            return Ok(Vec::new());
+        }
+        let body = json!({ "object_ids": [variation] });
+        let answer = self.client.post("/v2/catalog/batch-retrieve", &body).await?;
+        let object = list(&answer, "/objects").iter().find(|one| one["id"] == variation);
+        let marked = object.is_some_and(|object| item::sold_out(object, &notes.location));
+        let Some(stock) = self.stock(variation).await? else { return Ok(Vec::new()) };
+        let mut news = Vec::new();
+        let mut seen = self.seen();
+        if let Some(at) = stock.at
+            && seen.counts.insert(variation.to_owned(), stock) != Some(stock)
+        {
+            news.push(News::Count { sale: notes.sale, count: stock.count, at });
+        }
+        // With nothing in stock the mark is Square's own, whoever sold the last unit.
+        if marked && stock.count > 0 {
+            let since = *seen.marks.entry(variation.to_owned()).or_insert(ask.now);
+            if ask.now.since(since) >= MARK_SETTLES {
+                news.push(News::SoldOut { sale: notes.sale, set: true });
+            }
+        } else if seen.marks.remove(variation).is_some() || ask.listing_changed {
+            news.push(News::SoldOut { sale: notes.sale, set: false });
+        }
+        Ok(news)
+    }
+}

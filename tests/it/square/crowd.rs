@@ -1,0 +1,128 @@
+//! A crowd larger than Square's rate: the whole program with its own loops and the real clock.
+
+use std::{sync::Arc, time::Duration};
+
+use livetill::{
+    app::{App, Outside},
+    clock::{Clock, Span, SystemClock},
+    config,
+    id::SystemEntropy,
+    platform::console::{Console, message},
+    report::prove,
+    store::{self, Access},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    square::{
+        fake::{Fake, KEY, NOTIFICATION_URL, TOKEN},
+        shop::{config as square_config, sign},
+    },
+    world::{Browser, ManualClock, client, crypto},
+};
+
+/// Square keeps its own time; here it follows the real one.
+pub fn follow(clock: Arc<ManualClock>) {
+    tokio::spawn(async move {
+        loop {
+            let behind = SystemClock.now().since(clock.now());
+            clock.advance(behind);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_buyers_in_a_second_at_eight_calls_a_second_are_all_served_in_turn() {
+    const BUYERS: u32 = 60;
+    crypto();
+    let clock = ManualClock::new();
+    follow(clock.clone());
+    let fake = Fake::start(clock).await;
+    fake.books().faults.rate = 8;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("config.toml");
+    let mug = format!(
+        "[templates.mug]\nprovider = \"square\"\nprice = \"18.00\"\nstock = {BUYERS}\nwarm = 5\n\
+         [http]\nholds_per_address = 100\n"
+    );
+    let text =
+        square_config(&fake, &mug, "").replace("calls_per_second = 100000", "calls_per_second = 6");
+    std::fs::write(&path, text).expect("written");
+    let secrets = [("ACCESS_TOKEN", TOKEN), ("SIGNATURE_KEYS", KEY)]
+        .map(|(name, value)| (format!("LIVETILL_PROVIDERS__SQUARE__{name}"), value.to_owned()));
+    let loaded = config::load(&path, &secrets.into()).expect("a config");
+    let url = format!("sqlite:{}", dir.path().join("livetill.db").display());
+    let outside = Outside {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
+        listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+        platforms: vec![Console::new(|_| {})],
+        wrap: Arc::new(|provider| provider),
+    };
+    let mut app = App::build(&loaded, outside).await.expect("an app");
+    app.serve().await.expect("serves");
+    app.run();
+    app.hear(&message("start".into(), "!sale start mug 10m")).await;
+    until(&app, |app| app.engine.views().all()[0].state.word() == "open").await;
+    let id = app.engine.views().all()[0].id;
+    let base = app.base_url.clone();
+    let buyers: Vec<_> =
+        (0..BUYERS).map(|_| tokio::spawn(buys(base.clone(), id.to_string()))).collect();
+    for buyer in buyers {
+        assert!(buyer.await.expect("no panic"), "a buyer was dropped");
+    }
+    // Webhooks come in one heap, as they may.
+    let events: Vec<_> = fake.books().events.drain(..).collect();
+    for event in events {
+        let body = event.to_string();
+        let signature = sign(NOTIFICATION_URL, KEY, body.as_bytes());
+        let sent = client()
+            .post(format!("{base}/webhooks/square"))
+            .header("x-square-hmacsha256-signature", signature)
+            .body(body)
+            .send()
+            .await;
+        assert_eq!(sent.expect("answers").status(), 200);
+    }
+    until(&app, |app| app.engine.views().all()[0].paid == BUYERS).await;
+    let sale = app.engine.store().load(id).await.expect("the store").expect("the sale");
+    let proof = prove(&sale, &app.engine.store().journal(id).await.expect("the store"));
+    assert_eq!((proof.oversold, &proof.wrong), (0, &Vec::new()));
+    assert_eq!(fake.books().payments.len(), BUYERS as usize);
+    let wrong = std::mem::take(&mut fake.books().wrong);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    app.stop().await;
+}
+
+/// Claims, waits in line on the buyer's own page, pays; answers whether it came to that.
+async fn buys(base: String, sale: String) -> bool {
+    let mut browser = Browser::new();
+    let answer = browser.post(&format!("{base}/sales/{sale}/holds"), &[]).await;
+    let Some(mut at) = answer.location.filter(|_| answer.status == 303) else { return false };
+    for _ in 0..400 {
+        if at.contains("/u/") {
+            let order = browser.get(&at).await.location.expect("sent on");
+            let host = at.split("/u/").next().expect("a host").to_owned();
+            return browser.post(&format!("{host}{order}/pay"), &[]).await.status == 303;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let page = browser.get(&format!("{base}{at}")).await.text;
+        if let Some(pay) = page.split("class=\"button\" href=\"").nth(1) {
+            pay.split('"').next().expect("an address").clone_into(&mut at);
+        }
+    }
+    false
+}
+
+async fn until(app: &App, fits: impl Fn(&App) -> bool) {
+    let mut bell = app.engine.views().bell();
+    let wait = async {
+        while !fits(app) {
+            bell.changed().await.expect("the engine lives");
+        }
+    };
+    let limit = Span::from_secs(120).to_std();
+    tokio::time::timeout(limit, wait).await.expect("it comes to that");
+}
