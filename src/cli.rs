@@ -202,10 +202,11 @@ fn start_logs() {
     let wanted = std::env::var("LIVETILL_LOG").unwrap_or_else(|_| "warn".to_owned());
     let filter: Targets =
         wanted.parse().unwrap_or_else(|_| Targets::new().with_default(Level::WARN));
-    // Below warnings it prints whole requests, with tokens and buyers' pages in them.
-    let filter = filter.with_target("serenity", Level::WARN);
-    // The Twitch library says what we say ourselves, and its most detailed level prints the token.
-    let filter = filter.and(filter_fn(|meta| !meta.target().starts_with("twitch_irc")));
+    // Below warnings serenity prints whole requests, with tokens and buyers' pages in them. The
+    // Twitch library says what we say ourselves, and its most detailed level prints the token.
+    let filter = filter
+        .with_target("serenity", Level::WARN)
+        .and(filter_fn(|meta| !meta.target().starts_with("twitch_irc")));
     let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let logs = layer().with_writer(std::io::stderr);

@@ -5,6 +5,7 @@
 
 mod discord;
 mod load;
+mod rooms;
 mod secret;
 mod square;
 mod template;
@@ -22,11 +23,7 @@ pub use self::{
     template::templates,
     twitch::{ChatServer, Twitch},
 };
-use crate::{
-    command::parse::nearest,
-    provider::sandbox::Faults,
-    room::{PlatformName, Room},
-};
+use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
 
 /// Providers that a template may name.
 const PROVIDERS: [&str; 2] = ["sandbox", "square"];
@@ -43,10 +40,10 @@ pub struct Config {
     pub store: Store,
     /// The terminal.
     pub console: Console,
-    /// Discord.
-    pub discord: Discord,
     /// Twitch.
     pub twitch: Twitch,
+    /// Discord.
+    pub discord: Discord,
     /// Payment services.
     pub providers: Providers,
     /// What may be sold.
@@ -191,6 +188,7 @@ impl Config {
         self.check_shares(&mut found);
         self.providers.square.check(&mut found);
         self.check_providers(&mut found);
+        self.discord.check(&mut found);
         self.twitch.check(&mut found);
         self.discord.check(&mut found);
         self.check_rooms(&mut found);
@@ -272,42 +270,17 @@ impl Config {
         }
     }
 
-    /// Rooms on platforms that are switched off, and rooms on Twitch where everybody reads.
-    fn check_rooms(&self, found: &mut Vec<Finding>) {
-        let on_twitch = |rooms: &[Room]| rooms.iter().any(|r| r.platform == PlatformName::Twitch);
-        let (public, private) = (on_twitch(&self.shop.rooms), on_twitch(&self.shop.mod_rooms));
-        if (public || private) && !self.twitch.enabled {
-            let says =
-                "shop.rooms names a Twitch room, but twitch.enabled is false: it hears nothing";
-            found.push(Finding::warning("twitch.enabled", says));
-        }
-        if !public && self.twitch.enabled {
-            let says = "Twitch is on, but no room there hears of sales: add \"twitch:<login>\"";
-            found.push(Finding::warning("shop.rooms", says));
-        }
-        let on_discord = |room: &&Room| room.platform == PlatformName::Discord;
-        let named = self.shop.rooms.iter().chain(&self.shop.mod_rooms).find(on_discord);
-        if let Some(room) = named.filter(|_| !self.discord.enabled) {
-            let says = format!("{room} is named as a room, but discord.enabled is false");
-            found.push(Finding::warning("discord.enabled", says));
-        }
-        if private {
-            let says = "everybody reads a Twitch chat: money and trouble would be told in public \
-                        there, unless the channel is nobody else's business";
-            found.push(Finding::warning("shop.mod_rooms", says));
-        }
-    }
-
     /// Secrets by key, and whether they are set.
     fn secrets(&self) -> [(&'static str, bool); 6] {
-        let (square, twitch) = (&self.providers.square, &self.twitch);
+        let Self { discord, twitch, .. } = self;
+        let square = &self.providers.square;
         [
-            ("providers.square.access_token", square.access_token.is_set()),
-            ("providers.square.signature_keys", square.signature_keys.is_set()),
-            ("discord.token", self.discord.token.is_set()),
+            ("discord.token", discord.token.is_set()),
             ("twitch.token", twitch.token.is_set()),
             ("twitch.client_secret", twitch.client_secret.is_set()),
             ("twitch.refresh_token", twitch.refresh_token.is_set()),
+            ("providers.square.access_token", square.access_token.is_set()),
+            ("providers.square.signature_keys", square.signature_keys.is_set()),
         ]
     }
 

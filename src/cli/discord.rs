@@ -1,22 +1,14 @@
-//! Discord as the program uses it: opened, connected, checked.
+//! Discord on the command line: set up from the configuration, looked at.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use tokio::{sync::mpsc, task::JoinHandle};
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
     app::{App, base_url},
     clock::Clock,
     config::Loaded,
-    platform::discord::{self, Discord, Hints, Setup},
+    platform::discord::{self, Discord, Hints},
     store::Store,
 };
-
-/// What was heard and is not worked off yet.
-const HEARD_MAX: usize = 256;
-
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_secs(4);
 
 /// Discord, if it is switched on.
 pub(super) fn open(
@@ -27,7 +19,7 @@ pub(super) fn open(
 ) -> Option<Arc<Discord>> {
     let config = &loaded.config;
     config.discord.enabled.then(|| {
-        Discord::new(Setup {
+        Discord::new(discord::Setup {
             config: config.discord.clone(),
             rooms: config.shop.rooms.clone(),
             mod_rooms: config.shop.mod_rooms.clone(),
@@ -38,28 +30,16 @@ pub(super) fn open(
     })
 }
 
-/// Connects it to the program, suggestions included.
-pub(super) fn connect(discord: &Arc<Discord>, app: &App) -> JoinHandle<()> {
-    let (heard, hears) = mpsc::channel(HEARD_MAX);
-    app.listen(hears);
+/// What Discord suggests while a moderator types.
+pub(super) fn hints(app: &App) -> Hints {
     let (chat, engine) = (app.chat.clone(), app.engine.clone());
-    let hints = Hints {
+    Hints {
         templates: Box::new(move || chat.templates().keys().cloned().collect()),
         sales: Box::new(move || engine.views().live()),
-    };
-    discord.connect(hints, heard, app.stop_token().clone())
-}
-
-/// Waits for its farewell, though not long.
-pub(super) async fn leave(connected: Option<JoinHandle<()>>) {
-    if let Some(connected) = connected
-        && tokio::time::timeout(FAREWELL, connected).await.is_err()
-    {
-        tracing::debug!("no farewell from Discord");
     }
 }
 
-/// What Discord says of the bot's account, its rights and its rooms.
+/// `check`: what Discord says of the bot, its intents and its rooms; key, fine or not, words.
 pub(super) async fn check(loaded: &Loaded) -> Vec<(String, bool, String)> {
     let config = &loaded.config;
     if !config.discord.enabled {

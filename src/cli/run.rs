@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use super::{Ended, warn_of};
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
     platform::{
         Platform, Standing,
         console::{Console, Input},
+        discord::Discord,
+        twitch::Twitch,
     },
     room::PlatformName,
     store::{self, Access, Store},
@@ -34,6 +36,9 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// What was heard on one platform and is not worked off yet.
 const HEARD_MAX: usize = 256;
+
+/// How long farewells to chat services may take.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// How often to look whether the configuration changed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -59,13 +64,13 @@ pub(super) async fn run(
         (None, None)
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let twitch = super::twitch::open(&loaded, &path, &clock)?;
-    let discord = super::discord::open(&loaded, listener.local_addr()?, &clock, &store);
-    let platforms = console.iter().map(|console| console.clone() as Arc<dyn Platform>);
-    let platforms: Vec<_> = platforms
-        .chain(twitch.iter().map(|one| one.clone() as Arc<dyn Platform>))
-        .chain(discord.iter().map(|one| one.clone() as Arc<dyn Platform>))
-        .collect();
+    let address = listener.local_addr().context("the listener has no address")?;
+    let chats = Chats {
+        discord: super::discord::open(&loaded, address, &clock, &store),
+        twitch: super::twitch::open(&loaded, &path, &clock)?,
+    };
+    let mut platforms = chats.platforms();
+    platforms.extend(console.iter().map(|console| console.clone() as Arc<dyn Platform>));
     let required: Vec<_> = platforms.iter().filter(|p| must_work(config, p)).cloned().collect();
     let outside =
         Outside { clock, entropy, store, listener, platforms, wrap: Arc::new(|provider| provider) };
@@ -73,15 +78,10 @@ pub(super) async fn run(
     app.serve().await?;
     greet(&app, console.as_deref());
     app.run();
-    if let Some(twitch) = &twitch {
-        let (heard, hears) = mpsc::channel(HEARD_MAX);
-        app.listen(hears);
-        tokio::spawn(twitch.clone().connect(heard, app.stop_token().clone()));
-    }
-    let connected = discord.as_ref().map(|discord| super::discord::connect(discord, &app));
+    let farewells = chats.connect(&app);
     let reload = tokio::spawn(reload(path, environment, app.templates.clone(), console.clone()));
     // With another platform connected, the end of standard input ends nothing.
-    let stays = twitch.is_some() || discord.is_some();
+    let stays = !farewells.is_empty();
     let ended = tokio::select! {
         ended = until_done(&app, input, stays) => ended,
         mend = broken(&app, &required) => {
@@ -91,15 +91,50 @@ pub(super) async fn run(
     };
     reload.abort();
     app.stop().await;
-    super::discord::leave(connected).await;
+    for farewell in farewells {
+        // A farewell that takes too long is not waited for.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
     ended
+}
+
+/// Chat services that are switched on.
+struct Chats {
+    discord: Option<Arc<Discord>>,
+    twitch: Option<Arc<Twitch>>,
+}
+
+impl Chats {
+    fn platforms(&self) -> Vec<Arc<dyn Platform>> {
+        let discord = self.discord.iter().map(|one| one.clone() as Arc<dyn Platform>);
+        discord.chain(self.twitch.iter().map(|one| one.clone() as Arc<dyn Platform>)).collect()
+    }
+
+    /// Begins to listen and speak; what comes back ends once each has said farewell.
+    fn connect(&self, app: &App) -> Vec<JoinHandle<()>> {
+        let ear = || {
+            let (heard, hears) = mpsc::channel(HEARD_MAX);
+            app.listen(hears);
+            (heard, app.stop_token().clone())
+        };
+        let mut farewells = Vec::new();
+        if let Some(discord) = &self.discord {
+            let (heard, stop) = ear();
+            farewells.push(discord.connect(super::discord::hints(app), heard, stop));
+        }
+        if let Some(twitch) = &self.twitch {
+            let (heard, stop) = ear();
+            farewells.push(tokio::spawn(twitch.clone().connect(heard, stop)));
+        }
+        farewells
+    }
 }
 
 /// Whether the program is of no use to its owner without that platform.
 fn must_work(config: &Config, platform: &Arc<dyn Platform>) -> bool {
     match platform.name() {
-        PlatformName::Twitch => config.twitch.required,
         PlatformName::Discord => config.discord.required,
+        PlatformName::Twitch => config.twitch.required,
         PlatformName::Console => false,
     }
 }

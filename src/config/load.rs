@@ -134,10 +134,10 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         .with_list_parse_key("shop.rooms")
         .with_list_parse_key("shop.mod_rooms")
         .with_list_parse_key("http.trusted_proxies")
-        .with_list_parse_key("discord.moderator_roles")
-        .with_list_parse_key("discord.moderator_users")
         .with_list_parse_key("providers.square.probe_reject")
         .with_list_parse_key("twitch.moderator_users")
+        .with_list_parse_key("discord.moderator_roles")
+        .with_list_parse_key("discord.moderator_users")
         .ignore_empty(true)
         .source(Some(variables.clone()));
     config::Config::builder()
@@ -264,9 +264,6 @@ mod tests {
             ),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", "shop.public_url"),
             ("[providers.sandbox.faults]\nerror = 2.0\n", "between 0 and 1"),
-            ("[discord]\ntoken = \"x\"\n", "set LIVETILL_DISCORD__TOKEN"),
-            ("[discord]\nenabled = true\n", "needs the bot's token"),
-            ("[discord]\nmoderator_roles = [\"mods\"]\n", "not an id: mods"),
             (
                 "[providers.square]\naccess_token = \"x\"\n",
                 "LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN",
@@ -279,6 +276,9 @@ mod tests {
             ),
             ("[twitch]\ntoken = \"x\"\n", "set LIVETILL_TWITCH__TOKEN"),
             ("[twitch]\nserver = \"irc.chat.twitch.tv\"\n", "write it like"),
+            ("[discord]\ntoken = \"x\"\n", "set LIVETILL_DISCORD__TOKEN"),
+            ("[discord]\nenabled = true\n", "needs the bot's token"),
+            ("[discord]\nmoderator_roles = [\"mods\"]\n", "not an id: mods"),
             ("x = [", "line 1"),
         ];
         for (text, says) in cases {

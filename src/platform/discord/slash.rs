@@ -80,7 +80,8 @@ fn options(spec: &Spec) -> Vec<Value> {
         Args::SaleTime => vec![option("time", "like 5m, or -2m", true, false), which()],
         Args::SaleUnits => vec![option("units", "like 3, or -2", true, false), which()],
         Args::SaleWord => {
-            vec![option("what", "a hold, an order or a payment", true, false), which()]
+            let what = "number of a hold, or id of an order or payment";
+            vec![option("what", what, true, false), which()]
         }
         Args::Verb => vec![option("verb", "about which verb", false, true)],
         Args::Nothing => Vec::new(),
