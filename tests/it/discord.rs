@@ -9,6 +9,7 @@ mod gateway;
 mod guild;
 mod hostile;
 mod live;
+mod program;
 mod rights;
 mod slash;
 mod socket;

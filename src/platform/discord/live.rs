@@ -100,8 +100,12 @@ impl Discord {
         let Some(id) = kept.message.as_deref().and_then(message_id) else { return Ok(()) };
         let body = card::live(update.view, update.line, &self.own, true);
         let news = (update.view.revision, fingerprint(&body));
-        if page.shown.is_some_and(|shown| shown == news || shown.0 > news.0) {
-            return Ok(());
+        if let Some(shown) = page.shown {
+            let same = shown.1 == news.1;
+            if same || shown.0 > news.0 {
+                page.shown = Some((shown.0.max(news.0), shown.1));
+                return Ok(());
+            }
         }
         let channel = self.channel(update.room)?;
         let mut done = self.wire.edit(channel, id, &body).await;

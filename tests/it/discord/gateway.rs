@@ -47,6 +47,28 @@ async fn a_lost_connection_is_resumed_and_nothing_is_missed() {
 }
 
 #[tokio::test]
+async fn a_close_without_a_reason_holds_nobody_up() {
+    let odd = Odd::new(MUG).await;
+    odd.fake.with(|all| all.heartbeat_ms = 4000);
+    let mut guild = odd.live().await;
+    guild.says(MOD, "!sale start mug 10m").await;
+    guild.advance(mins(1)).await;
+    guild.fake.gateway(Do::Hush);
+    // The listening thread is busy with itself for seconds; selling and showing go on.
+    let sold = tokio::time::timeout(std::time::Duration::from_secs(3), async {
+        guild.world.clicks("ana").await;
+        guild.world.pays("ana").await;
+        guild.advance(mins(1)).await;
+    });
+    sold.await.expect("nobody waits for Discord");
+    assert!(guild.card()["content"].as_str().expect("text").starts_with("Fern Mug: 2 of 3 left"));
+    reconnects(&guild, 2).await;
+    is_heard(&mut guild, "hello again").await;
+    guild.advance(mins(15)).await;
+    guild.done().await;
+}
+
+#[tokio::test]
 async fn an_invalid_session_begins_anew() {
     let mut guild = Guild::new(MUG).await;
     guild.says(MOD, "!sale start mug 10m").await;

@@ -98,6 +98,7 @@ impl Odd {
     pub async fn live(&self) -> Guild {
         let guild = self.begin().await;
         guild.is_up().await;
+        guild.world.settle().await;
         guild
     }
 }

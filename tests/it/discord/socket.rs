@@ -31,6 +31,8 @@ pub enum Do {
     /// A frame as it is.
     Raw(Value),
     Close(u16),
+    /// A close without a reason, which keeps serenity busy until its next heartbeat.
+    Hush,
     /// The line goes dead without a word.
     Drop,
     /// Heartbeats are not answered any more.
@@ -107,6 +109,12 @@ async fn hold(fake: &Fake, mut socket: Socket) {
                     }
                 }
                 Some(Do::Close(code)) => return close(&mut socket, code).await,
+                Some(Do::Hush) => {
+                    // The client may be gone already.
+                    let _ = socket.close(None).await;
+                    while let Some(Ok(_)) = socket.next().await {}
+                    return;
+                }
                 Some(Do::Drop) => return,
                 Some(Do::Mute) => acks = false,
                 // A newer connection took over; this one goes on until its client leaves.
