@@ -139,7 +139,7 @@ fn platforms(web: &Web, now: Timestamp) -> Vec<String> {
 async fn sale(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response {
     let Some(id) = numbered(&web, number).await else { return missing(&web) };
     let store = web.engine.store();
-    let look = web.engine.look(id, |sale| Facts::of(sale)).await;
+    let look = web.engine.look(id, Facts::of).await;
     let (Ok(facts), Ok(journal), Ok(work)) =
         (look, store.journal(id).await, store.work_of(id).await)
     else {

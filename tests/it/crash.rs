@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use livetill::{
     clock::{Clock, Timestamp},
-    id::{HoldId, SaleId},
+    id::{EffectId, HoldId, SaleId},
     platform::{Limits, Platform, Post, Reply, SayError},
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
@@ -30,7 +30,7 @@ use livetill::{
     shop::Shop,
     store::{
         Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount, PageRef,
-        ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError,
+        ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError, Work,
     },
     view::View,
 };
