@@ -141,7 +141,7 @@ impl Twitch {
     pub async fn connect(self: Arc<Self>, heard: mpsc::Sender<Heard>, stop: CancellationToken) {
         loop {
             self.desk.starting();
-            let session = Session::begin(&self.keeper, &self.dial, &self.clock);
+            let session = Session::new(&self.keeper, &self.dial, &self.clock);
             self.set_client(Some(session.client.clone()));
             let why = tokio::select! {
                 why = session.run(|said| self.hear(said, &heard)) => Some(why),

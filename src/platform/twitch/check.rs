@@ -33,7 +33,7 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
     let Dial { server, trust, .. } = &*twitch.dial;
     let (server, trust) = (server.clone(), trust.clone());
     let dial = Arc::new(Dial { server, trust, desk: desk.clone() });
-    let session = Session::begin(&twitch.keeper, &dial, &twitch.clock);
+    let session = Session::new(&twitch.keeper, &dial, &twitch.clock);
     tokio::select! {
         why = session.run(|_| {}) => found.push(Finding::error("twitch.token", why)),
         () = entered(&desk, &names) => {}

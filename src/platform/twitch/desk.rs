@@ -138,17 +138,28 @@ impl Desk {
         inner.stands(Standing::Starting, now);
     }
 
+    /// The connection is gone, with all that was on its way.
+    pub fn left(&self) {
+        self.inner().left();
+    }
+
     /// A new connection is being made: the one before is gone, with all that was on its way.
     /// Answers how many were begun since the last that worked.
     pub fn connecting(&self) -> u32 {
-        let mut inner = self.inner();
-        for room in inner.rooms.values_mut() {
-            room.joined = false;
-            settle(room, Verdict::Lost);
-        }
         let now = self.clock.now();
-        if inner.standing == Standing::Up {
-            inner.stands(Standing::Away("the connection was lost".to_owned()), now);
+        let mut inner = self.inner();
+        inner.left();
+        let away = match inner.standing {
+            Standing::Up => Some("the connection was lost"),
+            Standing::Starting if inner.tries > 0 => {
+                Some("the server ended the connection before it let the bot in")
+            }
+            // Why is known.
+            Standing::Starting | Standing::Away(_) | Standing::Broken(_) => None,
+        };
+        if let Some(why) = away {
+            tracing::warn!(why, "Twitch is away; it is tried again");
+            inner.stands(Standing::Away(why.to_owned()), now);
         }
         inner.tries = inner.tries.saturating_add(1);
         inner.tries
@@ -280,6 +291,13 @@ impl Desk {
 }
 
 impl Inner {
+    fn left(&mut self) {
+        for room in self.rooms.values_mut() {
+            room.joined = false;
+            settle(room, Verdict::Lost);
+        }
+    }
+
     fn up(&mut self, now: Timestamp) {
         self.tries = 0;
         self.stands(Standing::Up, now);

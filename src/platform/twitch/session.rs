@@ -117,8 +117,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins to connect and to enter the desk's rooms.
-    pub fn begin(keeper: &Arc<Keeper>, dial: &Arc<Dial>, clock: &Arc<dyn Clock>) -> Self {
+    /// A life that has not begun to connect.
+    pub fn new(keeper: &Arc<Keeper>, dial: &Arc<Dial>, clock: &Arc<dyn Clock>) -> Self {
         let life = CancellationToken::new();
         let (tell, broken) = mpsc::channel(1);
         let mut config = ClientConfig::new_simple(Pass {
@@ -131,7 +131,7 @@ impl Session {
         config.max_waiting_messages_per_connection = WAITING_MAX;
         config.connect_timeout = CONNECT_WITHIN;
         let (incoming, client) = Client::new(config);
-        let session = Self {
+        Self {
             client,
             incoming,
             broken,
@@ -139,9 +139,7 @@ impl Session {
             desk: dial.desk.clone(),
             clock: clock.clone(),
             life,
-        };
-        session.join();
-        session
+        }
     }
 
     /// Hears until a person is needed, and says what for; `said` gets what people say.
@@ -236,7 +234,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.life.cancel();
-        self.desk.connecting();
+        self.desk.left();
     }
 }
 

@@ -164,3 +164,42 @@ impl Transport for Wire {
         (incoming, Box::new(gated))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use twitch_irc::message::IRCTags;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn message(nonce: &str, text: &str) -> IRCMessage {
+        let tags = IRCTags(HashMap::from([(NONCE.to_owned(), nonce.to_owned())]));
+        IRCMessage::new(tags, None, "PRIVMSG".to_owned(), vec!["#shop".to_owned(), text.to_owned()])
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_does_not_go_out() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let rooms = ["shop".to_owned()].into_iter();
+        let desk = Arc::new(Desk::new(Arc::new(SystemClock), "bot", rooms));
+        let server = ChatServer { tls: false, host: "127.0.0.1".to_owned(), port };
+        let trust = Arc::new(RootCertStore::empty());
+        let dial = Arc::new(Dial { server, trust, desk: desk.clone() });
+        let sent = tokio::spawn(async move {
+            dial.leave();
+            let (_incoming, mut outgoing) = Wire::new().await.expect("connects").split();
+            let stale = desk.sending("shop").expect("a room").nonce.clone();
+            outgoing.send(message(&stale, "stale")).await.expect("taken");
+            let sending = desk.sending("shop").expect("a room");
+            outgoing.send(message(&sending.nonce, "fresh")).await.expect("sent");
+        });
+        let (socket, _) = listener.accept().await.expect("a connection");
+        let mut lines = BufReader::new(socket).lines();
+        let line = lines.next_line().await.expect("readable").expect("a line");
+        assert!(line.ends_with("PRIVMSG #shop fresh"), "{line}");
+        sent.await.expect("no panic");
+        assert!(dials().is_empty(), "nothing is left for tasks that are gone");
+    }
+}

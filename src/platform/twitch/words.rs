@@ -32,14 +32,17 @@ pub fn fit(text: &str) -> String {
     }
     // The longest part is somebody's text; state word, numbers and link are short.
     let parts: Vec<&str> = clean.split(BETWEEN).collect();
-    let longest = parts.iter().enumerate().max_by_key(|(_, part)| length(part));
-    let (at, part) = longest.map_or((0, ""), |(at, part)| (at, *part));
-    let others = length(&clean) - length(part);
-    let shorter = cut(part, most.saturating_sub(others));
-    let mut parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
-    parts[at] = shorter;
-    let line = parts.join(BETWEEN);
-    if length(&line) <= most { line } else { keep_link(&line, most) }
+    let longest = parts.iter().max_by_key(|part| length(part)).copied().unwrap_or_default();
+    let others = length(&clean) - length(longest);
+    match most.checked_sub(others) {
+        Some(free) if free > 2 * TAIL => {
+            let shorter = cut(longest, free);
+            let swap =
+                |part: &&str| if *part == longest { shorter.clone() } else { (*part).into() };
+            parts.iter().map(swap).collect::<Vec<String>>().join(BETWEEN)
+        }
+        _ => keep_link(&clean, most),
+    }
 }
 
 /// Nothing in front that Twitch takes for a command.
@@ -60,7 +63,7 @@ fn cut(text: &str, most: usize) -> String {
         tail.insert(0, word);
     }
     let tail = tail.join(" ");
-    let head = start(text, most.saturating_sub(length(&tail) + 2));
+    let head = start(text, most.saturating_sub(length(&tail) + 3));
     [head.as_str(), "…", tail.as_str()]
         .iter()
         .filter(|s| !s.is_empty())

@@ -223,6 +223,8 @@ async fn a_server_that_turns_connections_away_is_asked_ever_more_rarely() {
     tokio::time::sleep(Duration::from_secs(9)).await;
     // At once, after the library's two seconds, and 2 s and 4 s after that.
     let tries = stage.chat.state().turned_away;
+    let Standing::Away(why) = stage.standing() else { panic!("{:?}", stage.standing()) };
+    assert!(why.contains("ended the connection before it let the bot in"), "{why}");
     assert!((2..=4).contains(&tries), "{tries} connections in 9 s");
     stage.chat.state().refuses = false;
     stage.is_up().await;
