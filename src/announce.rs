@@ -6,13 +6,11 @@
 mod milestone;
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::milestone::Passed;
@@ -22,7 +20,7 @@ use crate::{
     id::SaleId,
     notice::text,
     platform::{Platform, SayError, Updates},
-    room::Room,
+    room::{PlatformName, Room},
     view::{State, View},
 };
 
@@ -83,8 +81,8 @@ pub struct Announcer {
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
     told: Mutex<HashMap<(SaleId, Room), Told>>,
-    /// The first round after a start shows what runs once more.
-    first: AtomicBool,
+    /// Platforms that have had their first round since the start, which shows what runs once more.
+    begun: Mutex<BTreeSet<PlatformName>>,
 }
 
 impl Announcer {
@@ -95,21 +93,24 @@ impl Announcer {
         rooms: Vec<Room>,
         mod_rooms: Vec<Room>,
     ) -> Self {
-        let (told, first) = (Mutex::default(), AtomicBool::new(true));
-        Self { engine, platforms, rooms, mod_rooms, told, first }
+        let (told, begun) = Default::default();
+        Self { engine, platforms, rooms, mod_rooms, told, begun }
     }
 
     /// Brings every room up to date as far as it may now; says when to look again.
     pub async fn step(&self) -> Option<Timestamp> {
+        let steps = self.platforms.iter().map(|platform| self.step_on(platform.as_ref()));
+        join_all(steps).await.into_iter().flatten().min()
+    }
+
+    async fn step_on(&self, platform: &dyn Platform) -> Option<Timestamp> {
         let now = self.engine.now();
-        let first = self.first.swap(false, Ordering::SeqCst);
+        let name = platform.name();
+        let first = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
         let views = self.engine.views().all();
         let mut next: Option<Timestamp> = None;
         let mut later = |at: Timestamp| next = Some(next.map_or(at, |next| next.min(at)));
-        for room in &self.rooms {
-            let Some(platform) = self.platforms.iter().find(|p| p.name() == room.platform) else {
-                continue;
-            };
+        for room in self.rooms.iter().filter(|room| room.platform == name) {
             let updates = platform.limits(room).updates;
             // Whoever was heard of longest ago goes first where lines are rationed.
             let mut turns: Vec<_> = views.iter().filter(|v| v.state != State::Arming).collect();
@@ -121,14 +122,14 @@ impl Announcer {
                     Due::Note => self.note(view, room, Told::of(view, now)),
                     Due::Forget => self.forget(view, room),
                     Due::Show => {
-                        if let Some(at) = self.show(platform.as_ref(), view, room, now).await {
+                        if let Some(at) = self.show(platform, view, room, now).await {
                             later(at);
                         }
                     }
                 }
             }
         }
-        if let Some(at) = self.tell_progress(&views, now).await {
+        if let Some(at) = self.tell_progress(platform, &views, now).await {
             later(at);
         }
         next
@@ -249,12 +250,15 @@ impl Announcer {
     }
 
     /// Tells the moderators that a sale is still being made ready.
-    async fn tell_progress(&self, views: &[Arc<View>], now: Timestamp) -> Option<Timestamp> {
+    async fn tell_progress(
+        &self,
+        platform: &dyn Platform,
+        views: &[Arc<View>],
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let mut next: Option<Timestamp> = None;
         for view in views.iter().filter(|view| view.state == State::Arming) {
-            for room in &self.mod_rooms {
-                let platform = self.platforms.iter().find(|p| p.name() == room.platform);
-                let Some(platform) = platform else { continue };
+            for room in self.mod_rooms.iter().filter(|room| room.platform == platform.name()) {
                 let cheap = matches!(platform.limits(room).updates, Updates::Reprints(_));
                 let every = if cheap { PROGRESS_EVERY } else { PROGRESS_LINE_EVERY };
                 let due = match self.told_at(view, room) {
@@ -281,12 +285,16 @@ impl Announcer {
         next
     }
 
-    /// Keeps rooms up to date until stopped.
+    /// Keeps rooms up to date until stopped; a platform that hangs holds no other up.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        join_all(self.platforms.iter().map(|platform| self.run_on(platform.as_ref(), &stop))).await;
+    }
+
+    async fn run_on(&self, platform: &dyn Platform, stop: &CancellationToken) {
         let mut bell = self.engine.views().bell();
         loop {
             bell.borrow_and_update();
-            let next = self.step().await;
+            let next = self.step_on(platform).await;
             let next = next.unwrap_or_else(|| self.engine.now() + Span::from_secs(3600));
             tokio::select! {
                 () = self.engine.clock().sleep_until(next) => {}

@@ -102,12 +102,13 @@ impl App {
         let base_url = base_url(config, address);
         let secret = store.secret(fresh_secret(entropy.as_ref())).await?;
         let keys = Keys::new(&secret);
+        let mine = &config.providers.sandbox;
         let (adapter, sandbox) = sandbox::new(sandbox::Setup {
             store: store.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            faults: config.providers.sandbox.faults.clone(),
-            calls_per_second: config.providers.sandbox.calls_per_second,
+            faults: mine.faults.clone(),
+            calls_per_second: mine.calls_per_second,
             listener: reachable(address),
             public_url: base_url.clone(),
             webhook_key: derive(&secret, "sandbox webhook"),
@@ -147,13 +148,8 @@ impl App {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,
             workers: workers(&engine, &platforms, config),
-            announcer: Arc::new(Announcer::new(
-                engine.clone(),
-                platforms.clone(),
-                rooms,
-                mod_rooms,
-            )),
-            waiting: Arc::new(Waiting::new(engine.clone(), platforms)),
+            waiting: Arc::new(Waiting::new(engine.clone(), platforms.clone())),
+            announcer: Arc::new(Announcer::new(engine.clone(), platforms, rooms, mod_rooms)),
             engine,
             sandbox,
             address,

@@ -1,6 +1,6 @@
 //! One timed run of a template: the unit of consistency.
 //!
-//! [`decide`] takes a sale, an event and the time, and says what changes and what must be done.
+//! [`decide()`] takes a sale, an event and the time, and says what changes and what must be done.
 //! Nothing here is `async`, reads a clock, draws a random number or talks to anybody; the shell
 //! around it does all that. The invariants: `held + paid ≤ stock` at all times, one live hold per
 //! buyer, units return only when the provider confirmed that a page can no longer be paid.

@@ -5,6 +5,7 @@
 mod outcome;
 pub mod pace;
 mod retry;
+mod say;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,8 +22,7 @@ use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Origin, TellError},
     meter,
-    notice::text,
-    platform::{Platform, Post, SayError},
+    platform::Platform,
     provider::{Call, Outcome, Provider, ProviderError},
     sale::{
         effect::{Class, Effect},
@@ -327,38 +327,6 @@ impl Worker {
             // Set aside in the journal, and the effect parked with it.
             Ok(_) | Err(TellError::Quarantined(_)) => Ok(()),
             Err(error) => Err(error),
-        }
-    }
-
-    async fn say(&self, platform: &dyn Platform, leased: Leased) -> Result<(), TellError> {
-        let Effect::Announce { room, notice } = leased.effect.clone() else {
-            return self.park(&leased, "not something to say").await;
-        };
-        let engine = self.engine.clone();
-        let view = match engine.views().get(leased.sale) {
-            Some(view) => view,
-            None => {
-                let link = engine.link().to_owned();
-                let view = move |sale: &_| crate::view::View::of(sale, &link);
-                Arc::new(engine.look(leased.sale, view).await?)
-            }
-        };
-        let post = Post {
-            room,
-            line: text::line(&notice, engine.link()),
-            notice,
-            view,
-            key: leased.id.as_str().to_owned(),
-            again: leased.attempts > 1,
-        };
-        let said = tokio::time::timeout(CALL_DEADLINE, platform.announce(&post)).await;
-        match said.unwrap_or_else(|_| Err(SayError::Retry("no answer".to_owned()))) {
-            Ok(()) => self.tell(&leased, Event::Done).await,
-            Err(SayError::Retry(why)) => self.put_off(&leased, &why, None).await,
-            Err(SayError::NotBefore(at)) => {
-                self.not_before(&leased, at, "much is being said").await
-            }
-            Err(SayError::Refused(why)) => self.park(&leased, &why).await,
         }
     }
 }

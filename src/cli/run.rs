@@ -1,7 +1,7 @@
 //! `run`: the bot.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -142,11 +142,19 @@ fn must_work(config: &Config, platform: &Arc<dyn Platform>) -> bool {
 /// Resolves when a platform that must work needs a person and nothing runs: a sale is never
 /// stopped for a chat.
 async fn broken(app: &App, required: &[Arc<dyn Platform>]) -> String {
+    // What worked once today is reported when it breaks, and ends nothing.
+    let mut worked = BTreeSet::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let mend = required.iter().find_map(|platform| match platform.health()?.standing {
-            Standing::Broken(mend) => Some(format!("{}: {mend}", platform.name())),
-            Standing::Starting | Standing::Up | Standing::Away(_) => None,
+            Standing::Broken(mend) if !worked.contains(&platform.name()) => {
+                Some(format!("{}: {mend}", platform.name()))
+            }
+            Standing::Up => {
+                worked.insert(platform.name());
+                None
+            }
+            Standing::Broken(_) | Standing::Starting | Standing::Away(_) => None,
         });
         let Some(mend) = mend else { continue };
         if app.engine.views().live().is_empty() {

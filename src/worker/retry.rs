@@ -10,6 +10,12 @@ const STEADY: &[i64] = &[1, 2, 4, 8, 15, 30, 60, 60, 120, 120, 300, 300, 600, 60
 const STEADY_LAST: i64 = 1800;
 const STEADY_MAX: usize = 80;
 
+/// Waits in seconds for what a room must hear: a chat that is away for an hour comes back to the
+/// truth within half a minute. Given up after some six hours.
+const SPOKEN: &[i64] = &[1, 1, 2, 3, 5, 8, 10, 15, 20];
+const SPOKEN_LAST: i64 = 30;
+const SPOKEN_MAX: usize = 720;
+
 /// The wait after the `attempts`-th attempt; `None` when it is time to give up.
 pub(super) fn wait(class: Class, attempts: u32) -> Option<Span> {
     let nth = attempts.saturating_sub(1) as usize;
@@ -18,7 +24,11 @@ pub(super) fn wait(class: Class, attempts: u32) -> Option<Span> {
             let secs = STEADY.get(nth).copied().unwrap_or(STEADY_LAST);
             (nth < STEADY_MAX).then_some(secs)
         }
-        Class::Say | Class::Prepare | Class::Buyer | Class::Warm => HASTY.get(nth).copied(),
+        Class::Say => {
+            let secs = SPOKEN.get(nth).copied().unwrap_or(SPOKEN_LAST);
+            (nth < SPOKEN_MAX).then_some(secs)
+        }
+        Class::Prepare | Class::Buyer | Class::Warm => HASTY.get(nth).copied(),
     };
     secs.map(Span::from_secs)
 }
@@ -38,6 +48,7 @@ mod tests {
         let total = |class| -> i64 { (1..).map_while(|n| wait(class, n)).map(Span::secs).sum() };
         assert!((300..600).contains(&total(Class::Buyer)), "{}", total(Class::Buyer));
         assert!(total(Class::Refund) > 24 * 3600);
+        assert!((5..7).contains(&(total(Class::Say) / 3600)), "{}", total(Class::Say));
     }
 
     #[test]

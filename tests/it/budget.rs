@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -24,6 +27,7 @@ const QUIET: Span = Span::from_secs(20);
 struct Strict {
     clock: Arc<ManualClock>,
     lines: Mutex<Vec<(Timestamp, Kind, String)>>,
+    away: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +69,9 @@ impl Platform for Strict {
         Limits { sends: SENDS, within: WITHIN, updates: Updates::Lines(QUIET) }
     }
     async fn announce(&self, post: &Post) -> Result<(), SayError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(SayError::Retry("away".to_owned()));
+        }
         self.say(Kind::State, &post.line);
         Ok(())
     }
@@ -77,6 +84,9 @@ impl Platform for Strict {
         Ok(())
     }
     async fn show(&self, _: &Room, _: &Arc<View>, line: &str) -> Result<(), SayError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(SayError::Retry("away".to_owned()));
+        }
         self.say(Kind::Stock, line);
         Ok(())
     }
@@ -84,7 +94,11 @@ impl Platform for Strict {
 
 async fn strict(config: &str) -> (World, Arc<Strict>) {
     let mut setup = Setup::new(config);
-    let strict = Arc::new(Strict { clock: setup.clock.clone(), lines: Mutex::default() });
+    let strict = Arc::new(Strict {
+        clock: setup.clock.clone(),
+        lines: Mutex::default(),
+        away: AtomicBool::new(false),
+    });
     let platform = strict.clone();
     setup.wrap_platform = Arc::new(move |_| platform.clone());
     (World::build(&setup).await, strict)
@@ -190,5 +204,34 @@ async fn a_moderator_is_answered_even_when_much_was_said() {
     let cancelled = strict.lines().iter().filter(|(_, _, l)| l.starts_with("CANCELLED")).count();
     assert_eq!(cancelled, 4, "late, but none is dropped");
     strict.kept_its_manners();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_room_that_was_away_hears_how_things_stand_and_nothing_twice() {
+    let config = "[templates.mug]\ntitle = \"Fern Mug\"\nprice = \"18.00\"\nstock = 8\nwarm = 0\n";
+    let (mut world, strict) = strict(config).await;
+    strict.away.store(true, Ordering::SeqCst);
+    world.says("!sale start mug 10m").await;
+    world.advance(mins(3)).await;
+    world.says("!sale pause").await;
+    world.advance(mins(5)).await;
+    strict.away.store(false, Ordering::SeqCst);
+    world.advance(mins(1)).await;
+    let state = |strict: &Strict| -> Vec<String> {
+        let lines = strict.lines().into_iter().filter(|(_, kind, _)| *kind == Kind::State);
+        lines.map(|(_, _, line)| line).collect()
+    };
+    let said = state(&strict);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("PAUSED"), "it is paused now, whatever it was before: {said:?}");
+    strict.away.store(true, Ordering::SeqCst);
+    world.says("!sale resume").await;
+    world.advance(mins(60)).await;
+    strict.away.store(false, Ordering::SeqCst);
+    world.advance(mins(2)).await;
+    let said = state(&strict);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[1].starts_with("ENDED · Fern Mug · 0 of 8 sold"), "{said:?}");
     world.done().await;
 }
