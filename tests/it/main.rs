@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod crash;
 mod crowd;
+mod desk;
 mod discord;
 mod evening;
 mod faults;
