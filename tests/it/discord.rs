@@ -3,10 +3,10 @@
 
 mod contract;
 mod doctor;
-mod fake;
-mod fixtures;
+pub mod fake;
+pub mod fixtures;
 mod gateway;
-mod guild;
+pub mod guild;
 mod hostile;
 mod live;
 mod program;

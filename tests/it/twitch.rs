@@ -1,9 +1,9 @@
 //! Twitch, against a fake chat server and a fake token service over real sockets.
 
-mod fake;
-mod id;
+pub mod fake;
+pub mod id;
 mod program;
-mod stage;
+pub mod stage;
 mod talk;
 mod tls;
 mod token;
