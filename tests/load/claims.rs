@@ -29,11 +29,11 @@ use crate::{Row, client, reference};
 /// Claims in one run: enough to last, few enough to be made warm in a reasonable time.
 const CLAIMS: usize = 6_000;
 
-/// A provider that answers at once, so that only the engine is measured.
-struct Instant(Arc<dyn Provider>);
+/// A provider whose every call takes that long; none, so that only the engine is measured.
+struct Distant(Arc<dyn Provider>, Duration);
 
 #[async_trait]
-impl Provider for Instant {
+impl Provider for Distant {
     fn name(&self) -> &'static str {
         self.0.name()
     }
@@ -57,6 +57,9 @@ impl Provider for Instant {
         body: &serde_json::Value,
         call: &Call,
     ) -> Result<Outcome, ProviderError> {
+        if !self.1.is_zero() {
+            tokio::time::sleep(self.1).await;
+        }
         Ok(match effect {
             Effect::OpenCheckout { nth, .. } => Outcome::Opened(Checkout {
                 id: CheckoutId::from(call.key.as_str()),
@@ -127,44 +130,89 @@ async fn bare(connections: usize) -> client::Run {
 }
 
 async fn ours(connections: usize) -> client::Run {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("config.toml");
-    let text = format!(
-        "[templates.mug]\nprice = \"18.00\"\nstock = {CLAIMS}\nwarm = {CLAIMS}\n\
-         [providers.sandbox]\ncalls_per_second = 100000\n"
-    );
-    std::fs::write(&path, text).expect("written");
-    let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
-    let url = format!("sqlite:{}", dir.path().join("livetill.db").display());
-    let mut app = App::build(
-        &loaded,
-        Outside {
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
-            listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-            platforms: vec![Console::new(|_| {})],
-            wrap: Arc::new(|inner| Arc::new(Instant(inner))),
-        },
-    )
-    .await
-    .expect("an app");
-    app.serve().await.expect("serves");
-    app.run();
-    app.hear(&message("start".into(), "!sale start mug 30m")).await;
-    let id = all_warm(&app).await;
-    let address: SocketAddr = app.address;
-    let run = client::run(address, connections, CLAIMS, move |_| {
-        format!("POST /sales/{id}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-            .into_bytes()
-    })
-    .await;
-    app.stop().await;
-    run
+    let shop = Shop::open(CLAIMS, CLAIMS, Duration::ZERO).await;
+    shop.claims(connections, CLAIMS).await
+}
+
+/// How long a click takes until the payment page, at a provider whose calls take `latency`: while
+/// warm pages last, and without any.
+pub fn clicks(latency: Duration, pairs: usize) -> Vec<Row> {
+    const BUYERS: usize = 100;
+    let row = |what: &str, goal| Row {
+        what: format!("click to page, {what}, calls of {} ms, p95", latency.as_millis()),
+        ours: Vec::new(),
+        reference: Vec::new(),
+        unit: "ms",
+        goal,
+        p99: None,
+    };
+    let (mut warm, mut cold) = (row("warm", "≤ 50 ms"), row("cold", "≈ 1 call"));
+    for _ in 0..pairs {
+        for (row, pages) in [(&mut warm, BUYERS), (&mut cold, 0)] {
+            let run = runtime().block_on(async {
+                let shop = Shop::open(BUYERS, pages, latency).await;
+                let connections = if pages == 0 { 16 } else { BUYERS };
+                shop.claims(connections, if pages == 0 { 16 } else { BUYERS }).await
+            });
+            row.ours.push(run.p95.as_secs_f64() * 1000.0);
+            row.reference.push(latency.as_secs_f64() * 1000.0);
+        }
+    }
+    vec![warm, cold]
+}
+
+/// A running sale with its warm pages made.
+struct Shop {
+    app: App,
+    sale: livetill::id::SaleId,
+    _dir: tempfile::TempDir,
+}
+
+impl Shop {
+    async fn open(stock: usize, warm: usize, latency: Duration) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("config.toml");
+        let text = format!(
+            "[templates.mug]\nprice = \"18.00\"\nstock = {stock}\nmax_stock = {stock}\n\
+             warm = {warm}\n[providers.sandbox]\ncalls_per_second = 100000\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
+        let url = format!("sqlite:{}", dir.path().join("livetill.db").display());
+        let mut app = App::build(
+            &loaded,
+            Outside {
+                clock: Arc::new(SystemClock),
+                entropy: Arc::new(SystemEntropy),
+                store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
+                listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+                platforms: vec![Console::new(|_| {})],
+                wrap: Arc::new(move |inner| Arc::new(Distant(inner, latency))),
+            },
+        )
+        .await
+        .expect("an app");
+        app.serve().await.expect("serves");
+        app.run();
+        app.hear(&message("start".into(), "!sale start mug 30m")).await;
+        let sale = all_warm(&app, warm).await;
+        Self { app, sale, _dir: dir }
+    }
+
+    async fn claims(self, connections: usize, claims: usize) -> client::Run {
+        let (address, id): (SocketAddr, _) = (self.app.address, self.sale);
+        let run = client::run(address, connections, claims, move |_| {
+            format!("POST /sales/{id}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+                .into_bytes()
+        })
+        .await;
+        self.app.stop().await;
+        run
+    }
 }
 
 /// Waits until every page is warm.
-async fn all_warm(app: &App) -> livetill::id::SaleId {
+async fn all_warm(app: &App, pages: usize) -> livetill::id::SaleId {
     loop {
         if let Some(view) = app.engine.views().all().first() {
             let id = view.id;
@@ -172,7 +220,7 @@ async fn all_warm(app: &App) -> livetill::id::SaleId {
                 .engine
                 .look(id, |sale| sale.holds().filter(|hold| hold.proven().is_some()).count())
                 .await;
-            if warm.expect("a sale") >= CLAIMS {
+            if warm.expect("a sale") >= pages && view.state.is_public() {
                 return id;
             }
         }

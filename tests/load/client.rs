@@ -17,6 +17,7 @@ use tokio::{
 /// What one run came to.
 pub struct Run {
     pub per_second: f64,
+    pub p95: Duration,
     pub p99: Duration,
     /// Answers by status class: 2xx, 3xx, 4xx, 5xx.
     pub classes: [usize; 6],
@@ -55,8 +56,8 @@ pub async fn run(
     }
     let took = start.elapsed().as_secs_f64();
     times.sort_unstable();
-    let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
-    Run { per_second: times.len() as f64 / took, p99, classes }
+    let at = |percent| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+    Run { per_second: times.len() as f64 / took, p95: at(95), p99: at(99), classes }
 }
 
 async fn one(

@@ -49,6 +49,10 @@ fn main() {
         }
         rows.push(claims::durable(connections, pairs));
     }
+    if !json {
+        eprintln!("clicks at a distant provider …");
+    }
+    rows.extend(claims::clicks(Duration::from_millis(300), pairs.min(3)));
     if json {
         let rows: Vec<_> = rows.iter().map(as_json).collect();
         println!("{}", serde_json::to_string_pretty(&rows).expect("serialises"));
