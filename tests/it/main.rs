@@ -8,6 +8,7 @@ mod config;
 mod crash;
 mod crowd;
 mod discord;
+mod database;
 mod evening;
 mod faults;
 mod line;
