@@ -139,7 +139,6 @@ impl Line {
             }
         }
     }
-
 }
 
 async fn connect(place: &Place, speaker: Option<&Speaker>) -> Result<AnyConnection, Failed> {

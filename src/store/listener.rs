@@ -103,9 +103,7 @@ async fn hear(
     }
 }
 
-async fn within<T>(
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
+async fn within<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     let late = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
     tokio::time::timeout(ANSWERS_WITHIN, work).await.unwrap_or_else(|_| Err(late()))
 }

@@ -165,7 +165,6 @@ async fn check_version(pool: &AnyPool, place: &Place) -> Result<(), OpenError> {
             .fetch_one(pool)
             .await
             .map_err(|error| place.explain(&error))?;
-    let have: i64 =
-        sqlx::Row::try_get(&row, "version").map_err(|error| place.explain(&error))?;
+    let have: i64 = sqlx::Row::try_get(&row, "version").map_err(|error| place.explain(&error))?;
     if have > newest { Err(OpenError::Newer(place.to_string())) } else { Ok(()) }
 }

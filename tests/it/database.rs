@@ -70,10 +70,6 @@ impl Database {
         &self.url
     }
 
-    pub fn engine(&self) -> Engine {
-        if self.server.is_some() { Engine::Postgres } else { Engine::Sqlite }
-    }
-
     /// A connection past the program.
     pub async fn raw(&self) -> AnyConnection {
         install_default_drivers();
