@@ -39,6 +39,7 @@ impl Write {
             },
             Self::Hear(seen, _) => (4, format!("{} {}", seen.source, seen.id)),
             Self::Postpone(put_off) => (5, put_off.id.to_string()),
+            Self::Retry(id, _) => (5, id.to_string()),
             Self::EndLeases(target, _) => (6, target.clone()),
             Self::Lease(ask) => (7, ask.target.clone()),
             Self::Turn(turn) => (8, turn.name.clone()),

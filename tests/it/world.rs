@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    path::PathBuf,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -153,7 +154,7 @@ pub struct World {
     lines: Arc<Mutex<Vec<String>>>,
     said: AtomicI64,
     pub database: Arc<Database>,
-    _dir: Arc<TempDir>,
+    dir: Arc<TempDir>,
 }
 
 /// One person's browser.
@@ -278,8 +279,13 @@ impl World {
             lines,
             said: AtomicI64::new(setup.clock.now().millis()),
             database: setup.database.clone(),
-            _dir: setup.dir.clone(),
+            dir: setup.dir.clone(),
         }
+    }
+
+    /// The folder with the configuration.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
     }
 
     pub fn url(&self, path: &str) -> String {
