@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::milestone::Passed;
 use crate::{
     clock::{Span, Timestamp},
-    engine::Engine,
+    engine::{Engine, say_target},
     id::SaleId,
     notice::text,
     platform::{Platform, SayError, Updates},
@@ -35,6 +35,9 @@ const PUT_RIGHT_AFTER: Span = Span::from_secs(60);
 
 /// After a room could not be reached, try again after this long.
 const AGAIN_AFTER: Span = Span::from_secs(5);
+
+/// While another replica sends to a platform, look again after this long.
+const OTHERS_TURN: Span = Span::from_secs(1);
 
 /// What a room was told of a sale.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +84,8 @@ pub struct Announcer {
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
     told: Mutex<HashMap<(SaleId, Room), Told>>,
-    /// Platforms that have had their first round since the start, which shows what runs once more.
+    /// Platforms that have had their first round since the start, or since another replica sent to
+    /// them; it shows what runs once more.
     begun: Mutex<BTreeSet<PlatformName>>,
 }
 
@@ -106,6 +110,10 @@ impl Announcer {
     async fn step_on(&self, platform: &dyn Platform) -> Option<Timestamp> {
         let now = self.engine.now();
         let name = platform.name();
+        if !self.engine.acts_for(&say_target(name.as_str())) {
+            self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            return Some(now + OTHERS_TURN);
+        }
         let first = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
         let views = self.engine.views().all();
         let mut next: Option<Timestamp> = None;

@@ -30,6 +30,7 @@ use crate::{
     platform::{Heard, Platform},
     provider::{Provider, sandbox, signature::derive, square},
     reconcile,
+    replica::Replica,
     room::{Message, Room},
     sale::event::ClaimLimits,
     store::Store,
@@ -82,6 +83,8 @@ pub struct App {
     pub templates: Templates,
     /// Hears and answers.
     pub listener: Listener,
+    /// Gets along with other programs on the same store, where there can be any.
+    pub replica: Option<Arc<Replica>>,
     web: Arc<Web>,
     socket: Option<TcpListener>,
     connections_max: usize,
@@ -144,10 +147,12 @@ impl App {
             platforms: platforms.clone(),
             stop: stop.clone(),
         });
+        let workers = workers(&engine, &platforms, config);
         Ok(Self {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,
-            workers: workers(&engine, &platforms, config),
+            replica: Replica::new(&engine, &workers),
+            workers,
             waiting: Arc::new(Waiting::new(engine.clone(), platforms.clone())),
             announcer: Arc::new(Announcer::new(engine.clone(), platforms, rooms, mod_rooms)),
             engine,
@@ -168,8 +173,10 @@ impl App {
     /// # Errors
     /// If the store does not answer.
     pub async fn serve(&mut self) -> Result<()> {
-        for worker in &self.workers {
-            worker.recover().await?;
+        if self.replica.is_none() {
+            for worker in &self.workers {
+                worker.recover().await?;
+            }
         }
         self.engine.load_views().await?;
         if let Some(listener) = self.socket.take() {
@@ -182,6 +189,11 @@ impl App {
 
     /// Starts everything that acts by itself: workers, timer, questions, updates.
     pub fn run(&self) {
+        if let Some(replica) = &self.replica {
+            self.engine.share();
+            self.tasks.spawn(replica.clone().run(self.stop.clone()));
+            self.tasks.spawn(replica.clone().follow(self.stop.clone()));
+        }
         for worker in &self.workers {
             self.tasks.spawn(worker.clone().run(self.stop.clone()));
         }
@@ -218,6 +230,11 @@ impl App {
         self.tasks.close();
         if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not end in time");
+        }
+        if let Some(replica) = &self.replica
+            && let Err(error) = replica.leave().await
+        {
+            tracing::warn!(%error, "the other replicas have to wait for our turns to end");
         }
     }
 

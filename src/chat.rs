@@ -19,13 +19,13 @@ use crate::{
         Command,
         parse::{ours, parse},
     },
-    engine::{Engine, TellError},
+    engine::{Engine, TellError, say_target},
     meter,
     notice::text,
-    platform::{Platform, Reply},
-    room::{Message, Role, Room},
+    platform::{Platform, Reply, Wish},
+    room::{Message, PlatformName, Role, Room},
     sale::{event::ClaimLimits, refusal::Refusal, template::Template},
-    store::Seen,
+    store::{Seen, StoreError},
 };
 
 /// The same text from one person within this time counts once.
@@ -70,6 +70,12 @@ impl From<TellError> for No {
             TellError::Quarantined(why) => {
                 tracing::error!(why, "a command was set aside");
                 Self::Say("Something is wrong inside; nothing was changed. See the log.".to_owned())
+            }
+            TellError::Store(StoreError::Unsure(why)) => {
+                tracing::error!(why, "a command may be stored or not");
+                let says = "The database went away at that very moment: it may be done or not. \
+                            Look with !sale status before you say it again.";
+                Self::Refused(says.to_owned())
             }
             TellError::Store(error) => {
                 tracing::error!(%error, "a command could not be stored");
@@ -192,9 +198,25 @@ impl Chat {
         recent.insert((message.user.key(), rest.to_lowercase()), now);
     }
 
+    /// Whether it is this program that sends to a platform at present.
+    pub fn sends_to(&self, platform: PlatformName) -> bool {
+        self.engine.acts_for(&say_target(platform.as_str()))
+    }
+
+    /// Whether no other replica takes care of a press. A second claim of the same person finds the
+    /// first, so alone there is nothing to note.
+    pub async fn first_to_see(&self, wish: &Wish) -> bool {
+        let seen = Seen { source: format!("wish:{}", wish.room.platform), id: wish.id.clone() };
+        !self.engine.is_shared() || self.first_to_note(seen).await
+    }
+
     /// Enters the message in the store; false if another replica was first.
     async fn first_to_hear(&self, message: &Message) -> bool {
-        match self.engine.store().hear(seen(message), self.engine.now()).await {
+        self.first_to_note(seen(message)).await
+    }
+
+    async fn first_to_note(&self, seen: Seen) -> bool {
+        match self.engine.store().hear(seen, self.engine.now()).await {
             Ok(first) => first,
             Err(error) => {
                 // Better answered twice than not at all.

@@ -83,11 +83,18 @@ pub struct Http {
 }
 
 /// Where sales live.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://USER@HOST/DATABASE`; may hold a password.
     pub url: String,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = if self.url.starts_with("sqlite:") { &self.url } else { "[redacted]" };
+        f.debug_struct("Store").field("url", &url).finish()
+    }
 }
 
 /// The terminal.

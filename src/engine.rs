@@ -7,6 +7,7 @@ mod fold;
 mod handover;
 mod intake;
 mod mailbox;
+pub mod standing;
 mod start;
 mod views;
 
@@ -21,6 +22,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub(crate) use self::fold::say_target;
+use self::standing::Standing;
 pub use self::{start::StartOrder, views::Views};
 use crate::{
     clock::{Clock, Timestamp},
@@ -36,7 +38,7 @@ use crate::{
 const LETTERS_MAX: usize = 16_384;
 
 /// How often a commit is decided anew when somebody else was first.
-const TRIES_MAX: u32 = 8;
+const TRIES_MAX: u32 = 16;
 
 /// Everything the engine needs, handed in by the wiring.
 pub struct Parts {
@@ -78,6 +80,8 @@ struct Inner {
     unmatched: AtomicBool,
     /// Providers that said something changed in what they list.
     changed: Mutex<BTreeSet<String>>,
+    /// How we stand among the programs that share our store.
+    standing: Standing,
 }
 
 /// What caused an event, so that it counts once.
@@ -128,7 +132,7 @@ pub enum TellError {
 }
 
 pub(super) type Reply = Result<Told, TellError>;
-type Look = Box<dyn FnOnce(&Sale) + Send>;
+type Look = Box<dyn FnOnce(Result<&Sale, TellError>) + Send>;
 
 /// Something for one sale's mailbox.
 enum Letter {
@@ -151,6 +155,7 @@ impl Engine {
             shop_bell: Notify::new(),
             shop: tokio::sync::Mutex::default(),
             unmatched: AtomicBool::new(true),
+            standing: Standing::default(),
             changed: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -178,12 +183,21 @@ impl Engine {
         look: impl FnOnce(&Sale) -> T + Send + 'static,
     ) -> Result<T, TellError> {
         let (reply, answer) = oneshot::channel();
-        let look = Box::new(move |sale: &Sale| {
+        let look = Box::new(move |sale: Result<&Sale, TellError>| {
             // Whoever asked may be gone.
-            let _ = reply.send(look(sale));
+            let _ = reply.send(sale.map(look));
         });
         self.post(sale, Letter::Look(look))?;
-        answer.await.map_err(|_| TellError::Unknown)
+        answer.await.unwrap_or(Err(TellError::Busy))
+    }
+
+    /// Has a sale loaded and shown, if what is shown is older than `revision`.
+    pub(crate) fn newer(&self, sale: SaleId, revision: u64) {
+        let known = self.views().get(sale).is_some_and(|view| view.revision >= revision);
+        let look = Box::new(|_: Result<&Sale, TellError>| {});
+        if !known && let Err(error) = self.post(sale, Letter::Look(look)) {
+            tracing::warn!(%error, %sale, "a sale changed elsewhere and could not be looked at");
+        }
     }
 
     fn post(&self, sale: SaleId, letter: Letter) -> Result<(), TellError> {
@@ -274,6 +288,12 @@ impl Engine {
         &self.inner.views
     }
 
+    /// What may be shown at this moment, newest sale first.
+    pub fn shown(&self) -> Vec<Arc<View>> {
+        let now = self.now();
+        self.views().all().into_iter().map(|view| view.at(now)).collect()
+    }
+
     /// The address posted in chat.
     pub fn link(&self) -> &str {
         &self.inner.parts.link
@@ -313,6 +333,16 @@ impl Engine {
     /// Resolves when a deadline came nearer.
     pub async fn deadline_moved(&self) {
         self.inner.wake.notified().await;
+    }
+
+    /// Has every worker look whether there is something to do.
+    pub(crate) fn ring(&self) {
+        self.signal(true, None);
+    }
+
+    /// Another program may have changed the shop's row.
+    pub(crate) fn shop_moved(&self) {
+        self.inner.shop_bell.notify_one();
     }
 
     /// Resolves when the shop's row changed.

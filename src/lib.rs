@@ -25,6 +25,7 @@ pub mod engine;
 pub mod http;
 pub mod listen;
 pub mod reconcile;
+pub mod replica;
 pub mod timer;
 pub mod waiting;
 pub mod worker;

@@ -14,6 +14,10 @@ use crate::{
 /// An answer that takes longer is late for a conversation.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
+/// Whoever does not send to an account at present leaves what is heard there to whoever does, and
+/// acts only if nobody has by then. One of them speaks, and it is nearly always the same one.
+const LEAVE_IT_FOR: Duration = Duration::from_millis(700);
+
 /// Hears and answers; cheap to clone.
 #[derive(Clone)]
 pub struct Listener {
@@ -33,15 +37,29 @@ impl Listener {
         loop {
             tokio::select! {
                 something = heard.recv() => match something {
-                    Some(Heard::Said(message)) => self.said(&message).await,
-                    // A wish may wait for its page; nobody else has to.
-                    Some(Heard::Wants(wish)) => {
-                        let listener = self.clone();
-                        tokio::spawn(async move { listener.wants(&wish).await });
-                    }
+                    Some(heard) => self.take(heard).await,
                     None => return,
                 },
                 () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn take(&self, heard: Heard) {
+        let listener = self.clone();
+        match heard {
+            Heard::Said(message) if self.chat.sends_to(message.room.platform) => {
+                self.said(&message).await;
+            }
+            Heard::Said(message) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(LEAVE_IT_FOR).await;
+                    listener.said(&message).await;
+                });
+            }
+            // A wish may wait for its page; nobody else has to.
+            Heard::Wants(wish) => {
+                tokio::spawn(async move { listener.wants(&wish).await });
             }
         }
     }
@@ -65,6 +83,9 @@ impl Listener {
 
     /// Takes a press on *Get yours* and has it answered.
     pub async fn wants(&self, wish: &Wish) {
+        if !self.chat.first_to_see(wish).await {
+            return;
+        }
         let grant = self.chat.grant(wish).await;
         let granted = self.platform(wish.room.platform).map(|p| p.grant(wish, &grant));
         self.deliver(&wish.room, granted).await;

@@ -52,6 +52,10 @@ pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
             continue;
         };
         let Some(provider) = engine.provider(&provider).cloned() else { continue };
+        // One replica asks for all; whoever heard that something changed asks as well.
+        if !engine.acts_for(provider.name()) && !changed.contains(provider.name()) {
+            continue;
+        }
         // Word of a change may get lost: now and then the listing is looked at without one.
         let listing_changed = round == Round::All || changed.contains(provider.name());
         for (n, ask) in asks.into_iter().enumerate() {

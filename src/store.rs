@@ -5,9 +5,15 @@
 
 pub mod bulk;
 mod group;
+mod listener;
+mod news;
 mod open;
+mod peers;
+mod place;
+mod postgres;
 mod row;
 pub mod sql;
+mod sqlite;
 mod sqlstore;
 mod write;
 
@@ -29,6 +35,8 @@ use crate::{
 
 pub use self::{
     open::{Access, MIGRATIONS, OpenError, open},
+    peers::{Change, Holding, Peers, Turn},
+    place::shown,
     sqlstore::SqlStore,
 };
 
@@ -113,6 +121,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes documents, all or none; `false` if a version was not as expected.
     async fn put_docs(&self, docs: Vec<DocChange>) -> Result<bool, StoreError>;
+
+    /// Where other programs may write, too: what is needed to get along with them.
+    fn peers(&self) -> Option<&dyn Peers> {
+        None
+    }
 }
 
 /// Everything one step writes.
@@ -122,6 +135,8 @@ pub struct Commit {
     pub sale: Option<SaleChange>,
     /// The shop's change; its version is one more than the stored one.
     pub shop: Option<Shop>,
+    /// A sale that does not change, and the revision at which it was decided so.
+    pub guard: Option<(SaleId, u64)>,
     /// Effects to be done.
     pub effects: Vec<QueuedEffect>,
     /// Effects that are done, with the token of the attempt.
@@ -386,7 +401,13 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk is full: free some space, nothing was lost")]
     Full,
-    /// The database does not answer, or not now.
+    /// Another writer was in the way, again and again.
+    #[error("others wrote at the same time: {0}")]
+    Conflict(String),
+    /// The database does not answer, or not now. Nothing was stored.
     #[error("the database is out of reach: {0}")]
     Away(String),
+    /// The connection broke at the very end: it may be stored or not. Telling it again is safe.
+    #[error("the connection broke while it was being stored: {0}")]
+    Unsure(String),
 }

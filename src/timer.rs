@@ -35,6 +35,12 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
         // From here on any nearer deadline rings, so that none falls between query and sleep.
         engine.will_wake_at(None);
         let now = engine.now();
+        if !engine.may_act() {
+            tokio::select! {
+                () = engine.clock().sleep_until(now + AFTER_FAILURE) => continue,
+                () = stop.cancelled() => return,
+            }
+        }
         let next = match fire_due(&engine).await {
             Ok(_) => match engine.store().next_wake().await {
                 Ok(next) => next.map_or(now + LONGEST_SLEEP, |at| at.min(now + LONGEST_SLEEP)),

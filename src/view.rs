@@ -1,5 +1,7 @@
 //! What anybody may see of a sale at one revision. Every surface renders this and nothing else.
 
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -170,9 +172,7 @@ impl View {
     /// Why no claim at all can succeed right now.
     pub fn refuses(&self, now: Timestamp) -> Option<Refusal> {
         match self.state {
-            State::Open if self.ends_at.is_some_and(|ends_at| ends_at <= now) => {
-                Some(Refusal::Over)
-            }
+            State::Open | State::AllHeld if self.is_past_its_end(now) => Some(Refusal::Over),
             State::Open => None,
             State::AllHeld => Some(Refusal::AllHeld),
             State::SoldOut => Some(Refusal::SoldOut),
@@ -180,6 +180,24 @@ impl View {
             State::Arming | State::Armed => Some(Refusal::NotOpen),
             State::Ended | State::Cancelled | State::Failed => Some(Refusal::Over),
         }
+    }
+
+    /// The view for somebody who looks now. Its end needs no word from the store: whoever cannot
+    /// reach that must not show a sale as open for ever.
+    pub fn at(self: Arc<Self>, now: Timestamp) -> Arc<Self> {
+        let selling = matches!(self.state, State::Open | State::AllHeld);
+        if !selling || !self.is_past_its_end(now) {
+            return self;
+        }
+        let mut over = Self::clone(&self);
+        over.state = State::Ended;
+        over.reason = Some(EndReason::TimeUp.word());
+        over.shared_page = None;
+        Arc::new(over)
+    }
+
+    fn is_past_its_end(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
 
     /// Renders `sale`; `link` is the address posted in chat.

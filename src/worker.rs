@@ -37,6 +37,15 @@ const CALL_DEADLINE: Duration = Duration::from_secs(20);
 /// A lease outlasts the call by a margin, so that no second worker starts while one may still act.
 const LEASE: Span = Span::from_secs(30);
 
+/// Waits before an outcome is told again: together less than a lease lasts beyond a call.
+const TELL_AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(3),
+];
+
 /// Effects of one target under way at a time.
 const CONCURRENT_MAX: usize = 16;
 
@@ -98,14 +107,15 @@ impl Worker {
     }
 
     /// Ends leases left by the process before this one, where repeating at once is safe: a
-    /// provider without idempotency keys waits its leases out.
+    /// provider without idempotency keys waits its leases out, and so does what is said in chat
+    /// if the process before may only have been slow.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn recover(&self) -> Result<(), StoreError> {
         let safe = match &self.hand {
             Hand::Provider(provider) => provider.capabilities().idempotent,
-            Hand::Platform(_) => true,
+            Hand::Platform(_) => !self.engine.is_shared(),
         };
         if safe {
             self.engine.store().end_leases(&self.target, self.engine.now()).await?;
@@ -136,7 +146,7 @@ impl Worker {
         while !stop.is_cancelled() {
             bell.borrow_and_update();
             let Ok(slot) = slots.clone().acquire_owned().await else { break };
-            let until = match self.lease().await {
+            let until = match self.lease_in_turn().await {
                 Ok(Lease::Got(leased)) => {
                     let worker = self.clone();
                     tasks.spawn(async move {
@@ -172,6 +182,15 @@ impl Worker {
             Ok(None) => latest,
             Err(_) => self.engine.now() + Span::from_secs(1),
         }
+    }
+
+    /// Leases nothing while another replica works for this target.
+    async fn lease_in_turn(&self) -> Result<Lease, StoreError> {
+        if self.engine.acts_for(&self.target) {
+            return self.lease().await;
+        }
+        // The bell rings when that changes.
+        Ok(Lease::NotBefore(self.engine.now() + LONGEST_SLEEP))
     }
 
     async fn lease(&self) -> Result<Lease, StoreError> {
@@ -320,13 +339,23 @@ impl Worker {
         self.engine.tell(leased.sale, event, "worker", origin).await.map(drop)
     }
 
+    /// Tells the sale what came of an effect. What was done cannot be done again for nothing, so
+    /// while the lease lasts a store out of reach is asked again; telling it twice does no harm.
     async fn tell(&self, leased: &Leased, event: Event) -> Result<(), TellError> {
-        let origin = Origin::Effect(leased.id.clone(), leased.token.clone());
         let by = format!("worker:{}", self.target);
-        match self.engine.tell(leased.sale, event, &by, origin).await {
-            // Set aside in the journal, and the effect parked with it.
-            Ok(_) | Err(TellError::Quarantined(_)) => Ok(()),
-            Err(error) => Err(error),
+        let mut waits = TELL_AGAIN_AFTER.iter();
+        loop {
+            let origin = Origin::Effect(leased.id.clone(), leased.token.clone());
+            match self.engine.tell(leased.sale, event.clone(), &by, origin).await {
+                // Set aside in the journal, and the effect parked with it.
+                Ok(_) | Err(TellError::Quarantined(_)) => return Ok(()),
+                Err(error @ (TellError::Store(_) | TellError::Busy)) => {
+                    let Some(wait) = waits.next() else { return Err(error) };
+                    tracing::warn!(%error, target = self.target, "an outcome waits to be stored");
+                    tokio::time::sleep(*wait).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -62,7 +62,9 @@ impl Chat {
             Err(TellError::Refused(refusal)) => Grant::No(no(&refusal)),
             Err(error) => {
                 tracing::error!(%error, sale = %view.id, "a claim was not taken");
-                Grant::No("Too many at once; nothing was claimed. Please try again.".to_owned())
+                Grant::No(
+                    "Too much at once. Please try again: you cannot get two by that.".to_owned(),
+                )
             }
         }
     }

@@ -148,10 +148,11 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
     match open(loaded).await {
         Ok(store) => {
             let outbox = store.outbox().await?;
+            let place = store::shown(&loaded.config.store.url);
             findings.push((
                 "store".into(),
                 true,
-                format!("{} opens, {} effect(s) wait", loaded.config.store.url, outbox.waiting),
+                format!("{place} opens, {} effect(s) wait", outbox.waiting),
             ));
             for parked in store.parked().await? {
                 let says = format!("{} was given up: {}", parked.effect.word(), parked.why);
@@ -163,10 +164,10 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
             }
         }
         Err(error) => match error.downcast::<store::OpenError>() {
-            Ok(store::OpenError::Missing(path)) => findings.push((
+            Ok(store::OpenError::Missing(place)) => findings.push((
                 "store".into(),
                 true,
-                format!("{} does not exist yet; it is made at the first start", path.display()),
+                format!("{place} does not exist yet; it is made at the first start"),
             )),
             Ok(error) => findings.push(("store".into(), false, error.to_string())),
             Err(error) => bail!(error),

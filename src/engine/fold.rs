@@ -187,6 +187,9 @@ impl<'a> Fold<'a> {
                 payments: self.payments.into_values().collect(),
                 journal: self.journal,
             });
+        } else {
+            // That nothing changes was decided about this revision, too.
+            self.commit.guard = Some((self.sale.head.id, self.expected));
         }
         self.commit
     }

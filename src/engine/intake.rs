@@ -129,7 +129,8 @@ impl Engine {
     /// # Errors
     /// If the store fails.
     pub async fn match_again(&self) -> Result<(), TellError> {
-        if !self.inner.unmatched.load(Ordering::SeqCst) {
+        // Another program may have stored one.
+        if !self.is_shared() && !self.inner.unmatched.load(Ordering::SeqCst) {
             return Ok(());
         }
         let waiting = self.store().unmatched().await?;

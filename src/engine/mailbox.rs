@@ -86,15 +86,41 @@ impl Mailbox {
                 Letter::Look(look) => looks.push(look),
             }
         }
+        if let Err(error) = self.freshen().await {
+            for envelope in batch {
+                let _ = envelope.reply.send(Err(error.clone()));
+            }
+            looks.into_iter().for_each(|look| look(Err(error.clone())));
+            return;
+        }
         self.commit(batch).await;
         // A look wants the sale as it is; after everything that waited it is that, and one commit
         // is not cut into many.
-        if !looks.is_empty()
-            && self.load().await.is_ok()
-            && let Some(sale) = &self.sale
-        {
-            looks.into_iter().for_each(|look| look(sale));
+        if looks.is_empty() {
+            return;
         }
+        let loaded = self.load().await;
+        for look in looks {
+            match (&loaded, &self.sale) {
+                (Ok(()), Some(sale)) => look(Ok(sale)),
+                (Ok(()), None) => look(Err(TellError::Unknown)),
+                (Err(error), _) => look(Err(error.clone())),
+            }
+        }
+    }
+
+    /// Lets go of the copy in memory if another program changed the sale since, so that nobody is
+    /// refused, or told that nothing changes, because of how things once were.
+    async fn freshen(&mut self) -> Result<(), TellError> {
+        let Some(sale) = self.sale.take() else { return Ok(()) };
+        let Some(peers) = self.engine.store().peers() else {
+            self.sale = Some(sale);
+            return Ok(());
+        };
+        if peers.revision(self.id).await? == Some(sale.head.revision) {
+            self.sale = Some(sale);
+        }
+        Ok(())
     }
 
     async fn load(&mut self) -> Result<(), TellError> {
@@ -103,6 +129,7 @@ impl Mailbox {
         }
         let sale = self.engine.store().load(self.id).await?.ok_or(TellError::Unknown)?;
         self.engine.publish(&sale);
+        self.engine.signal(false, sale.next_deadline());
         self.sale = Some(sale);
         Ok(())
     }
@@ -141,7 +168,8 @@ impl Mailbox {
 
     async fn try_commit(&mut self, batch: &[Envelope]) -> Result<Vec<Reply>, TellError> {
         let mut repeated = Vec::new();
-        for _ in 0..TRIES_MAX {
+        for n in 0..TRIES_MAX {
+            self.let_others_go_first(n).await;
             self.load().await?;
             let Some(sale) = self.sale.as_mut() else { return Err(TellError::Unknown) };
             let mut fold = Fold::new(&self.engine, sale);
@@ -187,6 +215,16 @@ impl Mailbox {
             }
         }
         Err(TellError::Busy)
+    }
+
+    /// Waits a random while before the `n`-th repetition, longer each time: programs that commit
+    /// to one sale at the same moment must not stay in step.
+    async fn let_others_go_first(&self, n: u32) {
+        if n > 1 {
+            let most = 1_u64 << n.min(7);
+            let random = u64::from(self.engine.entropy().bytes()[0]);
+            tokio::time::sleep(Duration::from_millis(most * random / 256)).await;
+        }
     }
 
     fn replies(&self, verdicts: Vec<Verdict>) -> Vec<Reply> {

@@ -17,7 +17,7 @@ const HEADERS: [(header::HeaderName, &str); 2] =
     [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::CACHE_CONTROL, "no-store")];
 
 pub(super) async fn sales(State(web): State<Arc<Web>>) -> Response {
-    (HEADERS, Json(web.engine.views().all())).into_response()
+    (HEADERS, Json(web.engine.shown())).into_response()
 }
 
 pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
@@ -34,7 +34,7 @@ pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) ->
 pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
     let number = key.parse::<u32>().ok();
     let id = key.parse::<SaleId>().ok();
-    let known = web.engine.views().all();
+    let known = web.engine.shown();
     let known = known.into_iter().find(|v| Some(v.number) == number || Some(v.id) == id);
     if known.is_some() {
         return known;

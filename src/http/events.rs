@@ -26,14 +26,13 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) 
         return StatusCode::NOT_FOUND.into_response();
     };
     views.mark_changed();
-    let stop = web.stop.clone();
-    let stream = unfold((views, stop), |(mut views, stop)| async move {
+    let stream = unfold((views, web), |(mut views, web)| async move {
         tokio::select! {
             changed = views.changed() => changed.ok()?,
-            () = stop.cancelled() => return None,
+            () = web.stop.cancelled() => return None,
         }
-        let view = views.borrow_and_update().clone();
-        Some((event(&view), (views, stop)))
+        let view = views.borrow_and_update().clone().at(web.engine.now());
+        Some((event(&view), (views, web)))
     });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Sse::new(stream).keep_alive(keep_alive).into_response()

@@ -11,11 +11,13 @@ use axum::{
 
 use super::{
     Web,
+    holds::busy,
     live::missing,
     page::{HoldPage, render},
 };
 use crate::{
     clock::Timestamp,
+    engine::TellError,
     sale::{
         Sale,
         hold::{Hold, HoldState, Lapse},
@@ -37,8 +39,13 @@ pub(super) async fn show(
             sale.payments().filter(|p| p.hold == Some(id)).cloned().collect();
         Some((View::of(sale, &link), Facts::of(sale, hold, payments)))
     };
-    let Ok(Some((view, facts))) = web.engine.look(id.sale, look).await else {
-        return missing(&web);
+    let (view, facts) = match web.engine.look(id.sale, look).await {
+        Ok(Some(found)) => found,
+        Ok(None) | Err(TellError::Unknown) => return missing(&web),
+        Err(error) => {
+            tracing::error!(%error, sale = %id.sale, "a hold could not be looked at");
+            return busy(&web);
+        }
     };
     let now = web.engine.now();
     let back = query.contains_key("back");

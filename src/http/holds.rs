@@ -239,13 +239,14 @@ async fn lead_on(
     }
 }
 
-fn busy(web: &Web) -> Response {
+/// Right now it cannot be told or done; the same again does no harm.
+pub(super) fn busy(web: &Web) -> Response {
     let page = MessagePage {
         shop: &web.shop_name,
         sandbox: false,
         heading: "One moment",
-        says: "Too many people at once, or the shop cannot write right now. Nothing was claimed; \
-               please try again.",
+        says: "Too many people at once, or the shop cannot reach its books right now. Please try \
+               again in a moment: you cannot get two by that.",
     };
     let mut answer = render(StatusCode::SERVICE_UNAVAILABLE, &page);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

@@ -46,7 +46,7 @@ pub(super) async fn live(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let views = web.engine.views().all();
+    let views = web.engine.shown();
     let on: Vec<_> = views
         .iter()
         .filter(|view| view.state.is_public() && !view.state.is_over())
@@ -56,6 +56,8 @@ pub(super) async fn live(
         [one] => {
             // A visit makes a session at the provider: people only.
             let person = method == Method::GET && !is_preview(&headers);
+            // Out of touch, nobody knows whether the shop stopped it meanwhile.
+            let person = person && web.engine.may_act();
             match &one.shared_page {
                 Some(page) if person => found(page),
                 _ => sale_page(&web, one, &headers, None, StatusCode::OK).await,

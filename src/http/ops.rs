@@ -1,6 +1,6 @@
 //! Is it alive, and can it work.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,8 +14,12 @@ use super::Web;
 use crate::{
     meter,
     platform::{Health, Platform, Standing},
+    store::StoreError,
     view::{State as SaleState, View},
 };
+
+/// Whoever asks whether we are ready does not wait long for the answer.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
@@ -23,8 +27,10 @@ pub(super) async fn healthz() -> &'static str {
 
 pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
     let stopping = web.stop.is_cancelled();
-    let outbox = web.engine.store().outbox().await;
-    let ready = !stopping && outbox.is_ok();
+    let outbox = tokio::time::timeout(STORE_WITHIN, web.engine.store().outbox()).await;
+    let outbox = outbox.unwrap_or_else(|_| Err(StoreError::Away("it does not answer".to_owned())));
+    let trouble = web.engine.trouble();
+    let ready = !stopping && outbox.is_ok() && trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (waiting, parked, store) = match outbox {
         Ok(count) => (Some(count.waiting), Some(count.parked), "ok".to_owned()),
@@ -36,6 +42,7 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
         "ready": ready,
         "store": store,
         "stopping": stopping,
+        "trouble": trouble,
         "outbox": { "waiting": waiting, "parked": parked },
         "platforms": platforms,
     });

@@ -47,7 +47,7 @@ pub(super) async fn overlay(
     State(web): State<Arc<Web>>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let views = web.engine.views().all();
+    let views = web.engine.shown();
     let runs = |view: &&Arc<View>| view.state.is_public() && !view.state.is_over();
     // While nothing runs, the newest that is over: the page says how it ended, then hides itself.
     let newest = views.iter().find(runs).or_else(|| views.iter().find(|v| v.state.is_public()));

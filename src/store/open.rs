@@ -1,26 +1,24 @@
 //! Opens a database, and says plainly why it cannot.
 
-use std::{
-    borrow::Cow,
-    fs::{File, OpenOptions, TryLockError},
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use sqlx::{
-    AnyConnection, Connection, Executor, SqlStr,
-    any::{AnyPoolOptions, install_default_drivers},
+    AnyConnection, AnyPool, SqlStr,
+    any::install_default_drivers,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     query,
 };
 
 use super::{
     group::Writer,
-    sqlstore::{SqlStore, sqlite_path},
+    place::Place,
+    postgres, sqlite,
+    sqlstore::{Shared, SqlStore},
 };
 
-/// The files of `migrations/`, in order. Listed here instead of gathered by a macro, which would
-/// compile SQLite a second time for the compiler's own use; a test compares list and folder.
+/// The files of `migrations/`, in order; one text serves both engines. Listed here instead of
+/// gathered by a macro, which would compile SQLite a second time for the compiler's own use; a
+/// test compares list and folder.
 pub const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "start", include_str!("../../migrations/0001_start.sql"))];
 
@@ -32,47 +30,62 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(migrations.collect())
 }
 
-/// Marks a SQLite file as ours (`LTIL`), in its header at offset 68.
-const APPLICATION_ID: u32 = 0x4C54_494C;
-
-/// Connections for reading.
-const READERS: u32 = 4;
-
-/// Why a database cannot be used. Every message says what to do.
+/// Why a database cannot be used. Every message says what to do; none holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Not an address we know.
-    #[error("store.url = \"{0}\": write sqlite:PATH")]
+    #[error("store.url = \"{0}\": write sqlite:PATH or postgres://USER@HOST/DATABASE")]
     Url(String),
     /// Another program holds the file.
     #[error("{0} is in use by another livetill. Stop that one, or give this one its own store.url")]
-    Busy(PathBuf),
+    Busy(String),
     /// The folder or file cannot be written.
     #[error(
-        "cannot write {path}: {why}. Check the folder's permissions and free space, or set store.url"
+        "cannot write {place}: {why}. Check the folder's permissions and free space, or set store.url"
     )]
     Unwritable {
         /// The file.
-        path: PathBuf,
+        place: String,
         /// The system's words.
         why: String,
     },
-    /// The file is not a database of ours.
+    /// The database is not ours.
     #[error(
-        "{0} is not a livetill database. Set store.url to another file; this one was not touched"
+        "{0} is not a livetill database. Set store.url to another one; this one was not touched"
     )]
-    Foreign(PathBuf),
-    /// The file was written by a newer program.
-    #[error("{0} was written by a newer livetill. Update this program; the file was not touched")]
-    Newer(PathBuf),
-    /// There is no such file, and reading needs one.
+    Foreign(String),
+    /// The database was written by a newer program.
+    #[error("{0} was written by a newer livetill. Update this program; nothing was touched")]
+    Newer(String),
+    /// There is no such file, or no table in it, and reading needs one.
     #[error("{0} does not exist. Start livetill once, or set store.url")]
-    Missing(PathBuf),
+    Missing(String),
+    /// The server has no such database.
+    #[error("there is no database {0}. Make it with createdb, or set store.url")]
+    NoDatabase(String),
+    /// The server does not let us in.
+    #[error(
+        "{place} does not let us in: {why}. Check user, password and rights in LIVETILL_STORE__URL"
+    )]
+    Denied {
+        /// The database.
+        place: String,
+        /// The server's words.
+        why: String,
+    },
+    /// The server does not answer.
+    #[error("cannot reach {place}: {why}. Start the database, or set store.url")]
+    Unreachable {
+        /// The database.
+        place: String,
+        /// The system's words.
+        why: String,
+    },
     /// Anything else.
-    #[error("cannot open {path}: {why}")]
+    #[error("cannot open {place}: {why}")]
     Other {
-        /// The file.
-        path: PathBuf,
+        /// The file or database.
+        place: String,
         /// The database's words.
         why: String,
     },
@@ -81,7 +94,7 @@ pub enum OpenError {
 /// What the store will be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// By the one program that writes.
+    /// By a program that writes: with SQLite the only one, with PostgreSQL one of several.
     Write,
     /// Beside it, looking only.
     Read,
@@ -93,138 +106,65 @@ pub enum Access {
 /// Each says what is wrong and what to do; nothing is damaged.
 pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     install_default_drivers();
-    let path = sqlite_path(url).filter(|path| !path.as_os_str().is_empty());
-    let path = path.ok_or_else(|| OpenError::Url(url.to_owned()))?.to_owned();
-    let lock = match access {
-        Access::Write => Some(lock(&path)?),
-        Access::Read if !path.exists() => return Err(OpenError::Missing(path)),
-        Access::Read => None,
+    let place = Place::parse(url)?;
+    let explain = |error: sqlx::Error| place.explain(&error);
+    let mut lock = None;
+    if let Place::File(path) = &place {
+        match access {
+            Access::Write => lock = Some(sqlite::lock(path)?),
+            Access::Read if !path.exists() => return Err(OpenError::Missing(place.to_string())),
+            Access::Read => {}
+        }
+        sqlite::check_header(path)?;
+        if access == Access::Write {
+            sqlite::create(path).await.map_err(explain)?;
+        }
+    }
+    let shared = match &place {
+        Place::File(_) => None,
+        Place::Server(url) => Some(Shared { url: url.clone(), speaker: Arc::default() }),
     };
-    check_header(&path)?;
-    let other = |error: sqlx::Error| explain(&path, &error);
     let writer = match access {
-        Access::Write => Some(Writer::start(open_writer(&path).await?)),
+        Access::Write => {
+            let mut db = place.writer().await.map_err(explain)?;
+            migrate(&mut db, &place).await?;
+            let speaker = shared.as_ref().map(|shared| shared.speaker.clone());
+            if let Some(speaker) = &speaker {
+                postgres::check_durability(&mut db).await.map_err(explain)?;
+                speaker.introduce(&mut db).await.map_err(explain)?;
+            }
+            Some(Writer::start(place.clone(), db, speaker))
+        }
         Access::Read => None,
     };
-    let pool = AnyPoolOptions::new()
-        .max_connections(READERS)
-        .after_connect(|db, _| {
-            Box::pin(async move {
-                db.execute("pragma busy_timeout = 5000").await?;
-                db.execute("pragma query_only = 1").await?;
-                Ok(())
-            })
-        })
-        .connect(&address(&path, "rw"))
-        .await
-        .map_err(other)?;
+    let pool = place.readers().await.map_err(explain)?;
     if access == Access::Read {
-        check_version(&pool, &path).await?;
+        check_version(&pool, &place).await?;
     }
-    Ok(SqlStore { pool, writer, _lock: lock })
+    Ok(SqlStore { pool, writer, shared, _lock: lock })
 }
 
-/// One program per file: an operating system's lock, gone with the process however it ends.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-lock");
-    let unwritable = |error: std::io::Error| OpenError::Unwritable {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
-    let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(&name).map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(unwritable(error)),
-    }
-}
-
-/// Looks at the file before SQLite does, so that nothing foreign is touched.
-fn check_header(path: &Path) -> Result<(), OpenError> {
-    let Ok(mut file) = File::open(path) else { return Ok(()) };
-    let mut header = [0; 72];
-    let mut have = 0;
-    while let Ok(n) = file.read(&mut header[have..]) {
-        if n == 0 {
-            break;
-        }
-        have += n;
-    }
-    // A new, still empty database.
-    if have == 0 {
-        return Ok(());
-    }
-    let id = u32::from_be_bytes([header[68], header[69], header[70], header[71]]);
-    let ours = have == header.len() && header.starts_with(b"SQLite format 3\0");
-    if ours && id == APPLICATION_ID { Ok(()) } else { Err(OpenError::Foreign(path.to_owned())) }
-}
-
-async fn open_writer(path: &Path) -> Result<AnyConnection, OpenError> {
-    let fresh = std::fs::metadata(path).map_or(true, |meta| meta.len() == 0);
-    let other = |error: sqlx::Error| explain(path, &error);
-    let mut db = AnyConnection::connect(&address(path, "rwc")).await.map_err(other)?;
-    if fresh {
-        // Before the write-ahead log exists, so that the mark is in the file itself: a crash right
-        // after this must not make our own file look foreign.
-        db.execute("pragma application_id = 1280592204").await.map_err(other)?;
-    }
-    for pragma in [
-        "pragma busy_timeout = 5000",
-        "pragma journal_mode = wal",
-        "pragma synchronous = full",
-        "pragma wal_autocheckpoint = 10000",
-        "pragma foreign_keys = on",
-    ] {
-        db.execute(pragma).await.map_err(other)?;
-    }
-    migrator().run(&mut db).await.map_err(|error| match error {
+/// Brings the tables up to date. Several programs may try at the same time: the migrator takes a
+/// lock on the database first.
+async fn migrate(db: &mut AnyConnection, place: &Place) -> Result<(), OpenError> {
+    migrator().run(db).await.map_err(|error| match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
-            OpenError::Newer(path.to_owned())
+            OpenError::Newer(place.to_string())
         }
-        MigrateError::Execute(error) => explain(path, &error),
-        error => OpenError::Other { path: path.to_owned(), why: error.to_string() },
-    })?;
-    Ok(db)
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            place.explain(&error)
+        }
+        error => OpenError::Other { place: place.to_string(), why: error.to_string() },
+    })
 }
 
-async fn check_version(pool: &sqlx::AnyPool, path: &Path) -> Result<(), OpenError> {
+async fn check_version(pool: &AnyPool, place: &Place) -> Result<(), OpenError> {
     let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
     let row =
         query("select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations")
             .fetch_one(pool)
             .await
-            .map_err(|error| explain(path, &error))?;
-    let have: i64 = sqlx::Row::try_get(&row, "version").map_err(|error| explain(path, &error))?;
-    if have > newest { Err(OpenError::Newer(path.to_owned())) } else { Ok(()) }
-}
-
-fn explain(path: &Path, error: &sqlx::Error) -> OpenError {
-    let path = path.to_owned();
-    let sqlx::Error::Database(db) = error else {
-        return OpenError::Other { path, why: error.to_string() };
-    };
-    let why = db.message().to_owned();
-    // The lowest byte of SQLite's extended code is its primary one.
-    match db.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
-        Some(5 | 6) => OpenError::Busy(path),
-        Some(8 | 10 | 13 | 14) => OpenError::Unwritable { path, why },
-        Some(26) => OpenError::Foreign(path),
-        _ => OpenError::Other { path, why },
-    }
-}
-
-/// An address for the driver; the path is escaped as its URL parser wants it.
-fn address(path: &Path, mode: &str) -> String {
-    let mut escaped = String::new();
-    for byte in path.to_string_lossy().bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    format!("sqlite:{escaped}?mode={mode}")
+            .map_err(|error| place.explain(&error))?;
+    let have: i64 = sqlx::Row::try_get(&row, "version").map_err(|error| place.explain(&error))?;
+    if have > newest { Err(OpenError::Newer(place.to_string())) } else { Ok(()) }
 }

@@ -60,17 +60,20 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::Database(db) => {
                 let code = db.code().unwrap_or_default();
-                // SQLITE_FULL; PostgreSQL's disk_full.
-                if code == "13" || code == "53100" {
-                    return Self::Full;
+                let says = db.message().to_owned();
+                match code.as_ref() {
+                    // SQLITE_FULL; PostgreSQL's disk_full.
+                    "13" | "53100" => return Self::Full,
+                    // PostgreSQL's serialization_failure and deadlock_detected.
+                    "40001" | "40P01" => return Self::Conflict(says),
+                    _ => {}
                 }
                 let refused = db.is_unique_violation()
                     || db.is_check_violation()
-                    || db.is_foreign_key_violation();
-                if refused {
-                    return Self::Refused(db.message().to_owned());
-                }
-                Self::Away(db.message().to_owned())
+                    || db.is_foreign_key_violation()
+                    // PostgreSQL's class "data exception", like a NUL in a text.
+                    || (code.len() == 5 && code.starts_with("22"));
+                if refused { Self::Refused(says) } else { Self::Away(says) }
             }
             sqlx::Error::ColumnDecode { index, source } => {
                 Self::Damaged { table: "?", id: index.clone(), what: source.to_string() }

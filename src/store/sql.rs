@@ -1,7 +1,7 @@
 //! Every statement, in the dialect that SQLite and PostgreSQL share.
 //!
-//! `$n` parameters, TEXT and BIGINT, sums cast to BIGINT, no `now()`. The list at the end lets a
-//! test prepare each of them.
+//! `$n` parameters, TEXT and BIGINT, sums cast to BIGINT, no `now()`. The lists let a test prepare
+//! each of them.
 
 use super::bulk::Bulk;
 
@@ -21,6 +21,12 @@ statements! {
     /// The guard comes first, so that a transaction begins with a write.
     UPDATE_SALE = "update sale set revision = $2, phase = $3, stock = $4, taken = $5, paid = $6, \
         wake_at = $7, body = $8 where id = $1 and revision = $9";
+    /// Changes nothing, but only while the sale is as it was, and nobody else changes it before
+    /// the transaction ends.
+    TOUCH_SALE = "update sale set revision = revision where id = $1 and revision = $2";
+    SELECT_REVISION = "select revision from sale where id = $1";
+    SELECT_LIVE_REVISIONS = "select id, revision from sale where phase <> 'closed'";
+    SELECT_LAST_REVISIONS = "select id, revision from sale order by number desc limit $1";
     SELECT_SALE = "select body from sale where id = $1";
     SELECT_SALES = "select body from sale order by number desc limit $1";
     SELECT_LIVE_SALES = "select id from sale where phase <> 'closed' order by number";
@@ -94,6 +100,11 @@ statements! {
     SELECT_SECRET = "select secret from shop where id = 1";
     UPDATE_SHOP = "update shop set version = $1, body = $2 where id = 1 and version = $3";
 
+    KEEP_TURN = "update lease set until = $3 where name = $1 and owner = $2";
+    TAKE_TURN = "insert into lease (name, owner, until) values ($1, $2, $3) \
+        on conflict (name) do update set owner = excluded.owner, until = excluded.until \
+        where lease.until <= $4";
+
     INSERT_DOC = "insert into document (kind, id, parent, version, body) \
         values ($1, $2, $3, 1, $4) on conflict (kind, id) do nothing";
     UPDATE_DOC = "update document set parent = $3, version = version + 1, body = $4 \
@@ -104,6 +115,20 @@ statements! {
     SELECT_DOCS_OF = "select id, parent, version, body from document \
         where kind = $1 and parent = $2 order by id";
 }
+
+/// PostgreSQL only.
+pub(super) const NOTIFY: &str = "select pg_notify($1, $2)";
+
+/// PostgreSQL only.
+pub(super) const SELECT_BACKEND: &str = "select pg_backend_pid() as pid";
+
+/// PostgreSQL only: its clock at this very moment, in milliseconds.
+pub(super) const SELECT_CLOCK: &str =
+    "select cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint) as now";
+
+/// Every statement that only PostgreSQL knows.
+pub const POSTGRES: &[(&str, &str)] =
+    &[("NOTIFY", NOTIFY), ("SELECT_BACKEND", SELECT_BACKEND), ("SELECT_CLOCK", SELECT_CLOCK)];
 
 pub(super) const INSERT_SEEN: Bulk = Bulk {
     name: "INSERT_SEEN",

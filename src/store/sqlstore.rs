@@ -1,14 +1,17 @@
 //! The store over SQL.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, sync::Arc};
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use sqlx::{AnyPool, Row, any::AnyRow, query};
+use tokio::sync::mpsc;
 
 use super::{
-    Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount, PageRef,
-    ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError, Work,
+    Change, Commit, Committed, Doc, DocChange, Holding, JournalLine, LeaseAsk, Leased, OutboxCount,
+    PageRef, ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Turn, Work,
     group::Writer,
+    listener::{Speaker, listen},
     row::{count, damaged, hold_id, number, read, sale_id, sale_line, text},
     sql,
     write::{Write, Written},
@@ -29,8 +32,17 @@ use crate::{
 pub struct SqlStore {
     pub(super) pool: AnyPool,
     pub(super) writer: Option<Writer>,
+    /// On a server, where other programs may write as well.
+    pub(super) shared: Option<Shared>,
     /// Held as long as the store lives: one program per file.
     pub(super) _lock: Option<File>,
+}
+
+/// What it takes to hear of other programs.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) url: SecretString,
+    pub(super) speaker: Arc<Speaker>,
 }
 
 impl SqlStore {
@@ -44,7 +56,7 @@ impl SqlStore {
     async fn done(&self, write: Write) -> Result<bool, StoreError> {
         Ok(match self.write(write).await? {
             Written::Done(done) => done,
-            Written::Committed(_) | Written::Leased(_) => false,
+            Written::Committed(_) | Written::Leased(_) | Written::Turn(_) => false,
         })
     }
 
@@ -62,7 +74,7 @@ impl Store for SqlStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         match self.write(Write::Commit(Box::new(commit))).await? {
             Written::Committed(committed) => Ok(committed),
-            Written::Done(_) | Written::Leased(_) => Ok(Committed::Stale),
+            Written::Done(_) | Written::Leased(_) | Written::Turn(_) => Ok(Committed::Stale),
         }
     }
 
@@ -156,7 +168,7 @@ impl Store for SqlStore {
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Leased>, StoreError> {
         match self.write(Write::Lease(ask)).await? {
             Written::Leased(leased) => Ok(leased.map(|leased| *leased)),
-            Written::Committed(_) | Written::Done(_) => Ok(None),
+            Written::Committed(_) | Written::Done(_) | Written::Turn(_) => Ok(None),
         }
     }
 
@@ -258,6 +270,48 @@ impl Store for SqlStore {
     async fn put_docs(&self, docs: Vec<DocChange>) -> Result<bool, StoreError> {
         self.done(Write::Docs(docs)).await
     }
+
+    fn peers(&self) -> Option<&dyn Peers> {
+        self.shared.is_some().then_some(self)
+    }
+}
+
+#[async_trait]
+impl Peers for SqlStore {
+    async fn revision(&self, sale: SaleId) -> Result<Option<u64>, StoreError> {
+        let find = query(sql::SELECT_REVISION).bind(sale.to_string());
+        let row = find.fetch_optional(&self.pool).await?;
+        row.map(|row| Ok(number(&row, "revision")?.unsigned_abs())).transpose()
+    }
+
+    async fn revisions(&self, last: u32) -> Result<Vec<(SaleId, u64)>, StoreError> {
+        let mut rows = query(sql::SELECT_LIVE_REVISIONS).fetch_all(&self.pool).await?;
+        let last = query(sql::SELECT_LAST_REVISIONS).bind(i64::from(last));
+        rows.extend(last.fetch_all(&self.pool).await?);
+        rows.iter()
+            .map(|row| Ok((sale_id(row, "id")?, number(row, "revision")?.unsigned_abs())))
+            .collect()
+    }
+
+    async fn take_turn(&self, turn: Turn) -> Result<Holding, StoreError> {
+        Ok(match self.write(Write::Turn(turn)).await? {
+            Written::Turn(holding) => holding,
+            Written::Committed(_) | Written::Done(_) | Written::Leased(_) => Holding::Others,
+        })
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        let row = query(sql::SELECT_CLOCK).fetch_one(&self.pool).await?;
+        Ok(Timestamp::from_millis(number(&row, "now")?))
+    }
+
+    fn changes(&self) -> mpsc::Receiver<Change> {
+        match &self.shared {
+            Some(shared) => listen(shared.url.clone(), shared.speaker.clone()),
+            // Nobody else is there: a receiver that stays silent.
+            None => mpsc::channel(1).1,
+        }
+    }
 }
 
 fn doc(kind: &str, row: &AnyRow) -> Result<Doc, StoreError> {
@@ -280,9 +334,4 @@ fn unhex(hex: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
     }
     Some(bytes)
-}
-
-/// The file behind a `sqlite:` address; `None` for other engines.
-pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
-    url.strip_prefix("sqlite:").map(|path| Path::new(path.strip_prefix("//").unwrap_or(path)))
 }

@@ -3,8 +3,8 @@
 use sqlx::{AnyConnection, Connection, Row, query};
 
 use super::{
-    Commit, Committed, DocChange, LeaseAsk, Leased, PutOff, QueuedEffect, SaleChange, Seen,
-    StoreError,
+    Commit, Committed, DocChange, Holding, LeaseAsk, Leased, PutOff, QueuedEffect, SaleChange,
+    Seen, StoreError, Turn,
     bulk::insert,
     row::{count, json, number, read, sale_id, text},
     sql,
@@ -22,6 +22,32 @@ pub(super) enum Write {
     Retry(EffectId, Timestamp),
     Docs(Vec<DocChange>),
     Secret(String),
+    Turn(Turn),
+}
+
+impl Write {
+    /// Its place in a group. Rows are taken in the same order everywhere, so that no two groups
+    /// wait for each other: the shop, sales, what was heard, leases, documents.
+    pub(super) fn turn(&self) -> (u8, String) {
+        match self {
+            Self::Secret(_) => (0, String::new()),
+            Self::Commit(step) => match (&step.shop, &step.sale, &step.guard) {
+                (Some(_), ..) => (1, String::new()),
+                (None, Some(change), _) => (2, change.head.id.to_string()),
+                (None, None, Some((sale, _))) => (2, sale.to_string()),
+                (None, None, None) => (3, String::new()),
+            },
+            Self::Hear(seen, _) => (4, format!("{} {}", seen.source, seen.id)),
+            Self::Postpone(put_off) => (5, put_off.id.to_string()),
+            Self::Retry(id, _) => (5, id.to_string()),
+            Self::EndLeases(target, _) => (6, target.clone()),
+            Self::Lease(ask) => (7, ask.target.clone()),
+            Self::Turn(turn) => (8, turn.name.clone()),
+            Self::Docs(docs) => {
+                (9, docs.first().map(|doc| format!("{} {}", doc.kind, doc.id)).unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// What came of it.
@@ -31,13 +57,14 @@ pub(super) enum Written {
     /// Whether it was so.
     Done(bool),
     Leased(Option<Box<Leased>>),
+    Turn(Holding),
 }
 
 impl Written {
     /// Whether the transaction must be taken back: nothing of it may stay.
     pub(super) fn takes_back(&self) -> bool {
         match self {
-            Self::Committed(Committed::Applied) | Self::Leased(_) => false,
+            Self::Committed(Committed::Applied) | Self::Leased(_) | Self::Turn(_) => false,
             Self::Committed(Committed::Stale | Committed::Duplicate(_)) => true,
             Self::Done(done) => !done,
         }
@@ -67,11 +94,12 @@ pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Writt
             query(sql::INSERT_SHOP).bind(hex).bind(body).execute(db).await?;
             Written::Done(true)
         }
+        Write::Turn(turn) => Written::Turn(take_turn(db, turn).await?),
     })
 }
 
 async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, StoreError> {
-    let Commit { sale, shop, effects, done, parked, seen, unmatched, at } = step;
+    let Commit { sale, shop, guard, effects, done, parked, seen, unmatched, at } = step;
     if let Some(shop) = shop {
         let expected = shop.version.saturating_sub(1);
         let rows = query(sql::UPDATE_SHOP)
@@ -88,6 +116,12 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
         && !write_sale(db, change).await?
     {
         return Ok(Committed::Stale);
+    }
+    if let Some((sale, revision)) = guard {
+        let still = query(sql::TOUCH_SALE).bind(sale.to_string()).bind(big(*revision));
+        if still.execute(&mut *db).await?.rows_affected() != 1 {
+            return Ok(Committed::Stale);
+        }
     }
     let repeated = hear_all(db, seen, *at).await?;
     if !repeated.is_empty() {
@@ -301,6 +335,17 @@ async fn postpone(db: &mut AnyConnection, put_off: &PutOff) -> Result<(), StoreE
     };
     put_off.execute(db).await?;
     Ok(())
+}
+
+async fn take_turn(db: &mut AnyConnection, turn: &Turn) -> Result<Holding, StoreError> {
+    let Turn { name, owner, now, until } = turn;
+    let kept = query(sql::KEEP_TURN).bind(name).bind(owner).bind(until.millis());
+    if kept.execute(&mut *db).await?.rows_affected() == 1 {
+        return Ok(Holding::Kept);
+    }
+    let taken = query(sql::TAKE_TURN).bind(name).bind(owner).bind(until.millis());
+    let taken = taken.bind(now.millis()).execute(db).await?.rows_affected() == 1;
+    Ok(if taken { Holding::Taken } else { Holding::Others })
 }
 
 async fn put_docs(db: &mut AnyConnection, docs: &[DocChange]) -> Result<bool, StoreError> {

@@ -364,6 +364,7 @@ pub fn setup(config: &str, count: Count, fuse: &Arc<Fuse>, base: &Setup) -> Setu
     Setup {
         config: config.to_owned(),
         dir: base.dir.clone(),
+        database: base.database.clone(),
         clock: base.clock.clone(),
         seed: base.seed,
         lines: base.lines.clone(),
@@ -443,6 +444,7 @@ fn judge(base: &Setup, n: i64, count: Count, said_before: usize, (crashed, story
         let world = World::build(&Setup {
             config: config(),
             dir: base.dir.clone(),
+            database: base.database.clone(),
             clock: base.clock.clone(),
             seed: 99,
             lines: Arc::default(),

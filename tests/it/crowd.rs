@@ -15,10 +15,14 @@ use livetill::{
 };
 use tokio::net::TcpListener;
 
-use crate::world::{Browser, client, crypto};
+use crate::{
+    database::{Database, Engine},
+    world::{Browser, client, crypto},
+};
 
 struct Live {
     app: Arc<App>,
+    _database: Database,
     _dir: tempfile::TempDir,
 }
 
@@ -29,13 +33,13 @@ impl Live {
         let path = dir.path().join("config.toml");
         std::fs::write(&path, text).expect("written");
         let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
-        let url = format!("sqlite:{}", dir.path().join("livetill.db").display());
+        let database = Database::new(Engine::of_worlds(), dir.path());
         let mut app = App::build(
             &loaded,
             Outside {
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(SystemEntropy),
-                store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
+                store: Arc::new(store::open(database.url(), Access::Write).await.expect("a store")),
                 listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
                 platforms: vec![Console::new(|_| {})],
                 wrap: Arc::new(|provider| provider),
@@ -45,7 +49,7 @@ impl Live {
         .expect("an app");
         app.serve().await.expect("serves");
         app.run();
-        Self { app: Arc::new(app), _dir: dir }
+        Self { app: Arc::new(app), _database: database, _dir: dir }
     }
 
     async fn start(&self, line: &str) -> Arc<View> {

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod crash;
 mod crowd;
+mod database;
 mod desk;
 mod discord;
 mod evening;

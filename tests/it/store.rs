@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 use livetill::store::{Access, MIGRATIONS, OpenError, Seen, Store, bulk::Bulk, open, sql};
 use sqlx::{AnyConnection, Connection, Executor, any::install_default_drivers, query};
 
-use crate::world::{MUG, ManualClock, World, mins};
+use crate::{
+    database::{Database, Engine},
+    world::{MUG, ManualClock, Setup, World, mins},
+};
 use livetill::clock::Clock;
 
 fn url(path: &Path) -> String {
@@ -48,20 +51,35 @@ async fn every_statement_prepares() {
     .await
     .expect("opens");
     let bulk = sql::BULK.iter().flat_map(|bulk| Bulk::SIZES.map(|n| (bulk.name, bulk.text(n))));
-    for (name, text) in sql::ALL.iter().copied().chain(bulk) {
+    let both: Vec<_> = sql::ALL.iter().copied().chain(bulk).collect();
+    prepare(&mut db, &both).await;
+
+    let base = Database::new(Engine::Postgres, dir.path());
+    drop(open(base.url(), Access::Write).await.expect("opens"));
+    let mut db = base.raw().await;
+    prepare(&mut db, &both).await;
+    prepare(&mut db, sql::POSTGRES).await;
+}
+
+async fn prepare(db: &mut AnyConnection, statements: &[(&str, &'static str)]) {
+    for (name, text) in statements {
         if let Err(error) = db.prepare(sqlx::SqlStr::from_static(text)).await {
-            panic!("{name}: {error}");
+            panic!("{name} on {}: {error}", db.backend_name());
         }
     }
 }
 
 #[tokio::test]
 async fn the_schema_refuses_to_oversell() {
-    let mut world = World::new(MUG).await;
+    for engine in Engine::ALL {
+        refuses_to_oversell(World::build(&Setup::on(engine, MUG)).await).await;
+    }
+}
+
+async fn refuses_to_oversell(mut world: World) {
     world.says("!sale start mug 10m").await;
     world.clicks("ana").await;
-    let dir = world.dir();
-    let mut db = raw(&dir.join("livetill.db")).await;
+    let mut db = world.database.raw().await;
     for wrong in [
         "update sale set taken = stock + 1",
         "update sale set paid = taken + 1",
@@ -69,7 +87,7 @@ async fn the_schema_refuses_to_oversell() {
         "update hold set units = 0",
         "update hold set state = 'lost'",
         "update payment set fate = 'gone'",
-        "insert into hold select sale, 99, buyer, 'open', 1, body from hold where state = 'open'",
+        "insert into hold (sale, n, buyer, state, units, body) select sale, 99, buyer, 'open', 1, body from hold where state = 'open'",
     ] {
         let refused = db.execute(wrong).await;
         let rows = refused.as_ref().map(sqlx::any::AnyQueryResult::rows_affected).unwrap_or(0);
@@ -143,13 +161,17 @@ async fn foreign_newer_damaged_and_missing_files_are_named_and_left_alone() {
 
 #[tokio::test]
 async fn a_damaged_row_is_named() {
-    let mut world = World::new(MUG).await;
+    for engine in Engine::ALL {
+        names_damage(World::build(&Setup::on(engine, MUG)).await).await;
+    }
+}
+
+async fn names_damage(mut world: World) {
     world.says("!sale start mug 30s").await;
     world.advance(mins(1)).await;
     world.heard();
-    let dir = world.dir();
     let id = world.newest().id;
-    let mut db = raw(&dir.join("livetill.db")).await;
+    let mut db = world.database.raw().await;
     db.execute("update hold set body = 'nonsense'").await.expect("damaged");
     db.close().await.expect("closes");
     let error = world.app.engine.store().load(id).await.expect_err("damaged");
@@ -160,13 +182,16 @@ async fn a_damaged_row_is_named() {
 
 #[tokio::test]
 async fn a_message_is_heard_once() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let store = open(&url(&dir.path().join("x.db")), Access::Write).await.expect("opens");
-    let now = ManualClock::new().now();
-    let seen = |id: &str| Seen { source: "chat:twitch".into(), id: id.into() };
-    assert!(store.hear(seen("a"), now).await.expect("writes"));
-    assert!(!store.hear(seen("a"), now).await.expect("writes"));
-    assert!(store.hear(seen("b"), now).await.expect("writes"));
+    for engine in Engine::ALL {
+        let dir = tempfile::tempdir().expect("a folder");
+        let base = Database::new(engine, dir.path());
+        let store = open(base.url(), Access::Write).await.expect("opens");
+        let now = ManualClock::new().now();
+        let seen = |id: &str| Seen { source: "chat:twitch".into(), id: id.into() };
+        assert!(store.hear(seen("a"), now).await.expect("writes"));
+        assert!(!store.hear(seen("a"), now).await.expect("writes"));
+        assert!(store.hear(seen("b"), now).await.expect("writes"));
+    }
 }
 
 #[tokio::test]

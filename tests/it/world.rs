@@ -34,6 +34,8 @@ use livetill::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch};
 
+use crate::database::{Database, Engine};
+
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
     now: watch::Sender<i64>,
@@ -110,6 +112,7 @@ pub type WrapPlatform = Arc<dyn Fn(Arc<dyn Platform>) -> Arc<dyn Platform> + Sen
 pub struct Setup {
     pub config: String,
     pub dir: Arc<TempDir>,
+    pub database: Arc<Database>,
     pub clock: Arc<ManualClock>,
     pub seed: u64,
     pub wrap_store: WrapStore,
@@ -123,9 +126,15 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(config: &str) -> Self {
+        Self::on(Engine::of_worlds(), config)
+    }
+
+    pub fn on(engine: Engine, config: &str) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
         Self {
             config: config.to_owned(),
-            dir: Arc::new(tempfile::tempdir().expect("a folder")),
+            database: Arc::new(Database::new(engine, dir.path())),
+            dir,
             clock: ManualClock::new(),
             seed: 1,
             wrap_store: Arc::new(|store| store),
@@ -134,10 +143,6 @@ impl Setup {
             platforms: Vec::new(),
             lines: Arc::default(),
         }
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.dir.path().join("livetill.db")
     }
 }
 
@@ -148,6 +153,7 @@ pub struct World {
     pub browsers: BTreeMap<String, Browser>,
     lines: Arc<Mutex<Vec<String>>>,
     said: AtomicI64,
+    pub database: Arc<Database>,
     dir: Arc<TempDir>,
 }
 
@@ -240,9 +246,8 @@ impl World {
         }
         std::fs::write(&path, text).expect("written");
         let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
-        let url = format!("sqlite:{}", setup.database().display());
-        let store: Arc<dyn Store> =
-            Arc::new(store::open(&url, Access::Write).await.expect("a store"));
+        let store = store::open(setup.database.url(), Access::Write).await.expect("a store");
+        let store: Arc<dyn Store> = Arc::new(store);
         let lines = setup.lines.clone();
         let sink = lines.clone();
         let console = Console::new(move |line| sink.lock().expect("unpoisoned").push(line));
@@ -273,11 +278,12 @@ impl World {
             browsers: BTreeMap::new(),
             lines,
             said: AtomicI64::new(setup.clock.now().millis()),
+            database: setup.database.clone(),
             dir: setup.dir.clone(),
         }
     }
 
-    /// The folder with the database.
+    /// The folder with the configuration.
     pub fn dir(&self) -> PathBuf {
         self.dir.path().to_owned()
     }

@@ -14,6 +14,7 @@ use livetill::{
 use tokio::net::TcpListener;
 
 use crate::{
+    database::{Database, Engine},
     square::{
         fake::{Fake, KEY, NOTIFICATION_URL, TOKEN},
         shop::{config as square_config, sign},
@@ -52,11 +53,11 @@ async fn sixty_buyers_in_a_second_at_eight_calls_a_second_are_all_served_in_turn
     let secrets = [("ACCESS_TOKEN", TOKEN), ("SIGNATURE_KEYS", KEY)]
         .map(|(name, value)| (format!("LIVETILL_PROVIDERS__SQUARE__{name}"), value.to_owned()));
     let loaded = config::load(&path, &secrets.into()).expect("a config");
-    let url = format!("sqlite:{}", dir.path().join("livetill.db").display());
+    let database = Database::new(Engine::of_worlds(), dir.path());
     let outside = Outside {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
+        store: Arc::new(store::open(database.url(), Access::Write).await.expect("a store")),
         listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
         platforms: vec![Console::new(|_| {})],
         wrap: Arc::new(|provider| provider),

@@ -1,0 +1,120 @@
+//! How this program stands among those that share its store: whose turn it is, whether the clocks
+//! agree, whether the store still answers. A program alone may always act.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::Engine;
+use crate::clock::{Span, Timestamp};
+
+/// A clock further than this from the store's own cannot be trusted with deadlines.
+pub const SKEW_MAX: Span = Span::from_millis(500);
+
+/// Without an answer for this long, the store is out of reach.
+const SILENT_MAX: Span = Span::from_secs(7);
+
+/// How this program stands.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    shared: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What is ours to do, and until when.
+    turns: HashMap<String, Timestamp>,
+    /// When the store's clock was last read.
+    read_at: Timestamp,
+    /// How far we are ahead of it, in milliseconds at least.
+    ahead: i64,
+}
+
+impl Standing {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn clocks_agree(&self) -> bool {
+        self.ahead.abs() <= SKEW_MAX.millis()
+    }
+}
+
+impl Engine {
+    /// Other programs may write to the same store: from now on nothing is done out of turn.
+    pub fn share(&self) {
+        self.inner.standing.shared.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether other programs may write to the same store.
+    pub fn is_shared(&self) -> bool {
+        self.inner.standing.shared.load(Ordering::SeqCst)
+    }
+
+    /// Whether deadlines may be judged by our clock.
+    pub fn may_act(&self) -> bool {
+        !self.is_shared() || self.trouble().is_none()
+    }
+
+    /// Whether it is our turn to call a provider or to send to a chat account.
+    pub fn acts_for(&self, target: &str) -> bool {
+        if !self.is_shared() {
+            return true;
+        }
+        let now = self.now();
+        let state = self.inner.standing.state();
+        state.clocks_agree() && state.turns.get(target).is_some_and(|until| *until > now)
+    }
+
+    /// Notes whose turn it is: ours until then, or not ours. Says whether that is new.
+    pub(crate) fn note_turn(&self, target: &str, until: Option<Timestamp>) -> bool {
+        let mut state = self.inner.standing.state();
+        match until {
+            Some(until) => state.turns.insert(target.to_owned(), until).is_none(),
+            None => state.turns.remove(target).is_some(),
+        }
+    }
+
+    /// Notes what the store's clock said between two readings of ours. What the way took counts
+    /// in our favour: it may all have been the way there, or the way back.
+    pub(crate) fn note_clock(&self, sent: Timestamp, theirs: Timestamp, got: Timestamp) {
+        let (earliest, latest) = (sent.millis() - theirs.millis(), got.millis() - theirs.millis());
+        let ahead = match (earliest > 0, latest < 0) {
+            (true, _) => earliest,
+            (_, true) => latest,
+            _ => 0,
+        };
+        let mut state = self.inner.standing.state();
+        (state.read_at, state.ahead) = (got, ahead);
+    }
+
+    /// What keeps this program from acting, in words for whoever runs it.
+    pub fn trouble(&self) -> Option<String> {
+        if !self.is_shared() {
+            return None;
+        }
+        let now = self.now();
+        let state = self.inner.standing.state();
+        let silent = now.since(state.read_at);
+        if state.read_at == Timestamp::default() {
+            return Some("the database's clock was not read yet".to_owned());
+        }
+        if silent > SILENT_MAX {
+            return Some(format!("the database has not answered for {}", silent.words()));
+        }
+        let (ms, way) = match state.ahead {
+            ms if ms < 0 => (-ms, "behind"),
+            ms => (ms, "ahead of"),
+        };
+        (!state.clocks_agree()).then(|| {
+            format!("this machine's clock is {ms} ms {way} the database's: set both by NTP")
+        })
+    }
+}

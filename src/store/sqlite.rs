@@ -1,0 +1,134 @@
+//! What is SQLite's own: one file, one program that writes, pragmas.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::Read,
+    path::Path,
+};
+
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, any::AnyPoolOptions};
+
+use super::open::OpenError;
+
+/// Marks a SQLite file as ours (`LTIL`), in its header at offset 68.
+const APPLICATION_ID: u32 = 0x4C54_494C;
+
+/// Connections for reading.
+const READERS: u32 = 4;
+
+/// The file behind a `sqlite:` address; `None` for other engines.
+pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
+    url.strip_prefix("sqlite:").map(|path| Path::new(path.strip_prefix("//").unwrap_or(path)))
+}
+
+/// One program per file: an operating system's lock, gone with the process however it ends.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let unwritable = |error: std::io::Error| OpenError::Unwritable {
+        place: path.display().to_string(),
+        why: error.to_string(),
+    };
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).open(&name).map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(unwritable(error)),
+    }
+}
+
+/// Looks at the file before SQLite does, so that nothing foreign is touched.
+pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let mut header = [0; 72];
+    let mut have = 0;
+    while let Ok(n) = file.read(&mut header[have..]) {
+        if n == 0 {
+            break;
+        }
+        have += n;
+    }
+    // A new, still empty database.
+    if have == 0 {
+        return Ok(());
+    }
+    let id = u32::from_be_bytes([header[68], header[69], header[70], header[71]]);
+    let ours = have == header.len() && header.starts_with(b"SQLite format 3\0");
+    if ours && id == APPLICATION_ID {
+        Ok(())
+    } else {
+        Err(OpenError::Foreign(path.display().to_string()))
+    }
+}
+
+/// Makes the file if there is none, and marks it as ours.
+pub(super) async fn create(path: &Path) -> Result<(), sqlx::Error> {
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
+        return Ok(());
+    }
+    let mut db = AnyConnection::connect(&address(path, "rwc")).await?;
+    // Before the write-ahead log exists, so that the mark is in the file itself: a crash right
+    // after this must not make our own file look foreign.
+    db.execute("pragma application_id = 1280592204").await?;
+    db.close().await
+}
+
+/// The connection for writing.
+pub(super) async fn writer(path: &Path) -> Result<AnyConnection, sqlx::Error> {
+    let mut db = AnyConnection::connect(&address(path, "rw")).await?;
+    for pragma in [
+        "pragma busy_timeout = 5000",
+        "pragma journal_mode = wal",
+        "pragma synchronous = full",
+        "pragma wal_autocheckpoint = 10000",
+        "pragma foreign_keys = on",
+    ] {
+        db.execute(pragma).await?;
+    }
+    Ok(db)
+}
+
+/// Connections for reading.
+pub(super) async fn readers(path: &Path) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
+        .max_connections(READERS)
+        .after_connect(|db, _| {
+            Box::pin(async move {
+                db.execute("pragma busy_timeout = 5000").await?;
+                db.execute("pragma query_only = 1").await?;
+                Ok(())
+            })
+        })
+        .connect(&address(path, "rw"))
+        .await
+}
+
+pub(super) fn explain(path: &Path, error: &sqlx::Error) -> OpenError {
+    let place = path.display().to_string();
+    let sqlx::Error::Database(db) = error else {
+        return OpenError::Other { place, why: error.to_string() };
+    };
+    let why = db.message().to_owned();
+    // The lowest byte of SQLite's extended code is its primary one.
+    match db.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
+        Some(5 | 6) => OpenError::Busy(place),
+        Some(8 | 10 | 13 | 14) => OpenError::Unwritable { place, why },
+        Some(26) => OpenError::Foreign(place),
+        _ => OpenError::Other { place, why },
+    }
+}
+
+/// An address for the driver; the path is escaped as its URL parser wants it.
+fn address(path: &Path, mode: &str) -> String {
+    let mut escaped = String::new();
+    for byte in path.to_string_lossy().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    format!("sqlite:{escaped}?mode={mode}")
+}
