@@ -19,7 +19,7 @@ mod qr;
 pub mod serve;
 mod webhook;
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -30,7 +30,9 @@ use axum::{
     routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{
+    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
+};
 
 use self::{buyer::Keys, desk::Logins};
 use crate::{
@@ -44,6 +46,9 @@ use crate::{
 
 /// A form or webhook larger than this is turned away with 413.
 const BODY_MAX: usize = 256 * 1024;
+
+/// The longest pause in the middle of a body.
+const BODY_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What the pages need.
 pub struct Web {
@@ -108,6 +113,10 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .with_state(web)
         .nest("/sandbox", sandbox)
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        // What announces itself as too large is turned away before it is read, and whoever stops
+        // in the middle of a body is not waited for.
+        .layer(RequestBodyLimitLayer::new(BODY_MAX))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(from_fn(log))
         .layer(CatchPanicLayer::new())
 }
