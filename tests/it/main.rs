@@ -13,6 +13,7 @@ mod evening;
 mod faults;
 mod line;
 mod pages;
+mod postgres;
 mod program;
 mod square;
 mod store;
