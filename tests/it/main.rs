@@ -15,6 +15,7 @@ mod line;
 mod pages;
 mod postgres;
 mod program;
+mod replicas;
 mod square;
 mod store;
 mod twitch;
