@@ -46,20 +46,23 @@ impl Listener {
     }
 
     async fn take(&self, heard: Heard) {
-        let listener = self.clone();
+        let room = match &heard {
+            Heard::Said(message) => &message.room,
+            Heard::Wants(wish) => &wish.room,
+        };
+        let leave_it = (!self.chat.sends_to(room.platform)).then_some(LEAVE_IT_FOR);
         match heard {
-            Heard::Said(message) if self.chat.sends_to(message.room.platform) => {
-                self.said(&message).await;
-            }
-            Heard::Said(message) => {
-                tokio::spawn(async move {
-                    tokio::time::sleep(LEAVE_IT_FOR).await;
-                    listener.said(&message).await;
-                });
-            }
+            Heard::Said(message) if leave_it.is_none() => self.said(&message).await,
             // A wish may wait for its page; nobody else has to.
-            Heard::Wants(wish) => {
-                tokio::spawn(async move { listener.wants(&wish).await });
+            heard => {
+                let listener = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(leave_it.unwrap_or_default()).await;
+                    match heard {
+                        Heard::Said(message) => listener.said(&message).await,
+                        Heard::Wants(wish) => listener.wants(&wish).await,
+                    }
+                });
             }
         }
     }

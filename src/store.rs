@@ -4,6 +4,7 @@
 //! or nothing, that a version is a guard, and that what it acknowledged is on disk.
 
 pub mod bulk;
+mod error;
 mod group;
 mod listener;
 mod news;
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub use self::{
+    error::StoreError,
     open::{Access, MIGRATIONS, OpenError, open},
     peers::{Change, Holding, Peers, Turn},
     place::shown,
@@ -380,34 +382,4 @@ pub struct DocChange {
     pub expected: i64,
     /// The new body; `None` removes it.
     pub body: Option<serde_json::Value>,
-}
-
-/// Why a store did not do as asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database refused the data: it breaks a rule of the schema.
-    #[error("the database refused it: {0}")]
-    Refused(String),
-    /// A stored row makes no sense.
-    #[error("a damaged row in {table}, {id}: {what}")]
-    Damaged {
-        /// The table.
-        table: &'static str,
-        /// The row.
-        id: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// The disk is full.
-    #[error("the disk is full: free some space, nothing was lost")]
-    Full,
-    /// Another writer was in the way, again and again.
-    #[error("others wrote at the same time: {0}")]
-    Conflict(String),
-    /// The database does not answer, or not now. Nothing was stored.
-    #[error("the database is out of reach: {0}")]
-    Away(String),
-    /// The connection broke at the very end: it may be stored or not. Telling it again is safe.
-    #[error("the connection broke while it was being stored: {0}")]
-    Unsure(String),
 }

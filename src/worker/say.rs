@@ -26,7 +26,8 @@ impl Worker {
             return self.park(&leased, "not something to say").await;
         };
         let engine = self.engine.clone();
-        let view = match engine.views().get(leased.sale) {
+        // What another replica queued may have come sooner than its view.
+        let view = match engine.views().get(leased.sale).filter(|_| !engine.is_shared()) {
             Some(view) => view,
             None => {
                 let link = engine.link().to_owned();
