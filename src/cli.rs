@@ -98,13 +98,21 @@ enum Verb {
         fix: bool,
     },
     /// Measure how long it takes from making an item until a page can be paid.
-    #[command(after_help = "Example: livetill probe mug --rounds 20")]
+    ///
+    /// Every round is also kept in probes.jsonl beside the configuration, whether or not the bot
+    /// runs meanwhile: a running bot keeps the database to itself.
+    #[command(after_help = "Examples: livetill probe mug --rounds 20\n          \
+                            livetill probe --history")]
     Probe {
-        /// The template.
-        template: String,
+        /// The template; with --history, only its rounds.
+        #[arg(required_unless_present = "history")]
+        template: Option<String>,
         /// How often.
         #[arg(long, default_value_t = 5)]
         rounds: u32,
+        /// Measure nothing: show what was measured so far, by hour of day (UTC).
+        #[arg(long, conflicts_with = "rounds")]
+        history: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -161,8 +169,11 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
         Verb::Check { json, fix } => read::check(&loaded, &args.config, json, fix).await,
-        Verb::Probe { template, rounds, json } => {
-            provider::probe(&loaded, &template, rounds, json).await
+        Verb::Probe { template: Some(template), rounds, json, history: false } => {
+            provider::probe(&loaded, &args.config, &template, rounds, json).await
+        }
+        Verb::Probe { template, json, .. } => {
+            provider::history(&args.config, template.as_deref(), json)
         }
         Verb::Audit { retire } => provider::audit(&loaded, retire).await,
         Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &args.config).await,

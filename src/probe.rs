@@ -1,10 +1,12 @@
 //! How long a shop's provider needs until something can be paid: a sale in miniature, made, seen
-//! to be payable, closed and removed again, round by round. Nothing is stored and nobody hears.
+//! to be payable, closed and removed again, round by round. No sale is stored and nobody hears.
+
+pub mod history;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use anyhow::{Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Clock, Span, Timestamp},
@@ -25,7 +27,7 @@ use crate::{
 const ATTEMPTS_MAX: u32 = 20;
 
 /// What one round took.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
     /// Until the item stood at the provider.
     pub item_ms: i64,
@@ -39,6 +41,13 @@ pub struct Round {
     pub retire_ms: i64,
     /// Why it never became payable.
     pub failed: Option<String>,
+}
+
+impl Round {
+    /// From the start until something could be paid.
+    pub fn until_payable(&self) -> i64 {
+        self.item_ms + self.page_ms + self.payable_ms
+    }
 }
 
 /// Percentiles of one step, in milliseconds.

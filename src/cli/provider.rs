@@ -1,8 +1,8 @@
 //! Verbs that ask the payment services themselves.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -13,7 +13,11 @@ use crate::{
     config::{Config, Finding, Loaded},
     demo::Folder,
     id::SystemEntropy,
-    probe::{Prober, Round, Spread, spread},
+    probe::{
+        Prober, Round, Spread,
+        history::{self, Measured},
+        spread,
+    },
     provider::{Call, signature::short_hash},
     sale::template::Template,
     store::{self, Access, OpenError, Store},
@@ -96,7 +100,13 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
 const ROUNDS_MAX: u32 = 200;
 
 /// `probe`: how long until something can be paid.
-pub(super) async fn probe(loaded: &Loaded, name: &str, rounds: u32, json: bool) -> Result<Ended> {
+pub(super) async fn probe(
+    loaded: &Loaded,
+    config: &Path,
+    name: &str,
+    rounds: u32,
+    json: bool,
+) -> Result<Ended> {
     ensure!((1..=ROUNDS_MAX).contains(&rounds), "--rounds takes 1 to {ROUNDS_MAX}");
     let known: Vec<&str> = loaded.templates.keys().map(String::as_str).collect();
     let Some(template) = loaded.templates.get(name) else {
@@ -120,8 +130,15 @@ pub(super) async fn probe(loaded: &Loaded, name: &str, rounds: u32, json: bool) 
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let prober = Prober { provider, clock, entropy, page };
     let mut done = Vec::new();
+    let file = history::file(config);
     for n in 1..=rounds {
+        let at = SystemClock.now();
         let round = prober.round(template).await?;
+        let (template, provider) = (template.name.clone(), template.provider.clone());
+        let measured = Measured { at, template, provider, round: round.clone() };
+        if let Err(error) = history::keep(&file, &measured) {
+            eprintln!("livetill: round {n} is not kept in {}: {error}", file.display());
+        }
         if !json {
             match &round.failed {
                 Some(why) => println!("round {n}: never payable: {why}"),
@@ -145,7 +162,7 @@ fn show(name: &str, done: &[Round], json: bool) -> Result<Ended> {
         ("item", |r| r.item_ms),
         ("page", |r| r.page_ms),
         ("payable", |r| r.payable_ms),
-        ("start to payable", |r| r.item_ms + r.page_ms + r.payable_ms),
+        ("start to payable", Round::until_payable),
         ("close", |r| r.close_ms),
         ("retire", |r| r.retire_ms),
     ];
@@ -165,4 +182,44 @@ fn show(name: &str, done: &[Round], json: bool) -> Result<Ended> {
         }
     }
     Ok(if failed == 0 { Ended::Well } else { Ended::Failed })
+}
+
+/// `probe --history`: what was measured so far, by hour of day.
+pub(super) fn history(config: &Path, template: Option<&str>, as_json: bool) -> Result<Ended> {
+    let file = history::file(config);
+    let read = history::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let (mut all, unreadable) = read;
+    for line in unreadable {
+        eprintln!("livetill: {}: line {line} cannot be read and is left out", file.display());
+    }
+    all.retain(|one| template.is_none_or(|name| one.template == name));
+    let hours = history::by_hour(&all);
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&hours)?);
+        return Ok(Ended::Well);
+    }
+    if hours.is_empty() {
+        println!("Nothing was measured so far. Measure with: livetill probe <template>");
+        return Ok(Ended::Well);
+    }
+    println!(
+        "{:<10}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "hour, UTC", "rounds", "failed", "p50", "p95", "max"
+    );
+    for hour in hours {
+        let ms = |of: fn(&Spread) -> i64| {
+            hour.ms.as_ref().map_or_else(|| "-".to_owned(), |spread| of(spread).to_string())
+        };
+        println!(
+            "{:<10}{:>8}{:>8}{:>8}{:>8}{:>8}",
+            format!("{:02}:00", hour.hour),
+            hour.count,
+            hour.failed,
+            ms(|spread| spread.p50),
+            ms(|spread| spread.p95),
+            ms(|spread| spread.max),
+        );
+    }
+    println!("Milliseconds from the start until something could be paid.");
+    Ok(Ended::Well)
 }

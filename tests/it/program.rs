@@ -333,3 +333,28 @@ fn a_rehearsal_ends_well_and_its_plan_depends_on_the_seed_alone() {
     assert_ne!(one["plan"], score("8")["plan"]);
     assert!(!dir.path().join("livetill.db").exists(), "the shop's own database is not touched");
 }
+
+#[test]
+fn what_a_probe_measured_is_kept_and_shown_by_hour_beside_a_running_bot() {
+    let dir = folder(CONFIG);
+    let said = run(dir.path(), &["probe", "--history"], "");
+    assert!(text(&said.stdout).starts_with("Nothing was measured so far."));
+    assert_eq!(run(dir.path(), &["probe"], "").status.code(), Some(2), "of what?");
+    let mut bot = Running::start(dir.path());
+    bot.types("!sale status");
+    let probe = run(dir.path(), &["probe", "mug", "--rounds", "2"], "");
+    assert!(probe.status.success(), "{}", text(&probe.stderr));
+    let said = run(dir.path(), &["probe", "--history", "--json"], "");
+    let hours: serde_json::Value = serde_json::from_slice(&said.stdout).expect("JSON");
+    let rows = hours.as_array().expect("hours");
+    // The two rounds may have an hour's turn between them.
+    assert_eq!(rows.iter().map(|row| row["count"].as_u64().expect("it")).sum::<u64>(), 2);
+    for row in rows {
+        let ms = ["p50", "p95", "max"].map(|of| row["ms"][of].as_i64().expect("a number"));
+        assert!(ms.is_sorted() && row["failed"] == 0, "{row}");
+    }
+    let none = run(dir.path(), &["probe", "other", "--history", "--json"], "");
+    assert_eq!(text(&none.stdout).trim(), "[]");
+    bot.child.kill().expect("killed");
+    bot.child.wait().expect("gone");
+}

@@ -25,6 +25,10 @@ const EVENTS: [&str; 7] = [
     "refund.updated",
 ];
 
+/// Sent to try the way: it says nothing but "look again", so a made-up one does no harm. A made-up
+/// payment would be kept as one that belongs to no sale.
+const TEST_EVENT: &str = "catalog.version.updated";
+
 /// Pages of the catalog looked through for leftovers.
 const CATALOG_PAGES_MAX: usize = 200;
 
@@ -144,10 +148,11 @@ impl Square {
         let events = list(ours, "/event_types");
         let missing: Vec<&str> =
             EVENTS.into_iter().filter(|kind| !events.iter().any(|one| one == kind)).collect();
+        let id = ours["id"].as_str().unwrap_or_default();
         if missing.is_empty() && ours["enabled"] != false {
+            found.push(self.test_event(id).await);
             return Ok(());
         }
-        let id = ours["id"].as_str().unwrap_or_default();
         let mut wanted: Vec<Value> = events.to_vec();
         wanted.extend(missing.iter().map(|kind| Value::from(*kind)));
         let says = match missing.as_slice() {
@@ -162,7 +167,50 @@ impl Square {
         let body = json!({ "subscription": { "event_types": wanted, "enabled": true } });
         self.client.put(&format!("{SUBSCRIPTIONS}/{}", segment(id)), &body).await?;
         found.push(Finding::warning(key("notification_url"), format!("{says}: mended")));
+        found.push(self.test_event(id).await);
         Ok(())
+    }
+
+    /// Has Square send an event of its own, and reads what our listener answered.
+    async fn test_event(&self, subscription: &str) -> Finding {
+        let path = format!("{SUBSCRIPTIONS}/{}/test", segment(subscription));
+        let answer = match self.client.post(&path, &json!({ "event_type": TEST_EVENT })).await {
+            Ok(answer) => answer,
+            Err(fault) => {
+                let says = format!("no test event could be asked for: {}", fault.says());
+                return Finding::warning(key("notification_url"), says);
+            }
+        };
+        let status = answer.pointer("/subscription_test_result/status_code");
+        let status = status.and_then(Value::as_i64).unwrap_or(0);
+        let says = format!("Square's test event to {} was answered", self.notification_url);
+        match status {
+            200..=299 => Finding::warning(key("notification_url"), format!("{says} with {status}")),
+            401 => {
+                let says = format!(
+                    "{says} with 401: copy the subscription's signature key from the Square \
+                     Developer Console, and make this key its address to the letter"
+                );
+                Finding::error(key("signature_keys"), says)
+            }
+            // What a proxy says while nothing runs behind it, as is usual before the first start.
+            0 | 502..=504 => {
+                let with =
+                    if status == 0 { "by nobody".to_owned() } else { format!("with {status}") };
+                let says = format!(
+                    "{says} {with}: if the bot is running, see that HTTPS leads to its listener; \
+                     if not, start it and check again"
+                );
+                Finding::warning(key("notification_url"), says)
+            }
+            _ => {
+                let says = format!(
+                    "{says} with {status}: something else than the bot answers there; lead that \
+                     address to its listener"
+                );
+                Finding::error(key("notification_url"), says)
+            }
+        }
     }
 
     async fn subscribe(

@@ -20,6 +20,9 @@ use crate::{
     world::{ManualClock, crypto, mins},
 };
 
+const TEST_ARRIVED: &str = "providers.square.notification_url: Square's test event to \
+                            https://shop.example/webhooks/square was answered with 200";
+
 fn account(fake: &Fake, token: &str, location: &str) -> Square {
     crypto();
     let config = config::Square {
@@ -66,18 +69,41 @@ async fn a_subscription_is_made_once_and_completed() {
     let found = says(&square, &mug, true).await;
     assert!(found.len() == 1 && found[0].contains("SIGNATURE_KEYS"), "{found:?}");
     assert!(!found[0].contains("a-new-key"), "a secret is not printed");
-    assert!(says(&square, &mug, false).await.is_empty());
+    assert_eq!(says(&square, &mug, false).await, [TEST_ARRIVED]);
     for one in fake.books().subscriptions.values_mut() {
         one["event_types"] = serde_json::json!(["payment.updated", "invoice.paid"]);
     }
     let found = says(&square, &mug, false).await;
     assert!(found[0].contains("leaves out") && found[0].contains("refund.updated"), "{found:?}");
-    says(&square, &mug, true).await;
-    assert!(says(&square, &mug, false).await.is_empty());
+    let found = says(&square, &mug, true).await;
+    assert!(found[0].ends_with("mended") && found[1] == TEST_ARRIVED, "{found:?}");
+    assert_eq!(says(&square, &mug, false).await, [TEST_ARRIVED]);
     let books = fake.books();
     assert_eq!(books.subscriptions.len(), 1);
     let kept = books.subscriptions.values().next().expect("one");
     assert!(kept["event_types"].to_string().contains("invoice.paid"), "others' events stay");
+    assert!(books.wrong.is_empty(), "{:?}", books.wrong);
+}
+
+#[tokio::test]
+async fn the_test_event_is_tried_and_its_answer_comes_with_the_mend() {
+    let fake = Fake::start(ManualClock::new()).await;
+    let (square, mug) = (account(&fake, TOKEN, LOCATION), template(MUG));
+    says(&square, &mug, true).await;
+    for (status, is_error, mend) in [
+        (200, false, "answered with 200"),
+        (401, true, "copy the subscription's signature key"),
+        (404, true, "lead that address to its listener"),
+        (502, false, "start it and check again"),
+        (0, false, "by nobody"),
+    ] {
+        fake.books().faults.hook_status = Some(status);
+        let found = square.check(&[&mug], false).await;
+        assert_eq!(found.len(), 1);
+        assert!(found[0].says.contains(mend), "{status}: {}", found[0].says);
+        assert_eq!(!found[0].warning, is_error, "{status}");
+    }
+    let books = fake.books();
     assert!(books.wrong.is_empty(), "{:?}", books.wrong);
 }
 

@@ -53,6 +53,8 @@ pub struct Faults {
     pub phrase: String,
     /// Refuses to cancel orders.
     pub cannot_cancel: bool,
+    /// What a test event to our address is answered with, if not 200.
+    pub hook_status: Option<u16>,
 }
 
 /// Everything it knows.
@@ -250,8 +252,27 @@ impl Books {
             }
             ("POST", ["webhooks", "subscriptions"]) => self.subscribe(body),
             ("PUT", ["webhooks", "subscriptions", id]) => self.resubscribe(id, body),
+            ("POST", ["webhooks", "subscriptions", id, "test"]) => self.test_event(id, body),
             _ => no(404, "NOT_FOUND", "No such thing."),
         }
+    }
+
+    fn test_event(&mut self, id: &str, body: &Value) -> Answer {
+        let Some(subscription) = self.subscriptions.get(id) else {
+            return no(404, "NOT_FOUND", "Subscription not found.");
+        };
+        let kinds = subscription["event_types"].as_array().expect("kinds");
+        if !kinds.contains(&body["event_type"]) {
+            return no(400, "BAD_REQUEST", "The event type is not in the subscription.");
+        }
+        let status = self.faults.hook_status.unwrap_or(200);
+        // Not RFC 3339: the times of tests come as Go prints them.
+        let at = "2026-11-22 00:06:48.322945116 +0000 UTC m=+147.5";
+        let result = json!({
+            "id": "test-1", "status_code": status, "payload": "{}", "created_at": at,
+            "updated_at": at,
+        });
+        (200, json!({ "subscription_test_result": result }))
     }
 
     fn subscribe(&mut self, body: &Value) -> Answer {
