@@ -11,6 +11,7 @@ mod database;
 mod discord;
 mod evening;
 mod faults;
+mod fleet;
 mod line;
 mod pages;
 mod postgres;
