@@ -13,6 +13,7 @@ mod desk;
 mod discord;
 mod evening;
 mod faults;
+mod fleet;
 mod hostile;
 mod line;
 mod pages;
