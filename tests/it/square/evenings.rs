@@ -220,6 +220,7 @@ async fn a_way_to_get_it_that_is_sold_out_is_greyed_until_it_is_back() {
     assert_eq!(shop.world.claims("bo", &[("delivery", "ship")]).await.status, 303);
     shop.pays("bo").await;
     assert_eq!(shop.world.newest().state.word(), "open", "the sale itself never paused");
+    shop.passes(mins(14)).await;
     shop.world.heard();
     shop.done().await;
 }
