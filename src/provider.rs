@@ -208,6 +208,15 @@ pub enum News {
         /// Set or cleared.
         set: bool,
     },
+    /// A *sold out* mark on one way to get the goods, set or cleared by hand.
+    ChoiceSoldOut {
+        /// The sale.
+        sale: SaleId,
+        /// The delivery choice's name.
+        delivery: String,
+        /// Set or cleared.
+        set: bool,
+    },
     /// Something the provider lists changed, and it does not say what, or of which sale.
     ListingChanged {
         /// When.

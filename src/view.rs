@@ -61,6 +61,9 @@ pub struct View {
     /// Ways to get the goods.
     #[serde(skip)]
     pub delivery: Vec<Delivery>,
+    /// Names of those among them that are sold out.
+    #[serde(skip)]
+    pub closed_choices: Vec<String>,
     /// What buyers are asked.
     #[serde(skip)]
     pub ask: Vec<Ask>,
@@ -200,6 +203,11 @@ impl View {
         self.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
 
+    /// Whether a delivery choice is sold out.
+    pub fn is_choice_sold_out(&self, choice: &Delivery) -> bool {
+        self.closed_choices.contains(&choice.name)
+    }
+
     /// Renders `sale`; `link` is the address posted in chat.
     pub fn of(sale: &Sale, link: &str) -> Self {
         let head = &sale.head;
@@ -229,6 +237,7 @@ impl View {
             description: template.description.clone(),
             image: template.image.clone(),
             delivery: template.delivery.clone(),
+            closed_choices: head.closed_choices.clone(),
             ask: template.ask.clone(),
             per_buyer: template.per_buyer,
             paying: head.tally.unsettled,

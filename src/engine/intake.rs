@@ -40,6 +40,9 @@ impl Engine {
             News::SoldOut { sale, set } => {
                 self.tell(sale, Event::SoldOutMarked { set }, &by, origin).await
             }
+            News::ChoiceSoldOut { sale, delivery, set } => {
+                self.tell(sale, Event::ChoiceMarked { delivery, set }, &by, origin).await
+            }
             News::ListingChanged { at: _ } => {
                 self.listing_changed(provider);
                 return Ok(());

@@ -57,6 +57,8 @@ pub(super) struct Choice {
     pub(super) name: String,
     pub(super) label: String,
     pub(super) fee: String,
+    pub(super) sold_out: bool,
+    pub(super) checked: bool,
 }
 
 pub(super) struct Question {
@@ -136,6 +138,12 @@ pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
 pub(super) fn state_words(view: &View) -> String {
     match view.state {
         State::Arming | State::Armed => "Opening soon".to_owned(),
+        State::Open
+            if !view.delivery.is_empty()
+                && view.delivery.iter().all(|one| view.is_choice_sold_out(one)) =>
+        {
+            "Every way to get it is sold out for now".to_owned()
+        }
         State::Open => "Open".to_owned(),
         State::Paused => "Paused for a moment".to_owned(),
         State::AllHeld => match view.paying {
@@ -190,8 +198,14 @@ pub(super) fn claim_form(view: &View, shape: CheckoutShape, hold: &str) -> Optio
         | State::Cancelled
         | State::Failed => return None,
     };
+    let sold_out = |one: &Delivery| view.is_choice_sold_out(one);
+    let first = view.delivery.iter().find(|one| !sold_out(one));
+    if first.is_none() && !view.delivery.is_empty() {
+        return None;
+    }
+    let delivery = view.delivery.iter();
     Some(ClaimForm {
-        delivery: view.delivery.iter().map(choice).collect(),
+        delivery: delivery.map(|one| choice(one, sold_out(one), Some(one) == first)).collect(),
         units: view.per_buyer.min(view.left).min(20),
         ask: view.ask.iter().map(|ask| question(*ask)).collect(),
         to,
@@ -200,10 +214,14 @@ pub(super) fn claim_form(view: &View, shape: CheckoutShape, hold: &str) -> Optio
     })
 }
 
-fn choice(delivery: &Delivery) -> Choice {
-    let fee =
-        if delivery.fee.minor == 0 { "free".to_owned() } else { format!("+ {}", delivery.fee) };
-    Choice { name: delivery.name.clone(), label: delivery.label.clone(), fee }
+fn choice(delivery: &Delivery, sold_out: bool, checked: bool) -> Choice {
+    let fee = match delivery.fee.minor {
+        _ if sold_out => "sold out".to_owned(),
+        0 => "free".to_owned(),
+        _ => format!("+ {}", delivery.fee),
+    };
+    let (name, label) = (delivery.name.clone(), delivery.label.clone());
+    Choice { name, label, fee, sold_out, checked }
 }
 
 /// The form field of a question.

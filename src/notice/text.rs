@@ -9,7 +9,7 @@ use crate::{
     sale::{
         PauseReason,
         refusal::{Bound, Refusal},
-        template::Ask,
+        template::{Ask, Delivery},
     },
     view::{State, View},
 };
@@ -169,6 +169,11 @@ pub fn status_line(view: &View, now: Timestamp) -> String {
     line
 }
 
+fn labels(choices: &[Delivery]) -> String {
+    let names: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
+    names.join(" or ")
+}
+
 /// No, and why, for a moderator.
 pub fn refusal(refusal: &Refusal) -> String {
     match refusal {
@@ -187,8 +192,13 @@ pub fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::AddressFull => "Too many are held from your network address.".to_owned(),
         Refusal::UnknownDelivery(choices) => {
-            let names: Vec<&str> = choices.iter().map(|d| d.label.as_str()).collect();
-            format!("Please choose how you get it: {}.", names.join(" or "))
+            format!("Please choose how you get it: {}.", labels(choices))
+        }
+        Refusal::ChoiceSoldOut { label, left } if left.is_empty() => {
+            format!("{label} is sold out.")
+        }
+        Refusal::ChoiceSoldOut { label, left } => {
+            format!("{label} is sold out. There is still: {}.", labels(left))
         }
         Refusal::MissingAnswer(ask) => format!("Please give your {}.", ask_word(*ask)),
         Refusal::SharedCheckout => "This sale has one page for all: use its link.".to_owned(),

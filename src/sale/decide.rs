@@ -63,6 +63,9 @@ pub fn decide(sale: &Sale, event: &Event, now: Timestamp) -> Result<Decision, Re
         Event::RefundMoved(fact) => money::refund_moved(&mut draft, fact),
         Event::Counted { count, at } => moderate::counted(&mut draft, *count, *at),
         Event::SoldOutMarked { set } => moderate::marked(&mut draft, *set),
+        Event::ChoiceMarked { delivery, set } => {
+            moderate::choice_marked(&mut draft, delivery, *set);
+        }
         Event::Retired => end::retired(&mut draft),
         Event::Parked { effect, why } => parked(&mut draft, effect, why),
     }
@@ -109,6 +112,7 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
         restocking: 0,
         count: None,
         marked_sold_out: false,
+        closed_choices: Vec::new(),
         warm_again_at: None,
     };
     let blank = Sale::assemble(head, Vec::new(), Vec::new());

@@ -123,6 +123,13 @@ pub enum Event {
         /// Set or cleared.
         set: bool,
     },
+    /// Somebody set or cleared a *sold out* mark on a delivery choice at the provider.
+    ChoiceMarked {
+        /// The choice's name.
+        delivery: String,
+        /// Set or cleared.
+        set: bool,
+    },
     /// The listing is gone from the provider.
     Retired,
     /// An effect was given up; it lies before a person now.

@@ -67,6 +67,9 @@ pub struct Head {
     pub count: Option<PendingCount>,
     /// The provider shows the item as sold out, marked by hand.
     pub marked_sold_out: bool,
+    /// Delivery choices the provider shows as sold out: nobody may claim with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed_choices: Vec<String>,
     /// After a refused warm page, no new one before this.
     pub warm_again_at: Option<Timestamp>,
 }
@@ -286,6 +289,11 @@ impl Head {
     /// When a pause is over for good.
     pub(super) fn pause_limit(&self, since: Timestamp) -> Timestamp {
         since + self.template.bounds.max_duration.minus(self.paused_for)
+    }
+
+    /// Whether a delivery choice is sold out.
+    pub(super) fn is_choice_closed(&self, delivery: &str) -> bool {
+        self.closed_choices.iter().any(|closed| closed == delivery)
     }
 
     /// Whether it is over and clean.

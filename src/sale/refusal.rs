@@ -38,6 +38,13 @@ pub enum Refusal {
     AddressFull,
     /// No such delivery choice.
     UnknownDelivery(Vec<Delivery>),
+    /// That delivery choice is sold out.
+    ChoiceSoldOut {
+        /// What the buyer reads of it.
+        label: String,
+        /// The others, which are not.
+        left: Vec<Delivery>,
+    },
     /// Something that was asked is missing.
     MissingAnswer(Ask),
     /// This sale's page is shared: there is nothing to claim.
@@ -102,6 +109,7 @@ impl Refusal {
             Self::TooManyTries => "too_many_tries",
             Self::AddressFull => "address_full",
             Self::UnknownDelivery(_) => "unknown_delivery",
+            Self::ChoiceSoldOut { .. } => "choice_sold_out",
             Self::MissingAnswer(_) => "missing_answer",
             Self::SharedCheckout => "shared_checkout",
             Self::UnknownHold => "unknown_hold",

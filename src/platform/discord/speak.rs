@@ -114,6 +114,7 @@ impl Discord {
             let options: Vec<Value> = view
                 .delivery
                 .iter()
+                .filter(|choice| !view.is_choice_sold_out(choice))
                 .take(CHOICES_MAX)
                 .map(|choice| {
                     let fee = if choice.fee.minor == 0 {
@@ -128,7 +129,8 @@ impl Discord {
                     })
                 })
                 .collect();
-            let fits = view.delivery.len() <= CHOICES_MAX
+            let fits = !options.is_empty()
+                && view.delivery.len() <= CHOICES_MAX
                 && view.delivery.iter().all(|choice| choice.name.len() <= 60);
             if fits {
                 let press = Press::Delivery(view.id);

@@ -149,9 +149,13 @@ fn here<'a>(data: &'a Value, location: &str) -> Option<&'a Value> {
     all.iter().find(|one| one["location_id"] == location)
 }
 
-/// Whether a variation is marked sold out at the location.
+/// Whether a variation or a modifier is marked sold out at the location.
 pub(super) fn sold_out(object: &Value, location: &str) -> bool {
-    let here = here(&object["item_variation_data"], location);
+    let data = match object["type"].as_str() {
+        Some("MODIFIER") => &object["modifier_data"],
+        Some(_) | None => &object["item_variation_data"],
+    };
+    let here = here(data, location);
     here.is_some_and(|one| one["sold_out"] == true)
 }
 

@@ -79,12 +79,22 @@ impl Square {
         if !ask.listing_changed && !watched {
             return Ok(Vec::new());
         }
-        let body = json!({ "object_ids": [variation] });
+        let ids: Vec<&str> =
+            notes.modifiers.values().map(String::as_str).chain([variation]).collect();
+        let body = json!({ "object_ids": ids });
         let answer = self.client.post("/v2/catalog/batch-retrieve", &body).await?;
-        let object = list(&answer, "/objects").iter().find(|one| one["id"] == variation);
-        let marked = object.is_some_and(|object| item::sold_out(object, &notes.location));
-        let Some(stock) = self.stock(variation).await? else { return Ok(Vec::new()) };
-        let mut news = Vec::new();
+        let found = list(&answer, "/objects");
+        let is_marked = |id: &str| {
+            let object = found.iter().find(|one| one["id"] == id)?;
+            Some(item::sold_out(object, &notes.location))
+        };
+        let choice = |(name, id): (&String, &String)| {
+            let (sale, delivery) = (notes.sale, name.clone());
+            Some(News::ChoiceSoldOut { sale, delivery, set: is_marked(id)? })
+        };
+        let mut news: Vec<News> = notes.modifiers.iter().filter_map(choice).collect();
+        let marked = is_marked(variation).unwrap_or(false);
+        let Some(stock) = self.stock(variation).await? else { return Ok(news) };
         let mut seen = self.seen();
         if let Some(at) = stock.at
             && seen.counts.insert(variation.to_owned(), stock) != Some(stock)

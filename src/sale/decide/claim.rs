@@ -9,7 +9,7 @@ use crate::{
         event::Claim,
         hold::{Hold, HoldState, Lapse},
         refusal::Refusal,
-        template::CheckoutShape,
+        template::{CheckoutShape, Delivery},
     },
 };
 
@@ -61,12 +61,20 @@ fn check_open(draft: &Draft<'_>) -> Result<(), Refusal> {
 
 /// The delivery choice: named, or the only one there is.
 fn chosen_delivery(draft: &Draft<'_>, claim: &Claim) -> Result<Option<String>, Refusal> {
-    let choices = &draft.head.template.delivery;
-    match (choices.as_slice(), claim.delivery.as_deref()) {
-        ([], _) => Ok(None),
-        ([only], None | Some("")) => Ok(Some(only.name.clone())),
-        (_, Some(name)) if choices.iter().any(|d| d.name == name) => Ok(Some(name.to_owned())),
-        _ => Err(Refusal::UnknownDelivery(choices.clone())),
+    let choices = draft.head.template.delivery.as_slice();
+    let choice = match (choices, claim.delivery.as_deref()) {
+        ([], _) => return Ok(None),
+        ([only], None | Some("")) => Some(only),
+        (_, name) => choices.iter().find(|choice| Some(choice.name.as_str()) == name),
+    };
+    let closed = |choice: &Delivery| draft.head.is_choice_closed(&choice.name);
+    let left = || choices.iter().filter(|one| !closed(one)).cloned().collect();
+    match choice {
+        Some(choice) if closed(choice) => {
+            Err(Refusal::ChoiceSoldOut { label: choice.label.clone(), left: left() })
+        }
+        Some(choice) => Ok(Some(choice.name.clone())),
+        None => Err(Refusal::UnknownDelivery(left())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What moderators do to a running sale, and what the provider says about its stock.
 
-use super::end;
+use super::{end, ready};
 use crate::{
     clock::{Span, Timestamp},
     notice::{Notice, Trouble},
@@ -206,5 +206,21 @@ pub(super) fn marked(draft: &mut Draft<'_>, set: bool) {
     if set {
         // In a pause already, or past its end: there is nothing to pause.
         let _ = pause(draft, PauseReason::ProviderSoldOut);
+    }
+}
+
+/// A delivery choice is sold out, or to be had again. Whoever chose it before keeps what they have,
+/// a place in line included: the provider has the last word on their page.
+pub(super) fn choice_marked(draft: &mut Draft<'_>, delivery: &str, set: bool) {
+    let over = matches!(draft.head.phase, Phase::Closing { .. } | Phase::Closed { .. });
+    let known = draft.head.template.delivery(delivery).is_some();
+    if over || !known || set == draft.head.is_choice_closed(delivery) {
+        return;
+    }
+    if set {
+        draft.head.closed_choices.push(delivery.to_owned());
+    } else {
+        draft.head.closed_choices.retain(|closed| closed != delivery);
+        ready::top_up(draft);
     }
 }

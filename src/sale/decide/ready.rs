@@ -47,7 +47,9 @@ fn order_canary(draft: &mut Draft<'_>) {
         CheckoutShape::PerBuyer => draft.next_id(),
         CheckoutShape::Shared => HoldId::shared(draft.head.id),
     };
-    let delivery = draft.head.template.delivery.first().map(|d| d.name.clone());
+    let choices = &draft.head.template.delivery;
+    let open = choices.iter().find(|choice| !draft.head.is_choice_closed(&choice.name));
+    let delivery = open.or(choices.first()).map(|choice| choice.name.clone());
     order_warm(draft, id, delivery);
 }
 
@@ -91,6 +93,7 @@ pub(super) fn top_up(draft: &mut Draft<'_>) {
     if choices.is_empty() {
         choices.push(None);
     }
+    choices.retain(|name| name.as_ref().is_none_or(|name| !draft.head.is_choice_closed(name)));
     for delivery in choices {
         for _ in draft.warm_count(&delivery)..target {
             let id = draft.next_id();

@@ -410,6 +410,40 @@ fn sold_out_by_hand_pauses_and_only_the_cleared_mark_allows_resume() {
 }
 
 #[test]
+fn a_choice_that_is_sold_out_is_refused_and_gets_no_more_warm_pages() {
+    let (ship, pickup) = (delivery("ship", "8"), delivery("pickup", "0"));
+    let choices = vec![ship, pickup.clone()];
+    let mut play = Play::open(Template { warm: 1, delivery: choices, stock: 9, ..template() });
+    play.work();
+    let pages = |play: &Play| {
+        let warm =
+            play.sale.holds().filter(|hold| hold.state == crate::sale::hold::HoldState::Warm);
+        warm.map(|hold| hold.delivery.clone().expect("a choice")).collect::<Vec<_>>()
+    };
+    let claim = |who: &str, delivery: &str| {
+        let delivery = Some(delivery.to_owned());
+        let claim = crate::sale::event::Claim { delivery, ..Play::claim_of(who) };
+        Event::Claimed(Box::new(claim))
+    };
+    let mark = |set| Event::ChoiceMarked { delivery: "ship".into(), set };
+    let ana = play.tell(claim("ana", "ship")).expect("free").expect("a hold");
+    play.work();
+    play.tell(mark(true)).expect("told");
+    let no = Refusal::ChoiceSoldOut { label: "ship".into(), left: vec![pickup] };
+    assert_eq!(play.tell(claim("bo", "ship")), Err(no));
+    assert_eq!(play.state(ana), "open", "who chose it before keeps it");
+    play.tell(claim("bo", "pickup")).expect("free");
+    play.work();
+    assert_eq!(pages(&play), ["ship", "pickup"], "the one there was, and a new one of the other");
+    play.tell(mark(false)).expect("told");
+    play.tell(claim("cy", "ship")).expect("free again");
+    play.tell(Event::ChoiceMarked { delivery: "drone".into(), set: true }).expect("told");
+    assert!(play.sale.head.closed_choices.is_empty(), "not a choice of this sale");
+    play.run_out();
+    assert!(play.sale.head.is_closed());
+}
+
+#[test]
 fn extend_and_shorten_within_bounds() {
     let mut play = Play::open(template());
     play.tell(Event::Extended { by_ms: 20 * 60_000 }).expect("30 minutes in all");

@@ -42,6 +42,10 @@ enum Step {
     Stop,
     Counted(i8),
     Marked(bool),
+    ChoiceMarked {
+        ship: bool,
+        set: bool,
+    },
 }
 
 fn mood() -> impl Strategy<Value = CloseMood> {
@@ -75,6 +79,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![9 => Just(Step::Pause), 1 => Just(Step::Stop)],
         1 => any::<i8>().prop_map(Step::Counted),
         1 => any::<bool>().prop_map(Step::Marked),
+        2 => (any::<bool>(), any::<bool>())
+            .prop_map(|(ship, set)| Step::ChoiceMarked { ship, set }),
     ]
 }
 
@@ -100,12 +106,16 @@ fn take_step(play: &mut Play, step: &Step) {
                 .then(|| if *ship { "ship" } else { "pickup" }.to_owned());
             let units = u32::from(*units);
             let claim = Claim { units, delivery, ..Play::claim_of(&format!("b{buyer}")) };
-            let _ = play.tell(Event::Claimed(Box::new(claim)));
+            let closed = is_closed(play, claim.delivery.as_deref());
+            let told = play.tell(Event::Claimed(Box::new(claim)));
+            assert!(!closed || told.is_err(), "claimed with a choice that is sold out");
         }
         Step::Join(buyer) => {
             let delivery = play.sale.head.template.delivery.first().map(|d| d.name.clone());
             let claim = Claim { delivery, ..Play::claim_of(&format!("b{buyer}")) };
-            let _ = play.tell(Event::Joined(Box::new(claim)));
+            let closed = is_closed(play, claim.delivery.as_deref());
+            let told = play.tell(Event::Joined(Box::new(claim)));
+            assert!(!closed || told.is_err(), "in line for a choice that is sold out");
         }
         Step::Accept(n) => {
             let offered = |hold: &&Hold| matches!(hold.state, HoldState::Offered { .. });
@@ -183,7 +193,23 @@ fn take_step(play: &mut Play, step: &Step) {
         Step::Marked(set) => {
             play.tell(Event::SoldOutMarked { set: *set }).expect("told");
         }
+        Step::ChoiceMarked { ship, set } => {
+            let delivery = if *ship { "ship" } else { "pickup" }.to_owned();
+            play.tell(Event::ChoiceMarked { delivery, set: *set }).expect("told");
+        }
     }
+}
+
+fn is_closed(play: &Play, delivery: Option<&str>) -> bool {
+    delivery.is_some_and(|name| play.sale.head.is_choice_closed(name))
+}
+
+/// Warm pages that nobody may claim, once the first page of the sale is proven.
+fn useless_pages(play: &Play) -> Option<usize> {
+    let proven = !matches!(play.sale.head.phase, Phase::Arming { .. });
+    let useless =
+        |hold: &&Hold| hold.state == HoldState::Warm && is_closed(play, hold.delivery.as_deref());
+    proven.then(|| play.sale.holds().filter(useless).count())
 }
 
 /// News that may come late, twice and out of order.
@@ -254,7 +280,13 @@ proptest! {
     ) {
         let mut play = Play::start(template, arm);
         for step in &steps {
+            let useless = useless_pages(&play);
             take_step(&mut play, step);
+            if !matches!(step, Step::ChoiceMarked { .. })
+                && let (Some(before), Some(now)) = (useless, useless_pages(&play))
+            {
+                assert!(now <= before, "a page was made that nobody may claim");
+            }
             within_bounds(&play);
             line_is_served(&play);
             tick_twice_is_tick_once(&play);

@@ -109,6 +109,11 @@ impl Books {
     /// As stored, with the read-only mark where stock or a hand set it.
     fn shown(&self, id: &str, stale: bool) -> Option<Value> {
         let mut object = self.objects.get(id)?.clone();
+        if object["type"] == "MODIFIER" {
+            let sold_out = self.marked.iter().any(|marked| marked == id);
+            object["modifier_data"]["location_overrides"] =
+                json!([{ "location_id": LOCATION, "sold_out": sold_out }]);
+        }
         if object["type"] != "ITEM_VARIATION" {
             return Some(object);
         }

@@ -69,9 +69,12 @@ async fn a_crowd_larger_than_eight_calls_a_second_is_served_in_turn() {
     until(&app, |app| app.engine.views().all()[0].state.word() == "open").await;
     let id = app.engine.views().all()[0].id;
     let base = app.base_url.clone();
+    // One store of connections; each clone keeps its own cookie.
+    let visitor = Browser::new();
     let began = SystemClock.now();
-    let buyers: Vec<_> =
-        (0..crowd).map(|n| tokio::spawn(buys(base.clone(), id.to_string(), n, crowd))).collect();
+    let buyers: Vec<_> = (0..crowd)
+        .map(|n| tokio::spawn(buys(visitor.clone(), base.clone(), id.to_string(), n, crowd)))
+        .collect();
     let mut longest = 0;
     for buyer in buyers {
         let places = buyer.await.expect("no panic").expect("nobody is dropped");
@@ -119,10 +122,15 @@ const LOOK_EVERY_MS: u64 = 500;
 
 /// Claims, waits in line on the buyer's own page, pays; answers the places in line that were shown
 /// meanwhile, or where it ended instead.
-async fn buys(base: String, sale: String, n: u32, crowd: u32) -> Result<Vec<u32>, String> {
+async fn buys(
+    mut browser: Browser,
+    base: String,
+    sale: String,
+    n: u32,
+    crowd: u32,
+) -> Result<Vec<u32>, String> {
     tokio::time::sleep(Duration::from_millis(COME_WITHIN_MS * u64::from(n) / u64::from(crowd)))
         .await;
-    let mut browser = Browser::new();
     let answer = browser.post(&format!("{base}/sales/{sale}/holds"), &[]).await;
     let Some(mut at) = answer.location.filter(|_| answer.status == 303) else {
         return Err(answer.text);

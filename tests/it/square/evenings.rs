@@ -170,3 +170,57 @@ async fn units_added_in_mid_sale_are_an_adjustment() {
     shop.world.heard();
     shop.done().await;
 }
+
+#[tokio::test]
+async fn a_way_to_get_it_that_is_sold_out_is_greyed_until_it_is_back() {
+    let delivery = "warm = 1\ndelivery = [{ name = \"ship\", label = \"Ship to me\", fee = \"6.00\" }, \
+                    { name = \"pickup\", label = \"Local pickup\" }]\n";
+    let mut shop = Shop::new(&MUG.replace("warm = 0\n", delivery)).await;
+    shop.opens().await;
+    shop.deliver().await;
+    shop.passes(secs(6)).await;
+    let ship = {
+        let books = shop.square.books();
+        let label = |object: &serde_json::Value| object["modifier_data"]["name"] == "Ship to me";
+        let found = books.objects.iter().find(|(_, object)| label(object));
+        found.expect("a modifier").0.clone()
+    };
+    let tell = |shop: &Shop| {
+        let mut books = shop.square.books();
+        let at = serde_json::json!({ "updated_at": books.time() });
+        books.event("catalog.version.updated", "catalog_version", at);
+    };
+    let sale = shop.world.newest().id;
+    let page = shop.world.looks("ana", &format!("/sales/{sale}")).await.text;
+    assert!(page.contains("value=\"ship\" required checked>"), "{page}");
+    shop.square.books().marked.push(ship);
+    tell(&shop);
+    shop.deliver().await;
+    shop.passes(secs(3)).await;
+    let page = shop.world.looks("ana", &format!("/sales/{sale}")).await.text;
+    assert!(page.contains("value=\"ship\" required disabled>"), "{page}");
+    assert!(page.contains("value=\"pickup\" required checked>"), "{page}");
+    assert!(page.contains("<span>Ship to me</span> <span>sold out</span>"), "{page}");
+    let no = shop.world.claims("ana", &[("delivery", "ship")]).await;
+    assert_eq!(no.status, 409);
+    assert!(no.text.contains("Ship to me is sold out. There is still: Local pickup."), "{no:?}");
+    let links = shop.square.calls("POST /v2/online-checkout/payment-links");
+    assert_eq!(shop.world.claims("ana", &[("delivery", "pickup")]).await.status, 303);
+    shop.pays("ana").await;
+    shop.passes(secs(6)).await;
+    let made = shop.square.calls("POST /v2/online-checkout/payment-links") - links;
+    assert!(made <= 1, "only the pickup pool is filled up: {made}");
+    shop = shop.restarts().await;
+    let page = shop.world.looks("bo", &format!("/sales/{sale}")).await.text;
+    assert!(page.contains("value=\"ship\" required disabled>"), "kept over a restart: {page}");
+    shop.square.books().marked.clear();
+    tell(&shop);
+    shop.deliver().await;
+    shop.passes(secs(3)).await;
+    assert_eq!(shop.world.claims("bo", &[("delivery", "ship")]).await.status, 303);
+    shop.pays("bo").await;
+    assert_eq!(shop.world.newest().state.word(), "open", "the sale itself never paused");
+    shop.passes(mins(14)).await;
+    shop.world.heard();
+    shop.done().await;
+}
