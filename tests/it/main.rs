@@ -12,6 +12,7 @@ mod evening;
 mod faults;
 mod line;
 mod pages;
+mod polar;
 mod program;
 mod square;
 mod store;
