@@ -101,18 +101,33 @@ pub(super) fn plan(
         "prices": [price(hold.amount)],
         "metadata": metadata,
     });
+    let page = page(sale, hold, &title, metadata, options, pages);
+    let expect = options.discount_id.is_none().then_some(hold.amount);
+    Plan { mark, product, page, shared, expect }
+}
+
+/// The session or the link, without its product.
+fn page(
+    sale: &Sale,
+    hold: &Hold,
+    title: &str,
+    metadata: Map<String, Value>,
+    options: &Options,
+    pages: &dyn ReturnPages,
+) -> Map<String, Value> {
+    let shared = hold.id.is_shared();
     let back = if shared { pages.sale_page(sale.head.id) } else { pages.hold_page(hold.id) };
     let success = options.success_url.clone().unwrap_or_else(|| back.clone());
     let mut page = Map::new();
     let mut put = |key: &str, value: Value| page.insert(key.to_owned(), value);
-    put("metadata", Value::from(metadata.clone()));
+    put("metadata", Value::from(metadata));
     put("allow_discount_codes", Value::from(false));
     put("require_billing_address", Value::from(options.require_billing_address));
     put("success_url", Value::from(success));
     put("return_url", Value::from(options.return_url.clone().unwrap_or(back)));
     if shared {
         put("payment_processor", Value::from("stripe"));
-        put("label", Value::from(options.label.clone().unwrap_or_else(|| title.clone())));
+        put("label", Value::from(options.label.clone().unwrap_or_else(|| title.to_owned())));
     } else {
         put("currency", Value::from(hold.amount.currency.code().to_lowercase()));
         for (ask, field) in [(Ask::Email, "customer_email"), (Ask::Name, "customer_name")] {
@@ -124,8 +139,7 @@ pub(super) fn plan(
             put("discount_id", Value::from(discount.clone()));
         }
     }
-    let expect = options.discount_id.is_none().then_some(hold.amount);
-    Plan { mark, product, page, shared, expect }
+    page
 }
 
 impl Polar {

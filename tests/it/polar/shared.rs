@@ -98,7 +98,10 @@ async fn answers_lost_after_the_work_leave_one_link() {
     shop.polar.books().faults.lose_every = 0;
     let said = shop.world.heard();
     assert_eq!(shop.world.newest().state.word(), "open", "{said:?}");
-    let counts = (shop.polar.books().products.len(), shop.polar.books().links.len());
+    let counts = {
+        let books = shop.polar.books();
+        (books.products.len(), books.links.len())
+    };
     assert_eq!(counts, (1, 1));
     shop.visits("ana").await;
     shop.pays("ana").await;

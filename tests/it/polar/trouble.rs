@@ -43,9 +43,9 @@ async fn a_second_payment_for_one_hold_goes_back_once() {
     let mut shop = Shop::new(PLAN).await;
     shop.opens().await;
     shop.world.clicks("ana").await;
-    shop.pays("ana").await;
-    // Another session of the same page, which ours never made.
     let session = shop.session_of("ana");
+    shop.pays("ana").await;
+    // Against all its rules, the same page is paid again.
     shop.polar.books().faults.refunds_wait = true;
     {
         let mut books = shop.polar.books();
@@ -76,8 +76,8 @@ async fn a_refund_that_fails_or_is_refused_comes_before_a_person() {
         let mut shop = Shop::new(PLAN).await;
         shop.opens().await;
         shop.world.clicks("ana").await;
-        shop.pays("ana").await;
         let session = shop.session_of("ana");
+        shop.pays("ana").await;
         {
             let mut books = shop.polar.books();
             books.faults.refunds_wait = true;
