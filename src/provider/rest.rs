@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::{clock::Span, provider::ProviderError};
 
-/// A call that takes longer has an unknown outcome.
-const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// A call that takes longer has an unknown outcome. Four of them, the most that an effect takes,
+/// are over within the worker's own deadline, so that no call is cut off without being known of.
+const CALL_TIMEOUT: Duration = Duration::from_millis(4500);
 
 /// After a refused token: somebody must mend it, and the work must not be lost meanwhile.
 const MEND: Span = Span::from_secs(60);

@@ -29,9 +29,10 @@ async fn answers_lost_after_the_work_make_nothing_twice() {
         shop.passes(mins(20)).await;
         let view = shop.world.newest();
         assert_eq!((view.paid, view.closed), (1, true), "{every}");
-        let books = shop.polar.books();
-        let made = (books.products.len(), books.sessions.len());
-        drop(books);
+        let made = {
+            let books = shop.polar.books();
+            (books.products.len(), books.sessions.len())
+        };
         assert_eq!(made, (1, 1), "one buyer, one page: {every}");
         shop.world.heard();
         shop.done().await;
