@@ -28,7 +28,7 @@ use crate::{
     id::Entropy,
     listen::Listener,
     platform::{Heard, Platform},
-    provider::{Provider, sandbox, signature::derive, square},
+    provider::{Provider, polar, sandbox, signature::derive, square},
     reconcile,
     replica::Replica,
     room::{Message, Room},
@@ -276,20 +276,28 @@ pub(crate) fn remote_providers(config: &Config, base_url: &str) -> Result<Vec<Ar
     if config.providers.square.is_configured() {
         providers.push(Arc::new(square::Square::new(&config.providers.square, base_url)?));
     }
+    if config.providers.polar.is_configured() {
+        providers.push(Arc::new(polar::Polar::new(&config.providers.polar, base_url)?));
+    }
     Ok(providers)
+}
+
+/// How fast a provider is called to begin with, and at the most.
+fn pace_of(name: &str, config: &Config) -> Pace {
+    let of =
+        |rate: u32, low: f64, high: f64| Pace::new(f64::from(rate) * low, f64::from(rate) * high);
+    match name {
+        // No limit is known of the account: begin low, rise until told to slow down.
+        square::NAME => of(config.providers.square.calls_per_second, 1.0, 4.0),
+        polar::NAME => of(config.providers.polar.calls_per_second, 1.0, 4.0),
+        // Begin a little under the known limit; the pace finds the rest out.
+        _ => of(config.providers.sandbox.calls_per_second, 0.8, 1.2),
+    }
 }
 
 fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) -> Vec<Worker> {
     let providers = engine.providers().map(|provider| {
-        let pace = if provider.name() == square::NAME {
-            // No limit is published: begin low, rise until told to slow down.
-            let rate = f64::from(config.providers.square.calls_per_second);
-            Pace::new(rate, rate * 4.0)
-        } else {
-            // Begin a little under the known limit; the pace finds the rest out.
-            let rate = f64::from(config.providers.sandbox.calls_per_second);
-            Pace::new(rate * 0.8, rate * 1.2)
-        };
+        let pace = pace_of(provider.name(), config);
         Worker::new(engine.clone(), Hand::Provider(provider.clone()), pace)
     });
     let platforms = platforms.iter().map(|platform| {

@@ -5,6 +5,7 @@
 
 mod discord;
 mod load;
+mod polar;
 mod rooms;
 mod secret;
 mod square;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 pub use self::{
     discord::Discord,
     load::{ConfigError, Loaded, load, reload_templates},
+    polar::Polar,
     secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
@@ -26,7 +28,7 @@ pub use self::{
 use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
 
 /// Providers that a template may name.
-const PROVIDERS: [&str; 2] = ["sandbox", "square"];
+const PROVIDERS: [&str; 3] = ["sandbox", "square", "polar"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -113,6 +115,8 @@ pub struct Providers {
     pub sandbox: Sandbox,
     /// Square.
     pub square: Square,
+    /// Polar.
+    pub polar: Polar,
 }
 
 /// The built-in provider.
@@ -197,6 +201,7 @@ impl Config {
         self.check_urls(&mut found);
         self.check_shares(&mut found);
         self.providers.square.check(&mut found);
+        self.providers.polar.check(&mut found);
         self.check_providers(&mut found);
         self.discord.check(&mut found);
         self.twitch.check(&mut found);
@@ -220,7 +225,10 @@ impl Config {
             }
         }
         match templates(&self.templates) {
-            Ok(templates) => template::check(&templates, &mut found),
+            Ok(templates) => {
+                template::check(&templates, &mut found);
+                self.providers.polar.check_templates(&templates, &mut found);
+            }
             Err(mut errors) => found.append(&mut errors),
         }
         found
@@ -268,6 +276,7 @@ impl Config {
             let says = match template.provider_name() {
                 "sandbox" => None,
                 "square" => self.providers.square.missing().map(str::to_owned),
+                "polar" => self.providers.polar.missing().map(str::to_owned),
                 other => {
                     let guess = nearest(other, PROVIDERS.iter().copied());
                     let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
@@ -281,9 +290,9 @@ impl Config {
     }
 
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 7] {
+    fn secrets(&self) -> [(&'static str, bool); 9] {
         let Self { discord, twitch, .. } = self;
-        let square = &self.providers.square;
+        let Providers { square, polar, .. } = &self.providers;
         [
             ("http.desk_token", self.http.desk_token.is_set()),
             ("discord.token", discord.token.is_set()),
@@ -292,6 +301,8 @@ impl Config {
             ("twitch.refresh_token", twitch.refresh_token.is_set()),
             ("providers.square.access_token", square.access_token.is_set()),
             ("providers.square.signature_keys", square.signature_keys.is_set()),
+            ("providers.polar.access_token", polar.access_token.is_set()),
+            ("providers.polar.webhook_secret", polar.webhook_secret.is_set()),
         ]
     }
 

@@ -4,6 +4,8 @@
 //! frozen request, and answers with what happened. *Unknown is not failed*: whatever is not a
 //! definite answer is an error that has the same request repeated under the same key.
 
+pub mod polar;
+mod rest;
 pub mod sandbox;
 pub mod signature;
 pub mod square;
@@ -249,12 +251,23 @@ impl Webhook {
 #[derive(Clone, Debug)]
 pub struct Verified {
     body: Vec<u8>,
+    id: Option<String>,
 }
 
 impl Verified {
     /// For adapters, after their signature check.
     pub(crate) fn new(body: Vec<u8>) -> Self {
-        Self { body }
+        Self { body, id: None }
+    }
+
+    /// With the id that came, signed, beside the body.
+    pub(crate) fn with_id(self, id: String) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// The id that came, signed, beside the body.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// The raw body.

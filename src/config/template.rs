@@ -8,7 +8,7 @@ use super::Finding;
 use crate::{
     clock::Span,
     money::{Currency, Money},
-    provider::square,
+    provider::{polar, square},
     sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
 };
 
@@ -43,6 +43,8 @@ pub struct Raw {
     sales_per_hour: Option<u32>,
     /// Square's own options, read by its adapter.
     square: Option<serde_json::Value>,
+    /// Polar's.
+    polar: Option<serde_json::Value>,
 }
 
 /// A price: written as a text, though a number is understood too, by its shortest decimal form.
@@ -145,10 +147,13 @@ impl Reader<'_> {
             options: self.options(raw),
         };
         self.check_values(&template);
-        if template.provider == square::NAME
-            && let Err(says) = square::Options::of(&template)
-        {
-            self.wrong(square::NAME, says);
+        let fits = match template.provider.as_str() {
+            square::NAME => square::Options::of(&template).map(drop),
+            polar::NAME => polar::Options::of(&template).map(drop),
+            _ => Ok(()),
+        };
+        if let Err(says) = fits {
+            self.wrong(&template.provider, says);
         }
         (self.errors.len() == before).then_some(template)
     }
@@ -237,7 +242,7 @@ impl Reader<'_> {
     /// The options of the template's own provider; another provider's are a mistake.
     fn options(&mut self, raw: &Raw) -> serde_json::Value {
         let mut own = serde_json::Value::Null;
-        for (provider, options) in [(square::NAME, &raw.square)] {
+        for (provider, options) in [(square::NAME, &raw.square), (polar::NAME, &raw.polar)] {
             let Some(options) = options else { continue };
             if raw.provider_name() == provider {
                 own.clone_from(options);

@@ -211,9 +211,15 @@ fn adapters_know_neither_each_other_nor_the_shell() {
     for (file, text) in all() {
         let text = code(&text);
         if shell.contains(&module(&file)) {
-            for adapter in
-                ["sandbox::", "console::", "SqlStore", "discord::", "twitch::", "square::"]
-            {
+            for adapter in [
+                "sandbox::",
+                "console::",
+                "SqlStore",
+                "discord::",
+                "twitch::",
+                "square::",
+                "polar::",
+            ] {
                 assert!(!text.contains(adapter), "{file} names {adapter}");
             }
         }

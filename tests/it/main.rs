@@ -17,6 +17,7 @@ mod fleet;
 mod hostile;
 mod line;
 mod pages;
+mod polar;
 mod postgres;
 mod program;
 mod replicas;

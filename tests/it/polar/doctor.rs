@@ -1,0 +1,87 @@
+//! The doctor and the audit, asked of the stand-in.
+
+use livetill::{
+    clock::Clock,
+    config::{self, Secret},
+    provider::{Call, Provider, polar::Polar},
+    sale::template::Template,
+};
+
+use crate::{
+    polar::{
+        fake::{Fake, TOKEN},
+        shop::{PLAN, Shop},
+    },
+    world::{ManualClock, crypto, mins},
+};
+
+fn account(fake: &Fake, token: &str) -> Polar {
+    crypto();
+    let config = config::Polar {
+        api_url: fake.url.clone(),
+        access_token: Secret::from(token),
+        ..config::Polar::default()
+    };
+    Polar::new(&config, "https://shop.example").expect("a client")
+}
+
+fn template(text: &str) -> Template {
+    let raw = toml::from_str::<config::Config>(text).expect("reads").templates;
+    config::templates(&raw).expect("good").remove("plan").expect("it")
+}
+
+async fn says(polar: &Polar, template: &Template, mend: bool) -> Vec<String> {
+    let found = polar.check(&[template], mend).await;
+    found.into_iter().map(|one| format!("{}: {}", one.key, one.says)).collect()
+}
+
+#[tokio::test]
+async fn each_trouble_is_named_with_its_mend() {
+    let fake = Fake::start(ManualClock::new()).await;
+    let found = says(&account(&fake, "wrong"), &template(PLAN), false).await;
+    assert!(found.len() == 1 && found[0].contains("LIVETILL_PROVIDERS__POLAR__ACCESS_TOKEN"));
+    let euro = template(&format!("{PLAN}currency = \"EUR\"\n"));
+    let found = says(&account(&fake, TOKEN), &euro, false).await.join("\n");
+    assert!(found.contains("templates.plan.currency: the organization sells in USD"), "{found}");
+    assert!(
+        found.contains("no webhook endpoint at Polar sends to https://shop.example"),
+        "{found}"
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_is_made_once_and_mended() {
+    let fake = Fake::start(ManualClock::new()).await;
+    let (polar, plan) = (account(&fake, TOKEN), template(PLAN));
+    let found = says(&polar, &plan, true).await;
+    assert!(found.len() == 1 && found[0].contains("WEBHOOK_SECRET"), "{found:?}");
+    assert!(!found[0].contains("a-new-secret"), "a secret is not printed");
+    assert!(says(&polar, &plan, false).await.is_empty());
+    for one in fake.books().endpoints.values_mut() {
+        one["enabled"] = false.into();
+    }
+    let found = says(&polar, &plan, false).await;
+    assert!(found[0].contains("switched off"), "{found:?}");
+    says(&polar, &plan, true).await;
+    assert!(says(&polar, &plan, false).await.is_empty());
+    assert_eq!(fake.books().endpoints.len(), 1);
+    assert!(fake.books().wrong.is_empty());
+}
+
+#[tokio::test]
+async fn the_audit_finds_what_was_left_and_removes_it() {
+    let mut shop = Shop::new(PLAN).await;
+    shop.opens().await;
+    shop.world.clicks("ana").await;
+    let polar = account(&shop.polar, TOKEN);
+    let left = polar.left_behind().await.expect("an answer");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].sale, Some(shop.world.newest().id));
+    let call = Call { key: "k".to_owned(), now: shop.world.clock.now(), first: true };
+    polar.remove(&left[0], &call).await.expect("removed");
+    assert!(polar.left_behind().await.expect("an answer").is_empty());
+    assert_eq!(shop.pays_silently("ana").await.status, 422);
+    shop.passes(mins(14)).await;
+    shop.world.heard();
+    shop.done().await;
+}

@@ -1,0 +1,184 @@
+//! A world whose shop runs on the stand-in for Polar.
+
+use livetill::{
+    clock::{Clock, Span},
+    provider::signature::sign_standard,
+    reconcile::{Round, sweep},
+};
+use serde_json::Value;
+
+use super::fake::{Fake, TOKEN};
+use crate::world::{Answer, Setup, World, client, secs};
+
+pub const SECRET: &str = "whsec_polarExampleSecret0123456789abcdefgh";
+
+/// Three licences, a page for each buyer.
+pub const PLAN: &str = r#"
+[templates.plan]
+provider = "polar"
+title = "Brush Pack"
+price = "18.00"
+stock = 3
+warm = 0
+max_stock = 100
+max_duration = "30m"
+"#;
+
+pub struct Shop {
+    pub world: World,
+    pub polar: Fake,
+    pub setup: Setup,
+}
+
+impl Shop {
+    pub async fn new(templates: &str) -> Self {
+        Self::with(templates, "").await
+    }
+
+    /// `polar` are more lines for `[providers.polar]`.
+    pub async fn with(templates: &str, polar: &str) -> Self {
+        let mut setup = Setup::new("");
+        let fake = Fake::start(setup.clock.clone()).await;
+        setup.config = format!(
+            "[providers.polar]\napi_url = \"{}\"\ncalls_per_second = 100000\n{polar}\n{templates}",
+            fake.url
+        );
+        Self::build(setup, fake).await
+    }
+
+    pub async fn build(setup: Setup, polar: Fake) -> Self {
+        let secrets = setup.dir.path().join("livetill.env");
+        let text = format!(
+            "LIVETILL_PROVIDERS__POLAR__ACCESS_TOKEN={TOKEN}\n\
+             LIVETILL_PROVIDERS__POLAR__WEBHOOK_SECRET={SECRET}\n"
+        );
+        std::fs::write(&secrets, text).expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&secrets, mode).expect("owned");
+        }
+        Self { world: World::build(&setup).await, polar, setup }
+    }
+
+    pub async fn says(&mut self, line: &str) -> Vec<String> {
+        self.world.says(line).await
+    }
+
+    /// Starts the sale and reads what is said.
+    pub async fn opens(&mut self) {
+        let said = self.says("!sale start plan 10m").await;
+        assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
+    }
+
+    /// The session that a buyer was sent to.
+    pub fn session_of(&self, who: &str) -> String {
+        let at = self.world.browsers[who].at.clone().expect("was sent somewhere");
+        at.rsplit('/').next().expect("an id").to_owned()
+    }
+
+    /// A buyer presses *Pay*; no webhook is delivered yet.
+    pub async fn pays_silently(&mut self, who: &str) -> Answer {
+        let page = format!("{}/checkout/{}/pay", self.polar.url, self.session_of(who));
+        self.world.posts(who, &page, &[]).await
+    }
+
+    /// A buyer presses *Pay*, and Polar tells.
+    pub async fn pays(&mut self, who: &str) -> Answer {
+        let answer = self.pays_silently(who).await;
+        self.deliver().await;
+        answer
+    }
+
+    /// Polar delivers what it has to tell.
+    pub async fn deliver(&mut self) {
+        loop {
+            let Some(event) = self.polar.books().events.pop_front() else { return };
+            assert_eq!(self.send(&event).await, 200, "{event}");
+        }
+    }
+
+    pub async fn send(&self, event: &Value) -> u16 {
+        let id = event["id"].as_str().expect("an id");
+        let body = event["body"].to_string();
+        let signature = self.sign(SECRET.as_bytes(), id, body.as_bytes());
+        self.send_raw(id, body.as_bytes(), &signature).await
+    }
+
+    pub fn sign(&self, key: &[u8], id: &str, body: &[u8]) -> String {
+        sign_standard(key, id, self.world.clock.now(), body)
+    }
+
+    pub async fn send_raw(&self, id: &str, body: &[u8], signature: &str) -> u16 {
+        let request = client()
+            .post(self.world.url("/webhooks/polar"))
+            .header("webhook-id", id)
+            .header("webhook-timestamp", self.world.clock.now().seconds().to_string())
+            .header("webhook-signature", signature)
+            .body(body.to_vec());
+        let send = async move { request.send().await.expect("answers").status().as_u16() };
+        self.world.during(send).await
+    }
+
+    /// Asks Polar about everything unsettled.
+    pub async fn asks(&self) {
+        sweep(&self.world.app.engine, Round::Running).await.expect("asks");
+        self.world.settle().await;
+    }
+
+    /// Lets time pass, asking every few seconds as the running program does.
+    pub async fn passes(&mut self, span: Span) {
+        let mut left = span;
+        while !left.is_zero() {
+            let step = left.min(secs(3));
+            self.world.advance(step).await;
+            self.asks().await;
+            left = left.minus(step);
+        }
+    }
+
+    /// Kills the program and starts it anew on the same database.
+    pub async fn restarts(self) -> Self {
+        self.world.app.stop().await;
+        let browsers = self.world.browsers.clone();
+        drop(self.world);
+        let mut shop = Self::build(self.setup, self.polar).await;
+        shop.world.browsers = browsers;
+        shop
+    }
+
+    /// The fates of the newest sale's payments, sorted.
+    pub async fn fates(&self) -> Vec<String> {
+        let id = self.world.newest().id;
+        let store = self.world.app.engine.store();
+        let sale = store.load(id).await.expect("the store").expect("the sale");
+        let mut all: Vec<_> = sale.payments().map(|one| one.fate.word().to_owned()).collect();
+        all.sort();
+        all
+    }
+
+    fn nothing_is_left(&self) {
+        let mut books = self.polar.books();
+        assert!(books.wrong.is_empty(), "Polar would refuse: {:#?}", books.wrong);
+        let live: Vec<_> = books.products.values().filter(|p| p["is_archived"] != true).collect();
+        assert!(live.is_empty(), "left at Polar: {live:#?}");
+        assert!(books.links.is_empty(), "left at Polar: {:#?}", books.links);
+        let open: Vec<String> = books.sessions.keys().cloned().collect();
+        for id in open {
+            assert_ne!(books.confirm(&id).status(), 200, "{id} can still be paid");
+        }
+    }
+
+    /// Ends the world: closed, proven, nothing left at Polar, and nothing that Polar would have
+    /// called wrong.
+    pub async fn done(mut self) {
+        for _ in 0..5 {
+            self.world.runs_out().await;
+            self.deliver().await;
+            sweep(&self.world.app.engine, Round::All).await.expect("asks");
+        }
+        self.nothing_is_left();
+        self.world.done().await;
+    }
+}
