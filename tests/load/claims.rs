@@ -8,7 +8,10 @@ use livetill::{
     clock::{SystemClock, Timestamp},
     config,
     id::{CheckoutId, SystemEntropy},
-    platform::console::{Console, message},
+    platform::{
+        Platform,
+        console::{Console, message},
+    },
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
         Webhook, WebhookError,
@@ -93,7 +96,7 @@ impl Provider for Distant {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
 
@@ -162,7 +165,7 @@ pub fn clicks(latency: Duration, pairs: usize) -> Vec<Row> {
 }
 
 /// A running sale with its warm pages made.
-struct Shop {
+pub struct Shop {
     app: App,
     sale: livetill::id::SaleId,
     _dir: tempfile::TempDir,
@@ -170,10 +173,20 @@ struct Shop {
 
 impl Shop {
     async fn open(stock: usize, warm: usize, latency: Duration) -> Self {
+        Self::open_in("", Vec::new(), (stock, warm, latency)).await
+    }
+
+    /// A shop with more rooms than the console: stock, warm pages, latency of the provider.
+    pub async fn open_in(
+        rooms: &str,
+        mut platforms: Vec<Arc<dyn Platform>>,
+        (stock, warm, latency): (usize, usize, Duration),
+    ) -> Self {
+        platforms.push(Console::new(|_| {}));
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("config.toml");
         let text = format!(
-            "[templates.mug]\nprice = \"18.00\"\nstock = {stock}\nmax_stock = {stock}\n\
+            "{rooms}[templates.mug]\nprice = \"18.00\"\nstock = {stock}\nmax_stock = {stock}\n\
              warm = {warm}\n[providers.sandbox]\ncalls_per_second = 100000\n"
         );
         std::fs::write(&path, text).expect("written");
@@ -186,7 +199,7 @@ impl Shop {
                 entropy: Arc::new(SystemEntropy),
                 store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
                 listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-                platforms: vec![Console::new(|_| {})],
+                platforms,
                 wrap: Arc::new(move |inner| Arc::new(Distant(inner, latency))),
             },
         )
@@ -197,6 +210,17 @@ impl Shop {
         app.hear(&message("start".into(), "!sale start mug 30m")).await;
         let sale = all_warm(&app, warm).await;
         Self { app, sale, _dir: dir }
+    }
+
+    /// When the sale opened.
+    pub fn opened_at(&self) -> Timestamp {
+        let view = self.app.engine.views().get(self.sale);
+        view.and_then(|view| view.opened_at).expect("it is open")
+    }
+
+    /// Ends the program.
+    pub async fn close(self) {
+        self.app.stop().await;
     }
 
     async fn claims(self, connections: usize, claims: usize) -> client::Run {

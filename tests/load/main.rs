@@ -7,6 +7,7 @@
 mod claims;
 mod client;
 mod reference;
+mod rooms;
 
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ fn main() {
         eprintln!("clicks at a distant provider …");
     }
     rows.extend(claims::clicks(Duration::from_millis(300), pairs.min(3)));
+    rows.push(rooms::announced(Duration::from_millis(100), pairs));
     if json {
         let rows: Vec<_> = rows.iter().map(as_json).collect();
         println!("{}", serde_json::to_string_pretty(&rows).expect("serialises"));
