@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use livetill::{
     clock::{Clock, Timestamp},
-    id::{EffectId, HoldId, SaleId},
+    id::{EffectId, Entropy, HoldId, SaleId},
     platform::{Limits, Platform, Post, Reply, SayError},
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
@@ -30,13 +30,16 @@ use livetill::{
     shop::Shop,
     store::{
         Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount, PageRef,
-        ParkedEffect, PutOff, SaleLine, Seen, Store, StoreError, Work,
+        ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Work,
     },
     view::View,
 };
 use tokio::sync::Notify;
 
-use crate::world::{Browser, MUG, Setup, World, mins};
+use crate::{
+    database::Engine,
+    world::{Browser, MUG, Seeded, Setup, World, mins},
+};
 
 /// Counts down to the crash; whoever brings it to zero never returns.
 pub struct Fuse {
@@ -103,6 +106,10 @@ macro_rules! fused_store {
 
 fused_store! {
     {
+        fn peers(&self) -> Option<&dyn Peers> {
+            self.inner.peers()
+        }
+
         async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
             self.fuse.alive().await;
             let committed = self.inner.commit(commit).await;
@@ -417,7 +424,11 @@ fn config() -> String {
 
 /// Runs the evening with a crash after `n` steps; answers whether the crash came at all.
 fn crash_after(n: i64, count: Count, story: Story) -> bool {
-    let base = Setup::new(&config());
+    crash_on(Engine::of_worlds(), n, count, story)
+}
+
+fn crash_on(engine: Engine, n: i64, count: Count, story: Story) -> bool {
+    let base = Setup::on(engine, &config());
     let fuse = Fuse::new(n);
     let mut people = People::default();
     let first = setup(&config(), count, &fuse, &base);
@@ -502,6 +513,21 @@ fn whole_matrix(count: Count, story: Story, at_least: i64) {
     }
     assert!(n > at_least, "the evening has more steps than {n}");
     println!("crash matrix over {count:?}, {story:?}: about {n} steps");
+}
+
+#[test]
+fn a_sample_of_it_holds_on_postgres() {
+    let random = Seeded::new(5);
+    let mut crashes = 0;
+    for (count, steps) in [(Count::Commits, 40), (Count::Effects, 12)] {
+        for story in [Story::Kept, Story::Refunded] {
+            for _ in 0..3 {
+                let n = 1 + i64::from(random.bytes()[0]) % steps;
+                crashes += i32::from(crash_on(Engine::Postgres, n, count, story));
+            }
+        }
+    }
+    assert!(crashes >= 8, "{crashes}");
 }
 
 #[test]
