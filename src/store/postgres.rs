@@ -16,7 +16,7 @@ const READERS: u32 = 8;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whoever wants to read waits this long for a connection.
-const READ_WITHIN: Duration = Duration::from_secs(3);
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// A transaction that takes longer is lost. Above the limits that the server is told below, so
 /// that usually the server says what was wrong.
@@ -25,6 +25,7 @@ pub(super) const TRANSACTION_WITHIN: Duration = Duration::from_secs(12);
 /// Whoever else holds a row, a transaction of ours does not wait for ever, and none that lost its
 /// program keeps rows for long. What is acknowledged is on disk, whatever the server's default.
 const FOR_WRITING: &str = "\
+    set application_name = 'livetill writer'; \
     set default_transaction_isolation = 'read committed'; \
     set lock_timeout = '4s'; \
     set statement_timeout = '8s'; \
@@ -34,6 +35,7 @@ const FOR_WRITING: &str = "\
 
 /// Several statements of one transaction read the same state.
 const FOR_READING: &str = "\
+    set application_name = 'livetill reader'; \
     set default_transaction_isolation = 'repeatable read'; \
     set default_transaction_read_only = on; \
     set statement_timeout = '8s'";
@@ -80,7 +82,11 @@ pub(super) fn explain(place: String, error: &sqlx::Error) -> OpenError {
     let db = match error {
         sqlx::Error::Database(db) => db,
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
-            return OpenError::Unreachable { place, why: error.to_string() };
+            let mut why = error.to_string();
+            if why.contains("certificate") {
+                why.push_str(" (sslrootcert=FILE names the authority that signed it)");
+            }
+            return OpenError::Unreachable { place, why };
         }
         _ => return OpenError::Other { place, why: error.to_string() },
     };
