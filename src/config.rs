@@ -3,6 +3,7 @@
 //! Every key has its default here and its sentence in the shipped `config.toml`; a test holds the
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
+mod able;
 mod discord;
 mod load;
 mod polar;
@@ -26,9 +27,6 @@ pub use self::{
     twitch::{ChatServer, Twitch},
 };
 use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
-
-/// Providers that a template may name.
-const PROVIDERS: [&str; 3] = ["sandbox", "square", "polar"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -227,7 +225,7 @@ impl Config {
         match templates(&self.templates) {
             Ok(templates) => {
                 template::check(&templates, &mut found);
-                self.providers.polar.check_templates(&templates, &mut found);
+                self.providers.check_templates(&templates, &mut found);
             }
             Err(mut errors) => found.append(&mut errors),
         }
@@ -278,7 +276,7 @@ impl Config {
                 "square" => self.providers.square.missing().map(str::to_owned),
                 "polar" => self.providers.polar.missing().map(str::to_owned),
                 other => {
-                    let guess = nearest(other, PROVIDERS.iter().copied());
+                    let guess = nearest(other, Providers::NAMES.iter().copied());
                     let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
                     Some(format!("there is no provider {other}.{guess}"))
                 }

@@ -5,6 +5,7 @@
 //! around it does all that. The invariants: `held + paid ≤ stock` at all times, one live hold per
 //! buyer, units return only when the provider confirmed that a page can no longer be paid.
 
+pub mod carry;
 pub mod decide;
 mod draft;
 pub mod effect;

@@ -121,6 +121,16 @@ pub struct Capabilities {
     pub units: bool,
     /// Physical goods: addresses and delivery choices.
     pub physical: bool,
+    /// A buyer's page may ask for another amount than the template's: options that cost more,
+    /// special prices.
+    #[serde(default)]
+    pub any_amount: bool,
+    /// Lines of their own beside the goods: up-sells.
+    #[serde(default)]
+    pub add_ons: bool,
+    /// Its page is filled in with what the buyer was asked on ours.
+    #[serde(default)]
+    pub prefill: bool,
     /// Whether real money moves; if not, pages say so.
     pub real_money: bool,
     /// How long to wait for late news before cleaning up.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{NAME, Sandbox};
+use super::{NAME, Sandbox, capabilities};
 use crate::{
     clock::{Span, Timestamp},
     id::{CheckoutId, PaymentId},
@@ -19,7 +19,7 @@ use crate::{
         event::{CloseAnswer, Listing, Verdict},
         hold::{Checkout, Hold},
         payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
-        template::{Capabilities, CheckoutShape, RefundKind, Template},
+        template::{Capabilities, Template},
     },
 };
 
@@ -130,23 +130,10 @@ impl Provider for Sandbox {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            per_buyer: true,
-            shared: true,
-            revocable: true,
-            refund: RefundKind::Instant,
-            idempotent: true,
-            units: true,
-            physical: true,
-            real_money: false,
-            retire_after: Span::ZERO,
-        }
+        capabilities()
     }
 
-    fn accepts(&self, template: &Template) -> Result<(), String> {
-        if template.checkout == CheckoutShape::Shared && !template.ask.is_empty() {
-            return Err("checkout = \"shared\" has no page of ours to ask on".to_owned());
-        }
+    fn accepts(&self, _: &Template) -> Result<(), String> {
         Ok(())
     }
 

@@ -70,6 +70,9 @@ pub fn capabilities() -> Capabilities {
         idempotent: true,
         units: true,
         physical: true,
+        any_amount: true,
+        add_ons: true,
+        prefill: true,
         real_money: true,
         retire_after: Span::from_secs(10),
     }
