@@ -6,6 +6,7 @@
 mod able;
 mod discord;
 mod load;
+mod offer;
 mod polar;
 mod rooms;
 mod secret;
@@ -62,6 +63,8 @@ pub struct Shop {
     pub rooms: Vec<Room>,
     /// Rooms where only moderators read.
     pub mod_rooms: Vec<Room>,
+    /// Signs what a condition's own check is asked; from the environment only.
+    pub check_secret: Secret,
 }
 
 /// The listener.
@@ -136,6 +139,7 @@ impl Default for Shop {
             public_url: String::new(),
             rooms: vec![Room::console()],
             mod_rooms: Vec::new(),
+            check_secret: Secret::default(),
         }
     }
 }
@@ -226,6 +230,7 @@ impl Config {
             Ok(templates) => {
                 template::check(&templates, &mut found);
                 self.providers.check_templates(&templates, &mut found);
+                self.check_offers(&templates, &mut found);
             }
             Err(mut errors) => found.append(&mut errors),
         }
@@ -288,11 +293,12 @@ impl Config {
     }
 
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 9] {
+    fn secrets(&self) -> [(&'static str, bool); 10] {
         let Self { discord, twitch, .. } = self;
         let Providers { square, polar, .. } = &self.providers;
         [
             ("http.desk_token", self.http.desk_token.is_set()),
+            ("shop.check_secret", self.shop.check_secret.is_set()),
             ("discord.token", discord.token.is_set()),
             ("twitch.token", twitch.token.is_set()),
             ("twitch.client_secret", twitch.client_secret.is_set()),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Providers};
+use super::{Config, Finding, Providers};
 use crate::{
     provider::{polar, sandbox, square},
     sale::{
         carry::cannot,
+        offer::{Condition, Judge, Special, Whose},
         template::{Capabilities, Template},
     },
 };
@@ -38,6 +39,29 @@ impl Providers {
                     format!("templates.{}.{}", template.name, no.key),
                     no.says,
                 ));
+            }
+        }
+    }
+}
+
+impl Config {
+    /// What offers need of the rest of the configuration.
+    pub(super) fn check_offers(
+        &self,
+        templates: &BTreeMap<String, Template>,
+        found: &mut Vec<Finding>,
+    ) {
+        for Template { name, offers, .. } in templates.values() {
+            let asks = |condition: &Condition| matches!(condition.judge, Judge::Url { .. });
+            if offers.condition.as_ref().is_some_and(asks) && !self.shop.check_secret.is_set() {
+                let says = "is asked with a signature: set LIVETILL_SHOP__CHECK_SECRET to a long \
+                            random word that the shop's server knows, too";
+                found.push(Finding::error(format!("templates.{name}.condition.url"), says));
+            }
+            let of_role = |special: &Special| matches!(special.of, Whose::Role { .. });
+            if offers.specials.iter().any(of_role) && !self.discord.enabled {
+                let says = "nobody has the role's price while discord.enabled is false";
+                found.push(Finding::warning(format!("templates.{name}.special"), says));
             }
         }
     }

@@ -9,6 +9,7 @@ mod close;
 mod doctor;
 mod error;
 mod item;
+mod lines;
 mod link;
 mod listing;
 mod money;

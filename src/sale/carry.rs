@@ -55,11 +55,35 @@ const RULES: &[Rule] = &[
     },
     Rule { key: "delivery", asks: |t| !t.delivery.is_empty(), able: is_physical, why: DIGITAL },
     Rule { key: "ask", asks: |t| t.ask.contains(&Ask::Address), able: is_physical, why: DIGITAL },
+    Rule {
+        key: "options",
+        asks: |t| t.offers.options.iter().any(|one| one.values.iter().any(|v| v.add.minor > 0)),
+        able: |can| can.any_amount,
+        why: "asks for one price only: let no choice add to it",
+    },
+    Rule {
+        key: "special",
+        asks: |t| !t.offers.specials.is_empty(),
+        able: |can| can.any_amount,
+        why: "asks for one price only: leave special prices out",
+    },
+    Rule {
+        key: "upsell",
+        asks: |t| !t.offers.upsells.is_empty(),
+        able: |can| can.add_ons,
+        why: "sells one thing per order: offer the other in a sale of its own",
+    },
 ];
 
 /// What needs a page of ours before the payment, which a shared page does not have.
-const OURS: &[(&str, fn(&Template) -> bool)] =
-    &[("ask", |t| !t.ask.is_empty()), ("delivery", |t| !t.delivery.is_empty())];
+const OURS: &[(&str, fn(&Template) -> bool)] = &[
+    ("ask", |t| !t.ask.is_empty()),
+    ("delivery", |t| !t.delivery.is_empty()),
+    ("options", |t| !t.offers.options.is_empty()),
+    ("upsell", |t| !t.offers.upsells.is_empty()),
+    ("condition", |t| t.offers.condition.is_some()),
+    ("special", |t| !t.offers.specials.is_empty()),
+];
 
 fn is_shared(template: &Template) -> bool {
     template.checkout == CheckoutShape::Shared

@@ -9,7 +9,10 @@ use crate::sale::template::{CheckoutShape, Template};
 
 /// Pairs of metadata on one thing, and ours among them (Polar's "Metadata" guide).
 const METADATA_MAX: usize = 50;
-const METADATA_OURS: usize = 5;
+const METADATA_OURS: usize = 6;
+
+/// The longest value of metadata, in characters.
+pub(super) const METADATA_VALUE_MAX: usize = 500;
 
 /// What our own metadata keys begin with.
 pub(super) const MARK: &str = "livetill";
@@ -102,7 +105,7 @@ impl Options {
                 ));
             }
             let fine = match value {
-                Value::String(text) => (1..=500).contains(&text.chars().count()),
+                Value::String(text) => (1..=METADATA_VALUE_MAX).contains(&text.chars().count()),
                 Value::Number(_) | Value::Bool(_) => true,
                 Value::Null | Value::Array(_) | Value::Object(_) => false,
             };
@@ -142,7 +145,9 @@ fn check_template(template: &Template) -> Result<(), String> {
     if template.title.chars().count() < NAME_MIN {
         return Err(format!("Polar wants a title of at least {NAME_MIN} characters"));
     }
-    if template.price.currency.code() == "USD" && template.price.minor < USD_MIN {
+    let specials = template.offers.specials.iter().map(|special| special.price.minor);
+    let least = specials.fold(template.price.minor, i64::min);
+    if template.price.currency.code() == "USD" && least < USD_MIN {
         return Err("Polar takes no less than $0.50".to_owned());
     }
     Ok(())

@@ -18,6 +18,7 @@ use crate::{
         effect::Effect,
         event::{CloseAnswer, Listing, Verdict},
         hold::{Checkout, Hold},
+        offer::Bill,
         payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
         template::{Capabilities, Template},
     },
@@ -117,10 +118,24 @@ fn page_order(sale: &Sale, hold: &Hold, nth: u32, pages: &dyn ReturnPages) -> Va
         "units": hold.units,
         "delivery": delivery.map(|d| d.label.clone()),
         "ask_address": delivery.is_some_and(|d| d.ask_address),
+        "parts": parts(template, hold),
         "total": hold.amount,
         "shared": hold.id.is_shared(),
         "return_url": return_url,
     })
+}
+
+/// What the page lists beside the goods, each with what it comes to.
+fn parts(template: &Template, hold: &Hold) -> Vec<String> {
+    let bill = template.bill(hold.units, hold.delivery.as_deref(), &hold.extras);
+    let Some(Bill { price, unit, adds, upsells, .. }) = bill else { return Vec::new() };
+    let special = (unit != price).then(|| format!("Special price: {unit} each"));
+    let each = adds.into_iter().map(|line| match line.amount.minor {
+        0 => line.label,
+        _ => format!("{}: {} each", line.label, line.amount),
+    });
+    let once = upsells.into_iter().map(|line| format!("{}: {}", line.label, line.amount));
+    special.into_iter().chain(each).chain(once).collect()
 }
 
 #[async_trait]
