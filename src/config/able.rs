@@ -34,11 +34,14 @@ impl Providers {
     ) {
         for template in templates.values() {
             let Some(able) = self.capabilities(&template.provider) else { continue };
+            let lifted = match template.provider.as_str() {
+                polar::NAME if !able.physical => polar::PHYSICAL_ALLOWED,
+                _ => "",
+            };
             for no in cannot(template, &able) {
-                found.push(Finding::error(
-                    format!("templates.{}.{}", template.name, no.key),
-                    no.says,
-                ));
+                let more = if matches!(no.key, "delivery" | "ask") { lifted } else { "" };
+                let key = format!("templates.{}.{}", template.name, no.key);
+                found.push(Finding::error(key, no.says + more));
             }
         }
     }

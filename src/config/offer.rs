@@ -270,3 +270,81 @@ fn is_loopback(host: &str) -> bool {
     let name = name.unwrap_or_else(|| host.split(':').next().unwrap_or_default());
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::templates;
+    use super::*;
+
+    fn offers(more: &str) -> Result<Offers, String> {
+        let raw = toml::from_str(&format!("[mug]\nprice = \"18.00\"\n{more}")).expect("a table");
+        let all = templates(&raw).map_err(|all| format!("{}: {}", all[0].key, all[0].says))?;
+        Ok(all["mug"].offers.clone())
+    }
+
+    #[test]
+    fn all_of_it_together() {
+        let offers = offers(concat!(
+            "options = [{ name = \"size\", choices = [{ name = \"M\" }, { name = \"XL\", label = ",
+            "\"Extra large\", add = \"2.50\" }] }]\n",
+            "condition = { label = \"Serial number\", codes = \"vip-codes\", once = false }\n",
+            "[[mug.upsell]]\nname = \"sticker\"\nprice = \"4\"\nstock = 5\n",
+            "[[mug.upsell]]\nname = \"card\"\nprice = 1.5\nstock = \"with_main\"\n",
+            "[[mug.special]]\ncode_list = \"friends\"\nprice = \"12.00\"\n",
+            "[[mug.special]]\nrole = \"123\"\nprice = \"10.00\"\n",
+        ))
+        .expect("reads");
+        let [_, large] = offers.options[0].values.as_slice() else { panic!("two values") };
+        assert_eq!((large.label.as_str(), large.add.minor), ("Extra large", 250));
+        assert_eq!((offers.upsells[0].stock, offers.upsells[1].stock), (Some(5), None));
+        assert_eq!(offers.upsells[1].price.minor, 150);
+        let lists: Vec<(&str, bool)> =
+            offers.lists().map(|list| (list.name.as_str(), list.once)).collect();
+        assert_eq!(lists, [("vip-codes", false), ("friends", true)]);
+        let roles = ["9".to_owned(), "123".to_owned()];
+        assert_eq!(offers.special_of_roles(&roles).as_deref(), Some("role:123"));
+        assert_eq!(offers.special_of_roles(&roles[..1]), None);
+    }
+
+    #[test]
+    fn mistakes_are_named_by_their_key() {
+        let sizes = |add: &str| {
+            format!(
+                "options = [{{ name = \"size\", choices = [{{ name = \"M\", add = \"{add}\" }}] }}]"
+            )
+        };
+        let upsell = |rest: &str| format!("[[mug.upsell]]\nname = \"sticker\"\n{rest}");
+        let special = |rest: &str| format!("[[mug.special]]\n{rest}");
+        for (more, says) in [
+            (sizes("-1"), "templates.mug.options[0].choices[0].add: not an amount"),
+            (sizes("0.001"), "templates.mug.options[0].choices[0].add: USD has 2 decimals"),
+            ("options = [{ name = \"size\" }]".into(), "options[0]: needs 1 to 40 choices"),
+            ("options = [{ choices = [{ name = \"M\" }] }]".into(), "options[0]: needs a name"),
+            (upsell("stock = 5"), "templates.mug.upsell[0].price: needs a price"),
+            (upsell("price = \"0\"\nstock = 5"), "upsell[0].price: needs a price"),
+            (upsell("price = \"4\""), "templates.mug.upsell[0].stock: needs a stock rule"),
+            (upsell("price = \"4\"\nstock = 0"), "upsell[0].stock: needs a stock rule"),
+            (upsell("price = \"4\"\nstock = \"lots\""), "upsell[0].stock: needs a stock rule"),
+            ("condition = { label = \"x\" }".into(), "condition: needs one of"),
+            ("condition = { codes = \"a b\" }".into(), "condition.codes: is the name"),
+            ("condition = { url = \"http://shop.example\" }".into(), "must be an https:// address"),
+            ("condition = { url = \"http://127.0.0.1.evil.example/\" }".into(), "must be an https"),
+            ("condition = { url = \"http://localhost@evil.example/\" }".into(), "must be an https"),
+            (special("price = \"12\""), "special[0]: needs one of code_list and role"),
+            (special("role = \"admins\"\nprice = \"12\""), "special[0].role: is the id"),
+            (special("role = \"1\"\nprice = \"18\""), "special[0].price: must be more"),
+            (special("role = \"1\""), "special[0].price: must be more than nothing"),
+        ] {
+            let error = offers(&more).expect_err(&more);
+            assert!(error.contains(says), "{more}: {error}");
+        }
+        for url in [
+            "https://shop.example/check",
+            "http://127.0.0.1:9/x",
+            "http://[::1]:9",
+            "http://localhost/",
+        ] {
+            assert!(offers(&format!("condition = {{ url = \"{url}\" }}")).is_ok(), "{url}");
+        }
+    }
+}

@@ -62,6 +62,10 @@ pub fn capabilities(config: &config::Polar) -> Capabilities {
     }
 }
 
+/// What lifts the bar on goods that are sent or fetched.
+pub const PHYSICAL_ALLOWED: &str =
+    "; or, if Polar agreed to it, set providers.polar.allow_physical = true";
+
 /// A Polar organization as a provider.
 pub struct Polar {
     client: Client,

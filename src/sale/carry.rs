@@ -141,6 +141,7 @@ pub fn facts(able: &Capabilities) -> [(&'static str, bool); 10] {
 mod tests {
     use super::*;
     use crate::sale::{
+        offer::{Choice, CodeList, Condition, Judge, Offers, Special, Upsell, Value, Whose},
         template::Delivery,
         tests::play::{capabilities, template, usd},
     };
@@ -172,5 +173,39 @@ mod tests {
         assert!(said.starts_with("per_buyer: ") && said.contains("one unit per order"), "{said}");
         let only_shared = Capabilities { per_buyer: false, ..able };
         assert_eq!(keys(&plain, &only_shared), ["checkout"]);
+    }
+
+    #[test]
+    fn offers_follow_from_the_same_table() {
+        let able = capabilities();
+        let list = CodeList { name: "vip".into(), once: true };
+        let value = Value { name: "XL".into(), label: "XL".into(), add: usd("2.50") };
+        let offers = Offers {
+            options: vec![Choice {
+                name: "size".into(),
+                label: "Size".into(),
+                values: vec![value],
+            }],
+            upsells: vec![Upsell {
+                name: "card".into(),
+                label: "Card".into(),
+                price: usd("1"),
+                stock: None,
+            }],
+            condition: Some(Condition { label: "Code".into(), judge: Judge::List(list.clone()) }),
+            specials: vec![Special { price: usd("12"), of: Whose::List(list) }],
+        };
+        let template = Template { offers, ..template() };
+        assert_eq!(keys(&template, &able), [""; 0]);
+        let fixed = Capabilities { any_amount: false, ..able.clone() };
+        assert_eq!(keys(&template, &fixed), ["options", "special"]);
+        let single = Capabilities { add_ons: false, ..able.clone() };
+        assert_eq!(keys(&template, &single), ["upsell"]);
+        let mut free = template.clone();
+        free.offers.options[0].values[0].add = usd("0");
+        free.offers.specials.clear();
+        assert_eq!(keys(&free, &fixed), [""; 0], "a choice that costs nothing changes no price");
+        let shared = Template { checkout: CheckoutShape::Shared, ..template };
+        assert_eq!(keys(&shared, &able), ["options", "upsell", "condition", "special"]);
     }
 }

@@ -317,3 +317,87 @@ impl Bill {
         less.times(self.units).filter(|less| less.minor > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sale::tests::play::{delivery, template, usd};
+
+    fn offered(adds: &[i64], upsells: &[i64], special: Option<i64>, price: i64) -> Template {
+        let money = |minor| Money::new(minor, usd("1").currency);
+        let choice = |(n, add): (usize, &i64)| Choice {
+            name: format!("o{n}"),
+            label: format!("Option {n}"),
+            values: vec![Value { name: "it".into(), label: "It".into(), add: money(*add) }],
+        };
+        let upsell = |(n, price): (usize, &i64)| Upsell {
+            name: format!("u{n}"),
+            label: format!("Up-sell {n}"),
+            price: money(*price),
+            stock: None,
+        };
+        let whose = Whose::Role { id: "7".into() };
+        let offers = Offers {
+            options: adds.iter().enumerate().map(choice).collect(),
+            upsells: upsells.iter().enumerate().map(upsell).collect(),
+            condition: None,
+            specials: special.map(|p| Special { price: money(p), of: whose }).into_iter().collect(),
+        };
+        let delivery = vec![delivery("ship", "6")];
+        Template { price: money(price), offers, delivery, ..template() }
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_is_the_sum_of_its_parts_or_there_is_none(
+            units in 1..50u32,
+            price in 1..i64::MAX,
+            small in any::<bool>(),
+            special in prop::option::of(1..10_000i64),
+            adds in prop::collection::vec(0..10_000i64, 0..5),
+            upsells in prop::collection::vec(1..10_000i64, 0..5),
+        ) {
+            let price = if small { price % 1_000_000 + 1 } else { price };
+            let template = offered(&adds, &upsells, special, price);
+            let mut extras = template.offers.plain();
+            extras.upsells = template.offers.upsells.iter().map(|one| one.name.clone()).collect();
+            extras.special = template.offers.specials.first().map(Special::key);
+            let unit = special.unwrap_or(price).min(price);
+            let goods = i128::from(units)
+                * (i128::from(unit) + adds.iter().copied().map(i128::from).sum::<i128>());
+            let whole = goods + upsells.iter().copied().map(i128::from).sum::<i128>() + 600;
+            let total = template.total(units, Some("ship"), &extras).map(|all| all.minor);
+            prop_assert_eq!(total, i64::try_from(whole).ok());
+            // What a special price takes off is what is missing to the usual price.
+            let usual = Extras { special: None, ..extras.clone() };
+            let usual = template.total(units, Some("ship"), &usual).map(|all| all.minor);
+            let bill = template.bill(units, Some("ship"), &extras).expect("all of it is offered");
+            if let (Some(usual), Some(total)) = (usual, total) {
+                let less = bill.reduction().map_or(0, |less| less.minor);
+                prop_assert_eq!(usual - total, less);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_offered_has_no_price() {
+        let template = offered(&[100], &[400], None, 1800);
+        let plain = template.offers.plain();
+        let total = |extras: &Extras| template.total(1, None, extras).map(|all| all.minor);
+        assert_eq!(total(&plain), Some(1900));
+        assert_eq!(total(&Extras::default()), None, "the option was not chosen");
+        let with = |change: fn(&mut Extras)| {
+            let mut extras = plain.clone();
+            change(&mut extras);
+            total(&extras)
+        };
+        assert_eq!(with(|x| drop(x.options.insert("o0".into(), "other".into()))), None);
+        assert_eq!(with(|x| drop(x.options.insert("o9".into(), "it".into()))), None);
+        assert_eq!(with(|x| drop(x.upsells.insert("u9".into()))), None);
+        assert_eq!(with(|x| x.special = Some("role:8".into())), None);
+        assert_eq!(with(|x| drop(x.upsells.insert("u0".into()))), Some(2300));
+        assert_eq!(template.total(1, Some("rocket"), &plain), None);
+    }
+}
