@@ -5,7 +5,7 @@
 //! definite answer is an error that has the same request repeated under the same key.
 
 pub mod polar;
-mod rest;
+pub(crate) mod rest;
 pub mod sandbox;
 pub mod signature;
 pub mod square;

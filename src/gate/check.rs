@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use crate::{
     clock::Timestamp,
     config::Secret,
-    provider::signature::{short_hash, sign_standard},
+    provider::{
+        rest::client,
+        signature::{short_hash, sign_standard},
+    },
     view::View,
 };
 
@@ -39,13 +42,8 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn new(secret: Secret) -> Result<Self, reqwest::Error> {
-        let builder = || {
-            reqwest::Client::builder()
-                .timeout(WITHIN)
-                .redirect(reqwest::redirect::Policy::none())
-                .user_agent(concat!("Livetill/", env!("CARGO_PKG_VERSION")))
-        };
-        Ok(Self { http: builder().build()?, local: builder().no_proxy().build()?, secret })
+        let (http, local) = (client("https://", WITHIN)?, client("http://", WITHIN)?);
+        Ok(Self { http, local, secret })
     }
 
     /// Whether the shop accepts a code. Nothing of the code is logged.
@@ -63,8 +61,8 @@ impl Check {
         let body = json!({ "code": code, "sale": sale }).to_string();
         let id = format!("chk_{}", short_hash(&format!("{} {}", at.millis(), body)));
         let key = self.secret.expose().as_bytes();
-        let client = if url.starts_with("http://") { &self.local } else { &self.http };
-        let request = client
+        let http = if url.starts_with("http://") { &self.local } else { &self.http };
+        let request = http
             .post(*url)
             .header("content-type", "application/json")
             .header("webhook-id", &id)

@@ -205,7 +205,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             format!("Please choose {label}: {}.", values.join(", "))
         }
         Refusal::UpsellGone { label } => {
-            format!("{label} is sold out. It can still be had without.")
+            format!("Sold out: {label}. The rest can still be had.")
         }
         Refusal::NotInLine { label } => {
             format!("{label} cannot be waited for: please wait without.")

@@ -393,11 +393,11 @@ mod tests {
             change(&mut extras);
             total(&extras)
         };
-        assert_eq!(with(|x| drop(x.options.insert("o0".into(), "other".into()))), None);
-        assert_eq!(with(|x| drop(x.options.insert("o9".into(), "it".into()))), None);
-        assert_eq!(with(|x| drop(x.upsells.insert("u9".into()))), None);
+        assert_eq!(with(|x| x.options.extend([("o0".into(), "other".into())])), None);
+        assert_eq!(with(|x| x.options.extend([("o9".into(), "it".into())])), None);
+        assert_eq!(with(|x| x.upsells.extend(["u9".into()])), None);
         assert_eq!(with(|x| x.special = Some("role:8".into())), None);
-        assert_eq!(with(|x| drop(x.upsells.insert("u0".into()))), Some(2300));
+        assert_eq!(with(|x| x.upsells.extend(["u0".into()])), Some(2300));
         assert_eq!(template.total(1, Some("rocket"), &plain), None);
     }
 }

@@ -138,9 +138,9 @@ async fn an_up_sell_has_its_own_price_and_is_never_oversold() {
     let page = world.looks("bo", "/live").await.text;
     assert!(page.contains("Stickers</span> <span>sold out"), "{page}");
     let no = world.claims("bo", &sticker).await;
-    assert!(no.status == 409 && no.text.contains("Stickers is sold out"), "{}", no.text);
+    assert!(no.status == 409 && no.text.contains("Sold out: Stickers"), "{}", no.text);
     let no = world.claims("bo", &[("upsell.hat", "1")]).await;
-    assert!(no.status == 409 && no.text.contains("hat is sold out"), "{}", no.text);
+    assert!(no.status == 409 && no.text.contains("Sold out: hat"), "{}", no.text);
     // Let go, and somebody else may have it.
     lets_go(&mut world, "ana").await;
     assert_eq!(sale(&world).await.head.free_of("sticker"), Some(1));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Square,
-    client::{list, segment, text},
+    client::text,
     error::Fault,
     lines::Charge,
     listing::{MARK, Notes},
@@ -16,7 +16,10 @@ use super::{
 use crate::{
     id::{CheckoutId, HoldId},
     money::Money,
-    provider::{Call, Outcome, ProviderError, ReturnPages},
+    provider::{
+        Call, Outcome, ProviderError, ReturnPages,
+        rest::{list, segment},
+    },
     sale::{
         Sale,
         event::CloseAnswer,

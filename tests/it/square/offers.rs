@@ -67,7 +67,7 @@ async fn a_link_lists_what_was_chosen_and_asks_for_exactly_that() {
     assert_eq!(order["metadata"]["choices"], "size XL, plus sticker, at code:friends");
     // The last of the stickers is held.
     let no = shop.world.claims("bo", &[("option.size", "M"), ("upsell.sticker", "1")]).await;
-    assert!(no.status == 409 && no.text.contains("Stickers is sold out"), "{}", no.text);
+    assert!(no.status == 409 && no.text.contains("Sold out: Stickers"), "{}", no.text);
     assert_eq!(shop.world.claims("bo", &[("option.size", "M")]).await.status, 303);
     let order = shop.square.books().orders[&shop.order_of("bo")].clone();
     assert_eq!(order["total_money"]["amount"], 2400);
