@@ -58,10 +58,13 @@ impl CodeKey {
             .filter(|c| !c.is_whitespace() && *c != '-')
             .flat_map(char::to_uppercase)
             .collect();
-        let fine = (1..=CODE_CHARS_MAX).contains(&plain.chars().count())
-            && !plain.chars().any(char::is_control);
-        fine.then(|| mark(&self.0, &format!("{list}\n{plain}")))
+        is_code(&plain).then(|| mark(&self.0, &format!("{list}\n{plain}")))
     }
+}
+
+/// Whether a text can be a code at all.
+fn is_code(text: &str) -> bool {
+    (1..=CODE_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// What a buyer gave.
@@ -122,6 +125,7 @@ impl Gate {
                     codes.extend(found.iter().flatten().cloned());
                     found.is_some()
                 }
+                Judge::Url { .. } if !is_code(code) => false,
                 Judge::Url { url } => {
                     let question = Question { url, code, view, at: now };
                     self.check.ask(&question).await.map_err(|_| away())?

@@ -42,11 +42,11 @@ pub(super) async fn codes(loaded: &Loaded, list: &str, what: &What) -> Result<En
             let secret = store.secret(fresh_secret(&SystemEntropy)).await?;
             let added = add_codes(&store, &CodeKey::new(&secret), list, &text).await?;
             let Added { new, known } = added;
-            println!("{new} codes added to {list}, {known} were there already");
+            println!("{list}: {new} added, {known} there already");
         }
         What::Count => {
             let store = store::open(&loaded.config.store.url, Access::Read).await?;
-            println!("{list} has {} codes", codes_of(&store, list).await?.len());
+            println!("{list}: {} in all", codes_of(&store, list).await?.len());
         }
     }
     Ok(Ended::Well)

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// A shorter secret can be guessed.
+const SECRET_MIN: usize = 16;
+
 impl Providers {
     /// Providers that a template may name.
     pub const NAMES: [&str; 3] = [sandbox::NAME, square::NAME, polar::NAME];
@@ -39,7 +42,7 @@ impl Providers {
                 _ => "",
             };
             for no in cannot(template, &able) {
-                let more = if matches!(no.key, "delivery" | "ask") { lifted } else { "" };
+                let more = if no.is_about_goods() { lifted } else { "" };
                 let key = format!("templates.{}.{}", template.name, no.key);
                 found.push(Finding::error(key, no.says + more));
             }
@@ -56,9 +59,13 @@ impl Config {
     ) {
         for Template { name, offers, .. } in templates.values() {
             let asks = |condition: &Condition| matches!(condition.judge, Judge::Url { .. });
-            if offers.condition.as_ref().is_some_and(asks) && !self.shop.check_secret.is_set() {
-                let says = "is asked with a signature: set LIVETILL_SHOP__CHECK_SECRET to a long \
-                            random word that the shop's server knows, too";
+            let secret = &self.shop.check_secret;
+            let short = secret.expose().len() < SECRET_MIN;
+            if offers.condition.as_ref().is_some_and(asks) && short {
+                let says = format!(
+                    "is asked with a signature: set LIVETILL_SHOP__CHECK_SECRET to a random word \
+                     of at least {SECRET_MIN} characters that the shop's server knows, too"
+                );
                 found.push(Finding::error(format!("templates.{name}.condition.url"), says));
             }
             let of_role = |special: &Special| matches!(special.of, Whose::Role { .. });

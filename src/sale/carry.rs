@@ -22,6 +22,13 @@ impl fmt::Display for Cannot {
     }
 }
 
+impl Cannot {
+    /// Whether it is about goods that are sent or fetched.
+    pub fn is_about_goods(&self) -> bool {
+        self.says.ends_with(DIGITAL)
+    }
+}
+
 /// One rule: a template that asks for something needs a provider that is able to.
 struct Rule {
     key: &'static str,
