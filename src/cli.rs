@@ -126,7 +126,7 @@ enum Verb {
         /// The list, as templates name it.
         list: String,
         #[command(subcommand)]
-        what: codes::What,
+        what: WithCodes,
     },
     /// Find what the bot made and left at a provider.
     #[command(after_help = "Example: livetill audit --retire")]
@@ -135,6 +135,18 @@ enum Verb {
         #[arg(long)]
         retire: bool,
     },
+}
+
+/// What to do with a list of codes.
+#[derive(Debug, Subcommand)]
+enum WithCodes {
+    /// Add codes, one a line; those it has already are left alone. A running bot knows them at once.
+    Add {
+        /// The file, or - for standard input.
+        file: PathBuf,
+    },
+    /// Say how many codes the list has. What they are nobody can say: only their marks are kept.
+    Count,
 }
 
 /// A service that a bot logs in to by a person's consent.

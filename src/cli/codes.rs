@@ -1,11 +1,10 @@
 //! `codes`: the lists that conditions and special prices ask for.
 
-use std::{io::Read, path::PathBuf};
+use std::{io::Read, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use clap::Subcommand;
 
-use super::Ended;
+use super::{Ended, WithCodes};
 use crate::{
     app::fresh_secret,
     config::Loaded,
@@ -17,26 +16,14 @@ use crate::{
 /// The longest file of codes, in bytes: a million codes are enough.
 const FILE_MAX: u64 = 32 * 1024 * 1024;
 
-/// What to do with a list.
-#[derive(Debug, Subcommand)]
-pub(super) enum What {
-    /// Add codes, one a line; those it has already are left alone. A running bot knows them at once.
-    Add {
-        /// The file, or - for standard input.
-        file: PathBuf,
-    },
-    /// Say how many codes the list has. What they are nobody can say: only their marks are kept.
-    Count,
-}
-
-pub(super) async fn codes(loaded: &Loaded, list: &str, what: &What) -> Result<Ended> {
+pub(super) async fn codes(loaded: &Loaded, list: &str, what: &WithCodes) -> Result<Ended> {
     let offers = loaded.templates.values().map(|template| &template.offers);
     let known: Vec<&str> = offers.flat_map(|o| o.lists().map(|one| one.name.as_str())).collect();
     if !known.contains(&list) {
         eprintln!("livetill: no template asks for a code of {list}");
     }
     match what {
-        What::Add { file } => {
+        WithCodes::Add { file } => {
             let text = read(file)?;
             let store = open(loaded).await?;
             let secret = store.secret(fresh_secret(&SystemEntropy)).await?;
@@ -44,7 +31,7 @@ pub(super) async fn codes(loaded: &Loaded, list: &str, what: &What) -> Result<En
             let Added { new, known } = added;
             println!("{list}: {new} added, {known} there already");
         }
-        What::Count => {
+        WithCodes::Count => {
             let store = store::open(&loaded.config.store.url, Access::Read).await?;
             println!("{list}: {} in all", codes_of(&store, list).await?.len());
         }
@@ -61,7 +48,7 @@ async fn open(loaded: &Loaded) -> Result<SqlStore> {
     }
 }
 
-fn read(file: &PathBuf) -> Result<String> {
+fn read(file: &Path) -> Result<String> {
     let mut text = String::new();
     let name = file.display();
     let from: Box<dyn Read> = if file.as_os_str() == "-" {

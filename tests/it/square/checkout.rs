@@ -286,7 +286,8 @@ impl Books {
         }
         let lines = self.orders[order]["line_items"].as_array().cloned().unwrap_or_default();
         for line in lines {
-            let id = line["catalog_object_id"].as_str().expect("a variation").to_owned();
+            // What is in no catalog has no stock there.
+            let Some(id) = line["catalog_object_id"].as_str().map(str::to_owned) else { continue };
             let units: i64 = line["quantity"].as_str().and_then(|q| q.parse().ok()).expect("units");
             if let Some((count, _)) = self.counts.get(&id).copied() {
                 self.set_count(&id, count - units);

@@ -51,7 +51,8 @@ async fn a_link_lists_what_was_chosen_and_asks_for_exactly_that() {
         ("delivery", "ship"),
     ];
     assert_eq!(shop.world.claims("ana", &all).await.status, 303);
-    let order = shop.square.books().orders[&shop.order_of("ana")].clone();
+    let id = shop.order_of("ana");
+    let order = shop.square.books().orders[&id].clone();
     // 2 × (12 + 2.50) + 4 + 6.
     assert_eq!(order["total_money"], json!({ "amount": 3900, "currency": "USD" }));
     let lines = order["line_items"].as_array().expect("lines");
@@ -69,7 +70,8 @@ async fn a_link_lists_what_was_chosen_and_asks_for_exactly_that() {
     let no = shop.world.claims("bo", &[("option.size", "M"), ("upsell.sticker", "1")]).await;
     assert!(no.status == 409 && no.text.contains("Sold out: Stickers"), "{}", no.text);
     assert_eq!(shop.world.claims("bo", &[("option.size", "M")]).await.status, 303);
-    let order = shop.square.books().orders[&shop.order_of("bo")].clone();
+    let id = shop.order_of("bo");
+    let order = shop.square.books().orders[&id].clone();
     assert_eq!(order["total_money"]["amount"], 2400);
     assert_eq!(order["discounts"], json!(null));
     shop.pays("ana").await;
