@@ -78,6 +78,12 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
             "{units} more promised than there is in stock. Restock, or talk to the buyers: \
              !sale report #{number}"
         ),
+        // The number of the page that a whole sale shares.
+        Trouble::CannotClose { hold: 0, why } => format!(
+            "the sale's page cannot be closed: {}. What is paid on it is kept while units are \
+             left, else refunded",
+            plain(why)
+        ),
         Trouble::CannotClose { hold, why } => format!(
             "the page of hold {hold} cannot be closed: {}. Its units stay taken",
             plain(why)
