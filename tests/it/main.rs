@@ -6,6 +6,7 @@ mod budget;
 mod claims;
 mod commands;
 mod config;
+mod conform;
 mod crash;
 mod crowd;
 mod database;

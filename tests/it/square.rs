@@ -3,12 +3,11 @@
 mod catalog;
 mod checkout;
 mod contract;
-mod crash;
-mod crowd;
+pub mod crowd;
 mod doctor;
 mod evenings;
-mod fake;
+pub mod fake;
 mod hooks;
 mod options;
-mod shop;
+pub mod shop;
 mod trouble;

@@ -1,16 +1,27 @@
-//! The crash matrix on Square: the program dies after its n-th commit or its n-th effect, and
-//! Square, which goes on, is found in order all the same.
+//! The crash matrix on every provider's stand-in: the program dies after its n-th commit or its
+//! n-th effect, and the provider, which goes on, is found in order all the same. A seeded sample;
+//! with `LIVETILL_TEST_KILLS` at 100 or more, every single step.
 
 use std::{sync::Arc, time::Duration};
 
+use livetill::{clock::Span, id::Entropy};
+
+use super::{
+    shop::Shop,
+    till::{Start, Till},
+};
 use crate::{
     crash::{Count, Fuse, setup},
-    square::{
-        fake::Fake,
-        shop::{MUG, Shop, config},
-    },
-    world::{Browser, Setup, mins, secs},
+    world::{Browser, Seeded, Setup, mins, secs},
 };
+
+/// Steps tried of each count, in the sample.
+const SAMPLE: usize = 3;
+
+/// From this many kills on all are meant.
+const ALL_FROM: u32 = 100;
+
+const STOCK: u32 = 2;
 
 /// What the people around remember over crashes.
 #[derive(Default)]
@@ -25,21 +36,17 @@ impl People {
             shop.world.browsers.insert(who.to_owned(), browser.clone());
             return;
         }
-        shop.world.clicks(who).await;
-        let browser = shop.world.browser(who);
-        if browser.at.as_ref().is_some_and(|at| at.starts_with(&shop.square.url)) {
-            self.browsers.push((who, browser));
+        if shop.comes(who).await {
+            self.browsers.push((who, shop.world.browser(who)));
         }
     }
 
-    /// Pays once, at Square, however late; what Square tells of it may get lost.
+    /// Pays once, however late; what the provider tells of it may get lost.
     async fn pays(&mut self, shop: &mut Shop, who: &'static str) {
         let has_page = self.browsers.iter().any(|(name, _)| *name == who);
         if has_page && !self.paid.contains(&who) {
             self.paid.push(who);
-            let order = shop.order_of(who);
-            shop.square.books().pay(&order);
-            shop.deliver().await;
+            shop.pays_against_the_rules(who, None).await;
         }
     }
 }
@@ -75,7 +82,7 @@ async fn evening(shop: &mut Shop, people: &mut People) {
 }
 
 /// One life in a runtime of its own, so that nothing of it survives; answers whether it crashed.
-fn live(setup: Setup, fake: &Fake, fuse: &Arc<Fuse>, people: &mut People) -> bool {
+fn live(setup: Setup, till: &Arc<dyn Till>, fuse: &Arc<Fuse>, people: &mut People) -> bool {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let crashed = runtime.block_on(async {
         let blown = fuse.blown.notified();
@@ -83,7 +90,7 @@ fn live(setup: Setup, fake: &Fake, fuse: &Arc<Fuse>, people: &mut People) -> boo
         blown.as_mut().enable();
         tokio::select! {
             () = async {
-                let mut shop = Shop::build(setup, fake.clone()).await;
+                let mut shop = Shop::build(setup, till.clone(), STOCK).await;
                 evening(&mut shop, people).await;
                 shop.world.app.stop().await;
             } => false,
@@ -95,63 +102,68 @@ fn live(setup: Setup, fake: &Fake, fuse: &Arc<Fuse>, people: &mut People) -> boo
 }
 
 /// Runs the evening with a crash after `n` steps; answers whether the crash came at all.
-fn crash_after(n: i64, count: Count) -> bool {
+fn crash_after(start: Start, n: i64, count: Count) -> bool {
     let base = Setup::new("");
-    let square = tokio::runtime::Builder::new_multi_thread()
+    // The provider lives on.
+    let provider = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime");
-    let fake = square.block_on(Fake::start(base.clock.clone()));
-    fake.books().faults.delete_lies = true;
-    let two = MUG.replace("stock = 3", "stock = 2").replace("warm = 0", "warm = 1");
-    let text = config(&fake, &two, "");
+    let till = provider.block_on(start(base.clock.clone()));
     let mut people = People::default();
     let fuse = Fuse::new(n);
-    let crashed = live(setup(&text, count, &fuse, &base), &fake, &fuse, &mut people);
+    let crashed = live(setup("", count, &fuse, &base), &till, &fuse, &mut people);
+    let forever = Fuse::new(i64::MAX);
     if crashed {
-        base.clock.advance(livetill::clock::Span::from_millis(50));
-        let forever = Fuse::new(i64::MAX);
-        let second = setup(&text, count, &forever, &base);
-        assert!(!live(second, &fake, &forever, &mut people), "{count:?} {n}");
+        base.clock.advance(Span::from_millis(50));
+        let second = setup("", count, &forever, &base);
+        assert!(!live(second, &till, &forever, &mut people), "{count:?} {n}");
     }
     let judge = tokio::runtime::Runtime::new().expect("a runtime");
     judge.block_on(async {
-        let forever = Fuse::new(i64::MAX);
-        let mut shop = Shop::build(setup(&text, count, &forever, &base), fake.clone()).await;
+        let last = setup("", count, &forever, &base);
+        let mut shop = Shop::build(last, till.clone(), STOCK).await;
         shop.world.heard();
+        assert_eq!(shop.world.app.engine.views().all().len(), 1, "{n} {count:?}: one sale");
         let view = shop.world.newest();
-        assert!(view.closed && view.paid <= 2, "crash after {n} {count:?}: {view:?}");
+        assert!(view.closed && view.paid <= STOCK, "crash after {n} {count:?}: {view:?}");
         // Whoever paid has the goods or the money back.
-        let payments = fake.books().payments.len();
-        let refunds = fake.books().refunds.len();
-        assert_eq!(payments - refunds, view.paid as usize, "crash after {n} {count:?}");
+        let sums = till.sums(&shop.world).await;
+        assert_eq!(sums.paid - sums.back, 1800 * i64::from(view.paid), "{n} {count:?}: {sums:?}");
         shop.done().await;
     });
     crashed
 }
 
-fn whole_matrix(count: Count, at_least: i64) {
+/// Every step there is, several at once: each is mostly waiting.
+fn whole(start: Start, count: Count) -> i64 {
     let mut n = 1;
     loop {
         let threads: Vec<_> =
-            (n..n + 4).map(|n| std::thread::spawn(move || crash_after(n, count))).collect();
+            (n..n + 4).map(|n| std::thread::spawn(move || crash_after(start, n, count))).collect();
         let crashed: Vec<bool> =
             threads.into_iter().map(|thread| thread.join().expect("the matrix holds")).collect();
         n += 4;
-        if crashed.iter().any(|crashed| !crashed) {
-            break;
+        if crashed.contains(&false) {
+            return n;
         }
     }
-    assert!(n > at_least, "the evening has more steps than {n}");
 }
 
-#[test]
-fn every_commit_may_be_the_last_on_square() {
-    whole_matrix(Count::Commits, 30);
-}
-
-#[test]
-fn every_effect_may_be_the_last_on_square() {
-    whole_matrix(Count::Effects, 8);
+pub fn any_step_may_be_the_last(start: Start) {
+    let kills = std::env::var("LIVETILL_TEST_KILLS").ok().and_then(|n| n.parse().ok());
+    let all = kills.unwrap_or(0) >= ALL_FROM;
+    let random = Seeded::new(5);
+    for (count, steps) in [(Count::Commits, 24), (Count::Effects, 8)] {
+        if all {
+            let n = whole(start, count);
+            assert!(n > steps, "the evening has more steps than {n}");
+            continue;
+        }
+        let sample = (0..SAMPLE).map(|_| 1 + i64::from(random.bytes()[0]) % steps);
+        for n in sample {
+            assert!(crash_after(start, n, count), "the evening has more steps than {n}");
+        }
+    }
 }
