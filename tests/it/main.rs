@@ -16,6 +16,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod line;
+mod noventiq;
 mod pages;
 mod polar;
 mod postgres;
