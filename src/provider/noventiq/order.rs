@@ -10,7 +10,7 @@ use crate::{
     sale::payment::{PaymentFact, PaymentStatus},
 };
 
-/// Objects looked through in one answer, and how deep.
+/// How deep an answer is looked through.
 const DEPTH_MAX: u32 = 6;
 
 /// An order that was read.
@@ -33,9 +33,9 @@ pub(super) struct Order {
 impl Order {
     /// Reads an order, whatever stands around it; `None` if there is none.
     pub(super) fn read(answer: &Value) -> Option<Self> {
-        let order = find(answer, "order_id", DEPTH_MAX)?;
-        let currency: Option<Currency> = find(order, "currency", DEPTH_MAX)
-            .and_then(|one| one["currency"].as_str()?.parse().ok());
+        let order = find(answer, "order_id")?;
+        let currency: Option<Currency> =
+            find(order, "currency").and_then(|one| one["currency"].as_str()?.parse().ok());
         Some(Self {
             id: word(&order["order_id"])?,
             status: order["status"].as_str().unwrap_or_default().trim().to_lowercase(),
@@ -79,7 +79,7 @@ impl Order {
 
 /// The ids that a search found.
 pub(super) fn ids(answer: &Value) -> Vec<String> {
-    let found = find(answer, "ids", DEPTH_MAX).and_then(|one| one["ids"].as_array());
+    let found = find(answer, "ids").and_then(|one| one["ids"].as_array());
     found.into_iter().flatten().filter_map(word).collect()
 }
 
@@ -93,14 +93,18 @@ pub(super) fn word(value: &Value) -> Option<String> {
 }
 
 /// The first object that has `key`, from the outside in.
-pub(super) fn find<'a>(value: &'a Value, key: &str, depth: u32) -> Option<&'a Value> {
+pub(super) fn find<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    find_within(value, key, DEPTH_MAX)
+}
+
+fn find_within<'a>(value: &'a Value, key: &str, depth: u32) -> Option<&'a Value> {
     if value.get(key).is_some_and(|inner| !inner.is_null()) {
         return Some(value);
     }
     let depth = depth.checked_sub(1)?;
     match value {
-        Value::Array(all) => all.iter().find_map(|one| find(one, key, depth)),
-        Value::Object(all) => all.values().find_map(|one| find(one, key, depth)),
+        Value::Array(all) => all.iter().find_map(|one| find_within(one, key, depth)),
+        Value::Object(all) => all.values().find_map(|one| find_within(one, key, depth)),
         _ => None,
     }
 }
@@ -163,7 +167,7 @@ fn hold_of(order: &Value) -> Option<HoldId> {
     products(order, DEPTH_MAX, &mut all);
     let on_product = all.iter().find_map(|one| one["vendor_code"].as_str()?.trim().parse().ok());
     on_product.or_else(|| {
-        let data = &find(order, "additional_data", DEPTH_MAX)?["additional_data"];
+        let data = &find(order, "additional_data")?["additional_data"];
         if let Some(hold) = data[HOLD].as_str() {
             return hold.parse().ok();
         }
@@ -177,8 +181,8 @@ fn refund_state(order: &Value) -> Option<String> {
     let all = order.as_object()?;
     let (_, block) =
         all.iter().find(|(key, value)| key.starts_with("refund") && !value.is_null())?;
-    let inside = find(block, "status", 3).and_then(|one| word(&one["status"]));
-    inside.or_else(|| find(block, "state", 3).and_then(|one| word(&one["state"])))
+    let inside = find(block, "status").and_then(|one| word(&one["status"]));
+    inside.or_else(|| find(block, "state").and_then(|one| word(&one["state"])))
 }
 
 fn time(value: &Value) -> Option<Timestamp> {
