@@ -178,11 +178,16 @@ fn hold_of(order: &Value) -> Option<HoldId> {
 
 /// How a request to refund it stands: a word wherever the answer speaks of a refund.
 fn refund_state(order: &Value) -> Option<String> {
-    let all = order.as_object()?;
-    let (_, block) =
-        all.iter().find(|(key, value)| key.starts_with("refund") && !value.is_null())?;
-    let inside = find(block, "status").and_then(|one| word(&one["status"]));
-    inside.or_else(|| find(block, "state").and_then(|one| word(&one["state"])))
+    let inside = |block: &Value| {
+        let of = |key: &str| find(block, key).and_then(|one| word(&one[key]));
+        of("status").or_else(|| of("state"))
+    };
+    let all = order.as_object()?.iter().filter(|(key, _)| key.starts_with("refund"));
+    let mut words = all.filter_map(|(key, block)| match key.ends_with("status") {
+        true => word(block),
+        false => inside(block),
+    });
+    words.next()
 }
 
 fn time(value: &Value) -> Option<Timestamp> {
@@ -248,6 +253,22 @@ mod tests {
         assert_eq!(Order::read(&one).expect("read").hold.map(|hold| hold.n), Some(7));
         one["additional_data"] = json!({ HOLD: hold });
         assert_eq!(Order::read(&one).expect("read").hold.map(|hold| hold.n), Some(7));
+    }
+
+    #[test]
+    fn a_refund_request_is_seen_wherever_it_stands() {
+        for refund in [
+            json!({ "refund": { "status": "New" } }),
+            json!({ "refund_amount": "", "refund_data": [{ "state": "New" }] }),
+            json!({ "refund_status": "New" }),
+        ] {
+            let mut one = order("paid");
+            for (key, value) in refund.as_object().expect("fields") {
+                one[key] = value.clone();
+            }
+            assert_eq!(Order::read(&one).expect("read").refund.as_deref(), Some("New"));
+        }
+        assert_eq!(Order::read(&order("paid")).expect("read").refund, None);
     }
 
     #[test]
