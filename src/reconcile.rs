@@ -127,9 +127,9 @@ fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
     let pages: Vec<_> = sale
         .holds()
         .filter(|hold| !matches!(hold.state, HoldState::Paid { .. }))
-        .flat_map(|hold| hold.checkouts.iter().map(|page| (hold.id, page)))
-        .filter(|(_, page)| !page.closed || for_ever)
-        .map(|(id, page)| (id, page.clone()))
+        .flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)))
+        .filter(|(hold, page)| !page.closed || (for_ever && hold.opened_at.is_some()))
+        .map(|(hold, page)| (hold.id, page.clone()))
         .collect();
     let refunds: Vec<_> = sale
         .payments()

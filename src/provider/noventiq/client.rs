@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::NAME;
+use super::{NAME, order::find};
 use crate::{
     clock::{Clock, Span, Timestamp},
     config::Secret,
@@ -134,7 +134,8 @@ impl Client {
             }
             other => other,
         })?;
-        Ok(format!("Bearer {}", text(&answer, "/token")?))
+        let place = find(&answer, "token").unwrap_or(&answer);
+        Ok(format!("Bearer {}", text(place, "/token")?))
     }
 }
 

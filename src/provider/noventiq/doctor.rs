@@ -17,7 +17,7 @@ impl Noventiq {
         let mut found = Vec::new();
         if let Err(fault) = self.client.log_in().await {
             // Nothing else would be answered.
-            let what = if fault.status().is_some() { "password" } else { "api_url" };
+            let what = if fault.is_definite() { "password" } else { "api_url" };
             return vec![Finding::error(key(what), fault.says())];
         }
         for template in templates {

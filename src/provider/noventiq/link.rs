@@ -29,9 +29,6 @@ pub(super) const LINKS: &str = "/v1/generate_buy_link";
 pub(super) const HOLD: &str = "livetill_hold";
 const SALE: &str = "livetill_sale";
 
-/// Objects looked into for the link, whatever stands around it.
-const DEPTH: u32 = 6;
-
 /// When to look again at a page that cannot be paid yet.
 const AGAIN: Span = Span::from_millis(1000);
 
@@ -204,12 +201,11 @@ impl Noventiq {
             Ok(answer) => answer,
             Err(fault) => return Err(amended(plan, &fault).unwrap_or_else(|| fault.hasty())),
         };
-        let url = find(&answer, "buy_link", DEPTH).and_then(|one| word(&one["buy_link"]));
+        let url = find(&answer, "buy_link").and_then(|one| word(&one["buy_link"]));
         let Some(url) = url else {
             return Err(Fault::Lost("Noventiq answered without a buy_link".to_owned()).hasty());
         };
-        let external =
-            find(&answer, "external_id", DEPTH).and_then(|one| word(&one["external_id"]));
+        let external = find(&answer, "external_id").and_then(|one| word(&one["external_id"]));
         Ok(Outcome::Opened(Checkout {
             id: page_id(external.as_deref(), &url),
             nth,

@@ -10,7 +10,7 @@ use crate::{
     sale::payment::{PaymentFact, PaymentStatus},
 };
 
-/// Objects looked through in one answer, and how deep.
+/// How deep an answer is looked through.
 const DEPTH_MAX: u32 = 6;
 
 /// An order that was read.
@@ -33,9 +33,9 @@ pub(super) struct Order {
 impl Order {
     /// Reads an order, whatever stands around it; `None` if there is none.
     pub(super) fn read(answer: &Value) -> Option<Self> {
-        let order = find(answer, "order_id", DEPTH_MAX)?;
-        let currency: Option<Currency> = find(order, "currency", DEPTH_MAX)
-            .and_then(|one| one["currency"].as_str()?.parse().ok());
+        let order = find(answer, "order_id")?;
+        let currency: Option<Currency> =
+            find(order, "currency").and_then(|one| one["currency"].as_str()?.parse().ok());
         Some(Self {
             id: word(&order["order_id"])?,
             status: order["status"].as_str().unwrap_or_default().trim().to_lowercase(),
@@ -79,7 +79,7 @@ impl Order {
 
 /// The ids that a search found.
 pub(super) fn ids(answer: &Value) -> Vec<String> {
-    let found = find(answer, "ids", DEPTH_MAX).and_then(|one| one["ids"].as_array());
+    let found = find(answer, "ids").and_then(|one| one["ids"].as_array());
     found.into_iter().flatten().filter_map(word).collect()
 }
 
@@ -93,14 +93,18 @@ pub(super) fn word(value: &Value) -> Option<String> {
 }
 
 /// The first object that has `key`, from the outside in.
-pub(super) fn find<'a>(value: &'a Value, key: &str, depth: u32) -> Option<&'a Value> {
+pub(super) fn find<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    find_within(value, key, DEPTH_MAX)
+}
+
+fn find_within<'a>(value: &'a Value, key: &str, depth: u32) -> Option<&'a Value> {
     if value.get(key).is_some_and(|inner| !inner.is_null()) {
         return Some(value);
     }
     let depth = depth.checked_sub(1)?;
     match value {
-        Value::Array(all) => all.iter().find_map(|one| find(one, key, depth)),
-        Value::Object(all) => all.values().find_map(|one| find(one, key, depth)),
+        Value::Array(all) => all.iter().find_map(|one| find_within(one, key, depth)),
+        Value::Object(all) => all.values().find_map(|one| find_within(one, key, depth)),
         _ => None,
     }
 }
@@ -163,7 +167,7 @@ fn hold_of(order: &Value) -> Option<HoldId> {
     products(order, DEPTH_MAX, &mut all);
     let on_product = all.iter().find_map(|one| one["vendor_code"].as_str()?.trim().parse().ok());
     on_product.or_else(|| {
-        let data = &find(order, "additional_data", DEPTH_MAX)?["additional_data"];
+        let data = &find(order, "additional_data")?["additional_data"];
         if let Some(hold) = data[HOLD].as_str() {
             return hold.parse().ok();
         }
@@ -174,11 +178,16 @@ fn hold_of(order: &Value) -> Option<HoldId> {
 
 /// How a request to refund it stands: a word wherever the answer speaks of a refund.
 fn refund_state(order: &Value) -> Option<String> {
-    let all = order.as_object()?;
-    let (_, block) =
-        all.iter().find(|(key, value)| key.starts_with("refund") && !value.is_null())?;
-    let inside = find(block, "status", 3).and_then(|one| word(&one["status"]));
-    inside.or_else(|| find(block, "state", 3).and_then(|one| word(&one["state"])))
+    let inside = |block: &Value| {
+        let of = |key: &str| find(block, key).and_then(|one| word(&one[key]));
+        of("status").or_else(|| of("state"))
+    };
+    let all = order.as_object()?.iter().filter(|(key, _)| key.starts_with("refund"));
+    let mut words = all.filter_map(|(key, block)| match key.ends_with("status") {
+        true => word(block),
+        false => inside(block),
+    });
+    words.next()
 }
 
 fn time(value: &Value) -> Option<Timestamp> {
@@ -244,6 +253,22 @@ mod tests {
         assert_eq!(Order::read(&one).expect("read").hold.map(|hold| hold.n), Some(7));
         one["additional_data"] = json!({ HOLD: hold });
         assert_eq!(Order::read(&one).expect("read").hold.map(|hold| hold.n), Some(7));
+    }
+
+    #[test]
+    fn a_refund_request_is_seen_wherever_it_stands() {
+        for refund in [
+            json!({ "refund": { "status": "New" } }),
+            json!({ "refund_amount": "", "refund_data": [{ "state": "New" }] }),
+            json!({ "refund_status": "New" }),
+        ] {
+            let mut one = order("paid");
+            for (key, value) in refund.as_object().expect("fields") {
+                one[key] = value.clone();
+            }
+            assert_eq!(Order::read(&one).expect("read").refund.as_deref(), Some("New"));
+        }
+        assert_eq!(Order::read(&order("paid")).expect("read").refund, None);
     }
 
     #[test]
