@@ -6,6 +6,7 @@
 mod able;
 mod discord;
 mod load;
+mod noventiq;
 mod offer;
 mod polar;
 mod rooms;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 pub use self::{
     discord::Discord,
     load::{ConfigError, Loaded, load, reload_templates},
+    noventiq::Noventiq,
     polar::Polar,
     secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
@@ -118,6 +120,8 @@ pub struct Providers {
     pub square: Square,
     /// Polar.
     pub polar: Polar,
+    /// Noventiq Checkout.
+    pub noventiq: Noventiq,
 }
 
 /// The built-in provider.
@@ -204,6 +208,7 @@ impl Config {
         self.check_shares(&mut found);
         self.providers.square.check(&mut found);
         self.providers.polar.check(&mut found);
+        self.providers.noventiq.check(&mut found);
         self.check_providers(&mut found);
         self.discord.check(&mut found);
         self.twitch.check(&mut found);
@@ -280,6 +285,7 @@ impl Config {
                 "sandbox" => None,
                 "square" => self.providers.square.missing().map(str::to_owned),
                 "polar" => self.providers.polar.missing().map(str::to_owned),
+                "noventiq" => self.providers.noventiq.missing().map(str::to_owned),
                 other => {
                     let guess = nearest(other, Providers::NAMES.iter().copied());
                     let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
@@ -293,9 +299,9 @@ impl Config {
     }
 
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 10] {
+    fn secrets(&self) -> [(&'static str, bool); 13] {
         let Self { discord, twitch, .. } = self;
-        let Providers { square, polar, .. } = &self.providers;
+        let Providers { square, polar, noventiq, .. } = &self.providers;
         [
             ("http.desk_token", self.http.desk_token.is_set()),
             ("shop.check_secret", self.shop.check_secret.is_set()),
@@ -307,6 +313,9 @@ impl Config {
             ("providers.square.signature_keys", square.signature_keys.is_set()),
             ("providers.polar.access_token", polar.access_token.is_set()),
             ("providers.polar.webhook_secret", polar.webhook_secret.is_set()),
+            ("providers.noventiq.username", noventiq.username.is_set()),
+            ("providers.noventiq.password", noventiq.password.is_set()),
+            ("providers.noventiq.webhook_secret", noventiq.webhook_secret.is_set()),
         ]
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Config, Finding, Providers};
 use crate::{
-    provider::{polar, sandbox, square},
+    provider::{noventiq, polar, sandbox, square},
     sale::{
         carry::cannot,
         offer::{Condition, Judge, Special, Whose},
@@ -17,7 +17,7 @@ const SECRET_MIN: usize = 16;
 
 impl Providers {
     /// Providers that a template may name.
-    pub const NAMES: [&str; 3] = [sandbox::NAME, square::NAME, polar::NAME];
+    pub const NAMES: [&str; 4] = [sandbox::NAME, square::NAME, polar::NAME, noventiq::NAME];
 
     /// What the provider of that name can do; `None` if there is none.
     pub fn capabilities(&self, name: &str) -> Option<Capabilities> {
@@ -25,6 +25,7 @@ impl Providers {
             sandbox::NAME => Some(sandbox::capabilities()),
             square::NAME => Some(square::capabilities(&self.square)),
             polar::NAME => Some(polar::capabilities(&self.polar)),
+            noventiq::NAME => Some(noventiq::capabilities(&self.noventiq)),
             _ => None,
         }
     }
@@ -39,6 +40,7 @@ impl Providers {
             let Some(able) = self.capabilities(&template.provider) else { continue };
             let lifted = match template.provider.as_str() {
                 polar::NAME if !able.physical => polar::PHYSICAL_ALLOWED,
+                noventiq::NAME if !able.physical => noventiq::PHYSICAL_ALLOWED,
                 _ => "",
             };
             for no in cannot(template, &able) {

@@ -78,13 +78,23 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
             "{units} more promised than there is in stock. Restock, or talk to the buyers: \
              !sale report #{number}"
         ),
+        // The number of the page that a whole sale shares.
+        Trouble::CannotClose { hold: 0, why } => format!(
+            "the sale's page cannot be closed: {}. What is paid on it is kept while units are \
+             left, else refunded",
+            plain(why)
+        ),
         Trouble::CannotClose { hold, why } => format!(
             "the page of hold {hold} cannot be closed: {}. Its units stay taken",
             plain(why)
         ),
-        Trouble::Refunding { payment, amount, why } => {
+        Trouble::Refunding { payment, amount, why, asked: false } => {
             format!("refunding {amount} (payment {payment}): {}", plain(why))
         }
+        Trouble::Refunding { payment, amount, why, asked: true } => format!(
+            "asking the provider to refund {amount} (payment {payment}): {}. People there decide",
+            plain(why)
+        ),
     }
 }
 
@@ -93,6 +103,9 @@ pub fn stock_line(view: &View, now: Timestamp) -> String {
     let title = plain(&view.title);
     if view.state == State::AllHeld {
         let n = view.paying;
+        if n == 0 {
+            return format!("ALL HELD · {title} · nothing is left to claim · {}", view.link);
+        }
         let people = if n == 1 { "1 person is" } else { &format!("{n} people are") };
         return format!("ALL HELD · {title} · {people} paying, some may let go · {}", view.link);
     }

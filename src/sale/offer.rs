@@ -303,12 +303,14 @@ impl Template {
 impl Bill {
     /// The sum of it; `None` if it cannot be counted.
     pub fn total(&self) -> Option<Money> {
-        let sum = |start: Money, lines: &[Line]| {
-            lines.iter().try_fold(start, |sum, line| sum.plus(line.amount))
-        };
-        let goods = sum(self.unit, &self.adds)?.times(self.units)?;
+        let goods = self.each()?.times(self.units)?;
         let all = sum(goods, &self.upsells)?;
         self.fee.as_ref().map_or(Some(all), |fee| all.plus(fee.amount))
+    }
+
+    /// One unit with what its options add; `None` if it cannot be counted.
+    pub fn each(&self) -> Option<Money> {
+        sum(self.unit, &self.adds)
     }
 
     /// What a special price takes off the whole order, if anything.
@@ -316,6 +318,10 @@ impl Bill {
         let less = Money::new(self.price.minor - self.unit.minor, self.price.currency);
         less.times(self.units).filter(|less| less.minor > 0)
     }
+}
+
+fn sum(start: Money, lines: &[Line]) -> Option<Money> {
+    lines.iter().try_fold(start, |sum, line| sum.plus(line.amount))
 }
 
 #[cfg(test)]

@@ -1,26 +1,8 @@
 //! A provider on a bad day.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use livetill::reconcile::{Round, sweep};
 
-use async_trait::async_trait;
-use livetill::{
-    clock::Timestamp,
-    provider::{
-        Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
-        Webhook, WebhookError,
-    },
-    reconcile::{Round, sweep},
-    sale::{
-        Sale,
-        effect::Effect,
-        template::{Capabilities, Template},
-    },
-};
-
-use crate::world::{MUG, Setup, World, mins, secs};
+use crate::world::{MUG, World, mins, secs};
 
 fn with(faults: &str) -> String {
     format!(
@@ -240,100 +222,4 @@ async fn a_close_that_is_refused_keeps_the_unit_taken_for_ever() {
     world.pays("ana").await;
     assert_eq!(world.newest().paid, 1, "a late payment on it is kept");
     world.done().await;
-}
-
-#[tokio::test]
-async fn with_the_provider_away_selling_stops_on_time_and_the_rest_is_worked_off() {
-    let away = Arc::new(AtomicBool::new(false));
-    let mut setup = Setup::new(MUG);
-    let switch = away.clone();
-    setup.wrap = Arc::new(move |inner| Arc::new(Gate { inner, away: switch.clone() }));
-    let mut world = World::build(&setup).await;
-    world.says("!sale start mug 5m").await;
-    world.clicks("ana").await;
-    world.heard();
-    away.store(true, Ordering::SeqCst);
-    // A claim without a page in reach waits; nobody is misled.
-    let waiting = {
-        let url = world.url(&format!("/sales/{}/holds", world.newest().id));
-        let mut browser = world.browser("bo");
-        let task = tokio::spawn(async move { browser.post(&url, &[]).await });
-        while !task.is_finished() {
-            world.settle().await;
-            world.clock.advance(secs(1));
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        task.await.expect("no panic")
-    };
-    assert!(waiting.location.expect("sent on").starts_with("/holds/"));
-    world.advance(mins(8)).await;
-    let said = world.heard();
-    let ended = said.iter().filter(|line| line.starts_with("ENDED")).count();
-    assert_eq!(ended, 1, "{said:?}");
-    let view = world.newest();
-    assert_eq!((view.closed, view.held), (false, 2), "unknown is not closed: the units stay taken");
-    away.store(false, Ordering::SeqCst);
-    world.advance(mins(15)).await;
-    let view = world.newest();
-    assert_eq!((view.closed, view.held), (true, 0));
-    let docs = world.app.engine.store().docs("sandbox_listing", None).await.expect("the store");
-    assert_eq!(docs.len(), 1);
-    world.heard();
-    world.done().await;
-}
-
-/// A provider that can be away.
-struct Gate {
-    inner: Arc<dyn Provider>,
-    away: Arc<AtomicBool>,
-}
-
-impl Gate {
-    fn check(&self) -> Result<(), ProviderError> {
-        if self.away.load(Ordering::SeqCst) {
-            return Err(ProviderError::Retry { says: "it cannot be reached".into(), after: None });
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Provider for Gate {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    fn accepts(&self, template: &Template) -> Result<(), String> {
-        self.inner.accepts(template)
-    }
-    fn frame(&self, sale: &Sale, effect: &Effect, pages: &dyn ReturnPages) -> serde_json::Value {
-        self.inner.frame(sale, effect, pages)
-    }
-    async fn perform(
-        &self,
-        effect: &Effect,
-        body: &serde_json::Value,
-        call: &Call,
-    ) -> Result<Outcome, ProviderError> {
-        self.check()?;
-        self.inner.perform(effect, body, call).await
-    }
-    fn calls(&self, effect: &Effect) -> u32 {
-        self.inner.calls(effect)
-    }
-    async fn status(&self, ask: &StatusAsk) -> Result<Vec<News>, ProviderError> {
-        self.check()?;
-        self.inner.status(ask).await
-    }
-    fn verify(&self, webhook: &Webhook, now: Timestamp) -> Result<Verified, WebhookError> {
-        self.inner.verify(webhook, now)
-    }
-    fn parse(&self, webhook: &Verified) -> Result<Delivery, WebhookError> {
-        self.inner.parse(webhook)
-    }
-    fn checkout_hosts(&self) -> Vec<String> {
-        self.inner.checkout_hosts()
-    }
 }

@@ -3,13 +3,12 @@
 mod catalog;
 mod checkout;
 mod contract;
-mod crash;
-mod crowd;
+pub mod crowd;
 mod doctor;
 mod evenings;
-mod fake;
+pub mod fake;
 mod hooks;
 mod offers;
 mod options;
-mod shop;
+pub mod shop;
 mod trouble;

@@ -262,9 +262,21 @@ pub(super) fn closed(
             draft.effect_at(again, draft.now + ASK_AGAIN_AFTER);
         }
         CloseAnswer::CannotClose { says } => {
-            let told = draft.hold(id).is_some_and(|h| matches!(h.state, HoldState::Closing { .. }));
+            // A discarded page was shown to nobody, but for the one that a whole sale shares.
+            let shown = draft.hold(id).is_some_and(|hold| match hold.state {
+                HoldState::Closing { .. } => true,
+                HoldState::Discarding => id.is_shared(),
+                HoldState::Warm
+                | HoldState::Waiting { .. }
+                | HoldState::Offered { .. }
+                | HoldState::Opening { .. }
+                | HoldState::Open { .. }
+                | HoldState::Paid { .. }
+                | HoldState::Released { .. }
+                | HoldState::Lapsed { .. } => false,
+            });
             cannot_close(draft, id, nth, page);
-            if told && draft.head.capabilities.revocable {
+            if shown && draft.head.capabilities.revocable {
                 draft.tell(Trouble::CannotClose { hold: id.n, why: says.clone() });
             }
         }

@@ -79,7 +79,11 @@ impl Books {
                 Ok(prices) => prices,
                 Err(wrong) => return wrong,
             };
-            self.products.get_mut(id).expect("known")["prices"] = prices;
+            let until = self.now + self.faults.latency_ms;
+            let product = self.products.get_mut(id).expect("known");
+            let replaced = product["prices"].take();
+            product["replaced"] = json!({ "prices": replaced, "until": until });
+            product["prices"] = prices;
         }
         if let Some(archived) = body["is_archived"].as_bool() {
             let product = self.products.get_mut(id).expect("known");

@@ -61,7 +61,10 @@ impl Books {
             return says(403, "NotOpenCheckout");
         }
         let product = &self.products[session["product_id"].as_str().expect("id")];
-        let prices = product["prices"].as_array().expect("prices");
+        let replaced = &product["replaced"];
+        let still = replaced["until"].as_i64().is_some_and(|until| self.now < until);
+        let prices = if still { &replaced["prices"] } else { &product["prices"] };
+        let prices = prices.as_array().expect("prices");
         if !prices.iter().any(|price| price["id"] == session["product_price_id"]) {
             return says(422, "Price is archived.");
         }

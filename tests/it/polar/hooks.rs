@@ -45,24 +45,6 @@ async fn abuse_is_turned_away_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn events_doubled_and_backwards_count_once() {
-    let mut shop = Shop::new(PLAN).await;
-    shop.opens().await;
-    for who in ["ana", "bo", "cy"] {
-        shop.world.clicks(who).await;
-        shop.pays_silently(who).await;
-    }
-    let events: Vec<_> = shop.polar.books().events.drain(..).collect();
-    for event in events.iter().rev().chain(&events) {
-        assert_eq!(shop.send(event).await, 200);
-    }
-    let said = shop.world.heard();
-    assert_eq!(said.iter().filter(|line| line.starts_with("SOLD OUT")).count(), 1, "{said:?}");
-    assert_eq!(shop.fates().await, ["kept", "kept", "kept"]);
-    shop.done().await;
-}
-
-#[tokio::test]
 async fn nothing_counts_before_it_is_paid_and_other_goods_are_not_ours() {
     let mut shop = Shop::new(PLAN).await;
     shop.opens().await;

@@ -27,7 +27,14 @@ max_duration = "30m"
 pub struct Shop {
     pub world: World,
     pub polar: Fake,
-    pub setup: Setup,
+}
+
+/// A configuration for that stand-in; `polar` are more lines for `[providers.polar]`.
+pub fn config(fake: &Fake, templates: &str, polar: &str) -> String {
+    format!(
+        "[providers.polar]\napi_url = \"{}\"\ncalls_per_second = 100000\n{polar}\n{templates}",
+        fake.url
+    )
 }
 
 impl Shop {
@@ -39,10 +46,7 @@ impl Shop {
     pub async fn with(templates: &str, polar: &str) -> Self {
         let mut setup = Setup::new("");
         let fake = Fake::start(setup.clock.clone()).await;
-        setup.config = format!(
-            "[providers.polar]\napi_url = \"{}\"\ncalls_per_second = 100000\n{polar}\n{templates}",
-            fake.url
-        );
+        setup.config = config(&fake, templates, polar);
         Self::build(setup, fake).await
     }
 
@@ -59,7 +63,7 @@ impl Shop {
             let mode = std::fs::Permissions::from_mode(0o600);
             std::fs::set_permissions(&secrets, mode).expect("owned");
         }
-        Self { world: World::build(&setup).await, polar, setup }
+        Self { world: World::build(&setup).await, polar }
     }
 
     pub async fn says(&mut self, line: &str) -> Vec<String> {
@@ -138,16 +142,6 @@ impl Shop {
         }
     }
 
-    /// Kills the program and starts it anew on the same database.
-    pub async fn restarts(self) -> Self {
-        self.world.app.stop().await;
-        let browsers = self.world.browsers.clone();
-        drop(self.world);
-        let mut shop = Self::build(self.setup, self.polar).await;
-        shop.world.browsers = browsers;
-        shop
-    }
-
     /// The fates of the newest sale's payments, sorted.
     pub async fn fates(&self) -> Vec<String> {
         let id = self.world.newest().id;
@@ -158,18 +152,6 @@ impl Shop {
         all
     }
 
-    fn nothing_is_left(&self) {
-        let mut books = self.polar.books();
-        assert!(books.wrong.is_empty(), "Polar would refuse: {:#?}", books.wrong);
-        let live: Vec<_> = books.products.values().filter(|p| p["is_archived"] != true).collect();
-        assert!(live.is_empty(), "left at Polar: {live:#?}");
-        assert!(books.links.is_empty(), "left at Polar: {:#?}", books.links);
-        let open: Vec<String> = books.sessions.keys().cloned().collect();
-        for id in open {
-            assert_ne!(books.confirm(&id).status(), 200, "{id} can still be paid");
-        }
-    }
-
     /// Ends the world: closed, proven, nothing left at Polar, and nothing that Polar would have
     /// called wrong.
     pub async fn done(mut self) {
@@ -178,7 +160,21 @@ impl Shop {
             self.deliver().await;
             sweep(&self.world.app.engine, Round::All).await.expect("asks");
         }
-        self.nothing_is_left();
+        let left = leftovers(&self.polar);
+        assert!(left.is_empty(), "left at Polar, or wrong: {left:#?}");
         self.world.done().await;
     }
+}
+
+/// What of ours is still there or can still be paid, and what Polar would have refused.
+pub fn leftovers(polar: &Fake) -> Vec<String> {
+    let mut books = polar.books();
+    let mut left = std::mem::take(&mut books.wrong);
+    left.extend(
+        books.products.values().filter(|one| one["is_archived"] != true).map(Value::to_string),
+    );
+    left.extend(books.links.values().map(Value::to_string));
+    let sessions: Vec<String> = books.sessions.keys().cloned().collect();
+    left.extend(sessions.into_iter().filter(|id| books.confirm(id).status() == 200));
+    left
 }

@@ -5,40 +5,6 @@ use crate::{
     world::{mins, secs},
 };
 
-fn one() -> String {
-    PLAN.replace("stock = 3", "stock = 1")
-}
-
-#[tokio::test]
-async fn answers_lost_after_the_work_make_nothing_twice() {
-    for every in [1, 2, 3] {
-        let mut shop = Shop::new(PLAN).await;
-        shop.polar.books().faults.lose_every = every;
-        shop.says("!sale start plan 10m").await;
-        shop.world.advance(secs(70)).await;
-        shop.polar.books().faults.lose_every = 0;
-        shop.world.advance(secs(60)).await;
-        let said = shop.world.heard();
-        assert_eq!(shop.world.newest().state.word(), "open", "{every}: {said:?}");
-        shop.polar.books().faults.lose_every = every.max(2);
-        shop.world.clicks("ana").await;
-        shop.world.advance(secs(100)).await;
-        shop.polar.books().faults.lose_every = 0;
-        shop.world.clicks("ana").await;
-        shop.pays("ana").await;
-        shop.passes(mins(20)).await;
-        let view = shop.world.newest();
-        assert_eq!((view.paid, view.closed), (1, true), "{every}");
-        let made = {
-            let books = shop.polar.books();
-            (books.products.len(), books.sessions.len())
-        };
-        assert_eq!(made, (1, 1), "one buyer, one page: {every}");
-        shop.world.heard();
-        shop.done().await;
-    }
-}
-
 #[tokio::test]
 async fn a_second_payment_for_one_hold_goes_back_once() {
     let mut shop = Shop::new(PLAN).await;
@@ -100,95 +66,12 @@ async fn a_refund_that_fails_or_is_refused_comes_before_a_person() {
 }
 
 #[tokio::test]
-async fn a_late_payment_is_kept_while_there_is_stock_and_refunded_when_not() {
-    for taken in [false, true] {
-        let mut shop = Shop::new(&one()).await;
-        shop.opens().await;
-        shop.world.clicks("ana").await;
-        let late = shop.session_of("ana");
-        shop.passes(mins(3)).await;
-        assert_eq!(shop.world.newest().left, 1, "Polar said that it is closed");
-        if taken {
-            shop.world.clicks("bo").await;
-            shop.pays("bo").await;
-        }
-        {
-            // Against all its rules.
-            let mut books = shop.polar.books();
-            books.sessions.get_mut(&late).expect("known")["status"] = "confirmed".into();
-            books.succeed(&late);
-        }
-        shop.deliver().await;
-        shop.passes(secs(10)).await;
-        let expected: &[&str] = if taken { &["kept", "refunded"] } else { &["kept"] };
-        assert_eq!(shop.fates().await, expected);
-        assert_eq!(shop.world.newest().paid, 1);
-        shop.world.heard();
-        shop.done().await;
-    }
-}
-
-#[tokio::test]
-async fn polar_is_away_for_two_minutes_in_mid_sale() {
-    let mut shop = Shop::new(PLAN).await;
-    shop.opens().await;
-    shop.world.clicks("ana").await;
-    shop.world.clicks("bo").await;
-    shop.passes(secs(150)).await;
-    shop.pays_silently("bo").await;
-    shop.polar.books().events.clear();
-    shop.polar.books().faults.away = true;
-    shop.passes(secs(120)).await;
-    let view = shop.world.newest();
-    assert_eq!(view.held + view.paid, 2, "nothing is given back before Polar confirms it");
-    shop.polar.books().faults.away = false;
-    shop.passes(mins(3)).await;
-    let view = shop.world.newest();
-    assert_eq!((view.paid, view.left), (1, 2), "Bo's payment is found, Ana's unit is back");
-    shop.passes(mins(12)).await;
-    shop.world.heard();
-    shop.done().await;
-}
-
-#[tokio::test]
-async fn what_cannot_be_closed_stays_taken_and_moderators_hear_of_it() {
-    let mut shop = Shop::new(&one()).await;
-    shop.opens().await;
-    shop.world.clicks("ana").await;
-    shop.polar.books().faults.cannot_close = true;
-    shop.passes(mins(4)).await;
-    let said = shop.world.heard();
-    assert!(said.iter().any(|line| line.contains("cannot be changed")), "{said:?}");
-    assert_eq!((shop.world.newest().left, shop.world.newest().held), (0, 1));
-    shop.pays("ana").await;
-    assert_eq!(shop.world.newest().paid, 1, "a payment on it after all is kept");
-    shop.polar.books().faults.cannot_close = false;
-    shop.world.heard();
-    shop.done().await;
-}
-
-#[tokio::test]
 async fn a_page_with_another_total_than_announced_is_shown_to_nobody() {
     let mut shop = Shop::new(PLAN).await;
     shop.polar.books().faults.surcharge = 144;
     let said = shop.says("!sale start plan 10m").await.join("\n");
     assert!(said.contains("Polar would ask for $19.44 instead of $18"), "{said}");
     assert_eq!(shop.world.newest().state.word(), "failed");
-    shop.done().await;
-}
-
-#[tokio::test]
-async fn a_killed_program_finds_what_was_paid_meanwhile() {
-    let mut shop = Shop::new(PLAN).await;
-    shop.opens().await;
-    shop.world.clicks("ana").await;
-    shop.pays_silently("ana").await;
-    shop.polar.books().events.clear();
-    let mut shop = shop.restarts().await;
-    shop.asks().await;
-    assert_eq!((shop.world.newest().paid, shop.world.newest().left), (1, 2));
-    shop.passes(mins(13)).await;
-    shop.world.heard();
     shop.done().await;
 }
 

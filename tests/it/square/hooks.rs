@@ -73,27 +73,6 @@ async fn a_sandbox_event_means_nothing_to_a_production_shop() {
 }
 
 #[tokio::test]
-async fn events_doubled_and_backwards_count_once() {
-    let mut shop = Shop::new(MUG).await;
-    shop.opens().await;
-    shop.deliver().await;
-    for who in ["ana", "bo", "cy"] {
-        shop.world.clicks(who).await;
-        shop.pays_silently(who).await;
-    }
-    let events: Vec<_> = shop.square.books().events.drain(..).collect();
-    for event in events.iter().rev().chain(&events) {
-        assert_eq!(shop.send(event).await, 200);
-    }
-    let said = shop.world.heard();
-    assert_eq!(said.iter().filter(|line| line.starts_with("SOLD OUT")).count(), 1, "{said:?}");
-    let id = shop.world.newest().id;
-    let sale = shop.world.app.engine.store().load(id).await.expect("the store").expect("the sale");
-    assert_eq!((sale.payments().count(), shop.world.newest().paid), (3, 3));
-    shop.done().await;
-}
-
-#[tokio::test]
 async fn what_the_till_takes_is_none_of_our_business() {
     let mut shop = Shop::new(MUG).await;
     shop.opens().await;

@@ -195,20 +195,6 @@ impl Shop {
         answer
     }
 
-    fn nothing_is_left(&self) {
-        let books = self.square.books();
-        assert!(books.wrong.is_empty(), "Square would refuse: {:#?}", books.wrong);
-        let made: Vec<_> = books.objects.values().filter(|o| is_ours(o)).collect();
-        assert!(made.is_empty(), "left at Square: {made:#?}");
-        let open: Vec<_> = books
-            .orders
-            .values()
-            .filter(|order| order["state"] == "DRAFT" || order["state"] == "OPEN")
-            .filter(|order| !order["tenders"].is_array())
-            .collect();
-        assert!(open.is_empty(), "can still be paid: {open:#?}");
-    }
-
     /// Ends the world: closed, proven, nothing left at Square, and nothing that Square would have
     /// called wrong.
     pub async fn done(mut self) {
@@ -217,9 +203,23 @@ impl Shop {
             self.deliver().await;
             sweep(&self.world.app.engine, Round::All).await.expect("asks");
         }
-        self.nothing_is_left();
+        let left = leftovers(&self.square);
+        assert!(left.is_empty(), "left at Square, or wrong: {left:#?}");
         self.world.done().await;
     }
+}
+
+/// What of ours is still there or can still be paid, and what Square would have refused.
+pub fn leftovers(square: &Fake) -> Vec<String> {
+    let books = square.books();
+    let made = books.objects.values().filter(|object| is_ours(object));
+    let open = books
+        .orders
+        .values()
+        .filter(|order| order["state"] == "DRAFT" || order["state"] == "OPEN")
+        .filter(|order| !order["tenders"].is_array());
+    let left = made.chain(open).map(Value::to_string);
+    books.wrong.iter().cloned().chain(left).collect()
 }
 
 fn is_ours(object: &Value) -> bool {
