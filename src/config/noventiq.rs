@@ -95,7 +95,7 @@ impl Noventiq {
     pub(super) fn check(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.noventiq.{name}");
         let url = self.api_url.trim();
-        if !url.is_empty() && !(url.starts_with("https://") || url.starts_with("http://")) {
+        if !["https://", "http://"].iter().any(|one| url.starts_with(one)) && !url.is_empty() {
             let says = "write it whole, like \"https://api.ecommerce.noventiq.com\"";
             found.push(Finding::error(key("api_url"), says));
         }
