@@ -29,10 +29,13 @@ impl Cannot {
     }
 }
 
+/// Whether a template asks for something.
+type Asks = fn(&Template) -> bool;
+
 /// One rule: a template that asks for something needs a provider that is able to.
 struct Rule {
     key: &'static str,
-    asks: fn(&Template) -> bool,
+    asks: Asks,
     able: fn(&Capabilities) -> bool,
     /// What follows the provider's name.
     why: &'static str,
@@ -83,7 +86,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// What needs a page of ours before the payment, which a shared page does not have.
-const OURS: &[(&str, fn(&Template) -> bool)] = &[
+const OURS: &[(&str, Asks)] = &[
     ("ask", |t| !t.ask.is_empty()),
     ("delivery", |t| !t.delivery.is_empty()),
     ("options", |t| !t.offers.options.is_empty()),

@@ -23,7 +23,7 @@ use livetill::{
     sale::{Sale, hold::HoldState},
 };
 
-use crate::world::{MUG, ManualClock, Setup, World, mins};
+use crate::world::{MUG, ManualClock, Setup, World, mins, secs};
 
 const SIZES: &str = r#"
 options = [
@@ -337,6 +337,8 @@ async fn it_all_goes_together_with_a_name_and_a_price_on_the_fly() {
     let browsers = world.browsers.clone();
     world.app.stop().await;
     drop(world);
+    // A later moment, so that the console's lines have names of their own.
+    setup.clock.advance(secs(10));
     let mut world = World::build(&setup).await;
     world.browsers = browsers;
     let held = sale(&world).await;
