@@ -5,6 +5,7 @@ mod discord;
 mod provider;
 mod read;
 mod run;
+mod setup;
 mod twitch;
 
 use std::{collections::HashMap, path::PathBuf, process::ExitCode};
@@ -33,6 +34,14 @@ struct Args {
 enum Verb {
     /// Run the bot: commands from standard input (and chat), pages, webhooks. The default.
     Run,
+    /// Ask what a shop needs to begin with, and write config.toml and livetill.env.
+    ///
+    /// Answers are checked at once. What is there is never replaced without asking. From a pipe,
+    /// one answer is read from each line.
+    #[command(after_help = "Examples: livetill setup\n          \
+                            livetill --config shop/config.toml setup\n          \
+                            livetill setup < answers.txt")]
+    Setup,
     /// Rehearse: the real program, the sandbox provider and a simulated crowd.
     #[command(
         after_help = "Example: livetill demo --buyers 200 --stock 20 --duration 30s --seed 7"
@@ -155,11 +164,15 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     };
     start_logs();
     let environment: HashMap<String, String> = std::env::vars().collect();
+    if let Some(Verb::Setup) = args.verb {
+        return exit_code(setup::setup(&args.config, &environment).await);
+    }
     let loaded = match load(&args.config, &environment) {
         Ok(loaded) => loaded,
         Err(error) => return config_failed(&args, &error),
     };
-    let ended = match args.verb.unwrap_or(Verb::Run) {
+    exit_code(match args.verb.unwrap_or(Verb::Run) {
+        Verb::Setup => setup::setup(&args.config, &environment).await,
         Verb::Run => run::run(loaded, args.config, environment).await,
         Verb::Demo { buyers, stock, duration, seed, json } => {
             let rehearsal = Rehearsal { buyers, stock, duration, seed, print: !json };
@@ -177,7 +190,10 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         }
         Verb::Audit { retire } => provider::audit(&loaded, retire).await,
         Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &args.config).await,
-    };
+    })
+}
+
+fn exit_code(ended: anyhow::Result<Ended>) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),

@@ -18,7 +18,10 @@ use serde::Deserialize;
 
 pub use self::{
     discord::Discord,
-    load::{ConfigError, Loaded, load, reload_templates},
+    load::{
+        ConfigError, Loaded, SECRETS_FILE, is_setting, load, read, reload_templates, secrets,
+        secrets_file,
+    },
     polar::Polar,
     secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
@@ -28,7 +31,7 @@ pub use self::{
 use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
 
 /// Providers that a template may name.
-const PROVIDERS: [&str; 3] = ["sandbox", "square", "polar"];
+pub const PROVIDERS: [&str; 3] = ["sandbox", "square", "polar"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
