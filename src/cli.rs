@@ -2,6 +2,7 @@
 
 mod demo;
 mod discord;
+pub mod logs;
 mod provider;
 mod read;
 mod run;
@@ -11,7 +12,6 @@ mod twitch;
 use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tracing::Level;
 
 use crate::{
     clock::Span,
@@ -162,7 +162,7 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    start_logs();
+    logs::start();
     let environment: HashMap<String, String> = std::env::vars().collect();
     if let Some(Verb::Setup) = args.verb {
         return exit_code(setup::setup(&args.config, &environment).await);
@@ -213,37 +213,6 @@ fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
         eprintln!("livetill: {error}");
     }
     ExitCode::from(2)
-}
-
-/// Logs go to standard error; `LIVETILL_LOG` says how much, like `info` or `livetill=debug`.
-fn start_logs() {
-    use std::io::IsTerminal;
-    use tracing_subscriber::{
-        Layer,
-        filter::{FilterExt, Targets, filter_fn},
-        fmt::layer,
-        layer::SubscriberExt,
-        registry,
-        util::SubscriberInitExt,
-    };
-    let wanted = std::env::var("LIVETILL_LOG").unwrap_or_else(|_| "warn".to_owned());
-    let filter: Targets =
-        wanted.parse().unwrap_or_else(|_| Targets::new().with_default(Level::WARN));
-    // Below warnings serenity prints whole requests, with tokens and buyers' pages in them. The
-    // Twitch library says what we say ourselves, and its most detailed level prints the token.
-    let filter = filter
-        .with_target("serenity", Level::WARN)
-        .and(filter_fn(|meta| !meta.target().starts_with("twitch_irc")));
-    let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let logs = layer().with_writer(std::io::stderr);
-    let logs = if json {
-        logs.json().boxed()
-    } else {
-        logs.with_ansi(colour).with_target(false).compact().boxed()
-    };
-    // A second start in one process (tests) keeps the first.
-    let _ = registry().with(logs.with_filter(filter)).try_init();
 }
 
 fn warn_of(loaded: &Loaded) {
