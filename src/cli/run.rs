@@ -233,7 +233,7 @@ async fn linger(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) {
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
+/// Resolves at SIGINT or SIGTERM, or what Windows has instead.
 async fn stopped() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
@@ -249,7 +249,22 @@ async fn stopped() {
             Err(_) => drop(interrupt.await),
         }
     }
-    #[cfg(not(unix))]
+    #[cfg(windows)]
+    {
+        use tokio::signal::windows::{ctrl_close, ctrl_shutdown};
+        // A closed window and the end of the session leave a few seconds.
+        match (ctrl_close(), ctrl_shutdown()) {
+            (Ok(mut close), Ok(mut shutdown)) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = close.recv() => {}
+                    _ = shutdown.recv() => {}
+                }
+            }
+            _ => drop(interrupt.await),
+        }
+    }
+    #[cfg(not(any(unix, windows)))]
     drop(interrupt.await);
 }
 
