@@ -1,6 +1,7 @@
 //! `setup`: asks what a shop needs to begin with, and writes `config.toml` and `livetill.env`.
 
 mod draft;
+mod goods;
 mod prompt;
 
 use std::{
@@ -10,17 +11,16 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use toml_edit::{Array, Value};
+use toml_edit::Array;
 
 use self::{
     draft::{Draft, SHIPPED},
-    prompt::{Prompt, yes_or_no},
+    prompt::Prompt,
 };
 use super::{Ended, read};
 use crate::{
-    clock::Span,
     command::parse::nearest,
-    config::{self, Config, PROVIDERS, SECRETS_FILE, is_private_host, is_setting},
+    config::{self, PROVIDERS, SECRETS_FILE, is_private_host, is_setting},
     file,
     id::{Entropy, SystemEntropy},
     room::{PlatformName, Room},
@@ -39,9 +39,8 @@ pub(super) async fn setup(path: &Path, environment: &HashMap<String, String>) ->
         prompt.say("Nothing was changed.")?;
         return Ok(Ended::Failed);
     }
-    prompt.say(
-        "Enter takes what stands in [brackets]. Nothing is written before the last answer.",
-    )?;
+    prompt
+        .say("Enter takes what stands in [brackets]. Nothing is written before the last answer.")?;
     let mut wins: Vec<&str> =
         environment.keys().map(String::as_str).filter(|key| is_setting(key)).collect();
     wins.sort_unstable();
@@ -52,7 +51,7 @@ pub(super) async fn setup(path: &Path, environment: &HashMap<String, String>) ->
     shop(&prompt, &mut draft)?;
     chats(&prompt, &mut draft)?;
     provider(&prompt, &mut draft)?;
-    template(&prompt, &mut draft)?;
+    goods::ask(&prompt, &mut draft)?;
     if !draft.has_secret(DESK_TOKEN) {
         draft.set_secret(DESK_TOKEN, &fresh_token(&SystemEntropy));
     }
@@ -261,96 +260,6 @@ fn polar(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     let words = "Polar: secret of the webhook endpoint";
     let secret = "LIVETILL_PROVIDERS__POLAR__WEBHOOK_SECRET";
     prompt.ask_secret(draft, words, secret, false, |_| Ok(()))
-}
-
-fn template(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let words = "What is sold first: its word in chat, as in !sale start mug";
-    prompt.ask(draft, words, "mug", |draft, name| {
-        if name.contains('.') {
-            return Err("letters, digits, - and _".to_owned());
-        }
-        draft.rename_template(name);
-        Ok(())
-    })?;
-    let title = if draft.template() == "mug" { "Fern Mug" } else { "" };
-    prompt.ask(draft, "Its title", title, |draft, text| {
-        draft.set_template("title", text);
-        if text != title {
-            draft.set_template("description", "");
-        }
-        Ok(())
-    })?;
-    prompt.ask(draft, "Currency", "USD", |draft, code| {
-        draft.set_template("currency", code.to_ascii_uppercase());
-        // What the shipped template says in dollars and cents.
-        draft.set_template("price", "1");
-        draft.set_template("delivery", Array::new());
-        draft.leave_out("min_price");
-        Ok(())
-    })?;
-    prompt.ask(draft, "Price of one", "", |draft, price| {
-        draft.set_template("price", price);
-        Ok(())
-    })?;
-    prompt.ask(draft, "How many there are", "20", |draft, units| {
-        let units: u32 = units.parse().map_err(|_| format!("not a number of units: {units}"))?;
-        draft.set_template("stock", i64::from(units));
-        draft.set_template("max_stock", i64::from(units.max(100)));
-        Ok(())
-    })?;
-    prompt.ask(draft, "How long a sale lasts", "10m", |draft, text| {
-        let span: Span = text.parse().map_err(|error: crate::clock::SpanError| error.to_string())?;
-        let hold = Span::from_mins(3).min((span + Span::from_mins(2)).minus(Span::from_secs(1)));
-        draft.set_template("duration", text);
-        draft.set_template("hold", hold.to_string());
-        draft.set_template("max_duration", Span::from_mins(60).max(span).to_string());
-        Ok(())
-    })?;
-    delivery(prompt, draft)
-}
-
-/// Asks how the goods reach the buyer, where the provider has goods to send.
-fn delivery(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let config = draft.check().map_err(anyhow::Error::msg)?.config;
-    if provider_of(&config) == Some("polar") {
-        return Ok(());
-    }
-    let mut ways: Vec<Value> = Vec::new();
-    let words = "Shipping fee, like 6.00; Enter if nothing is sent";
-    prompt.ask(draft, words, "", |draft, fee| {
-        let ways = Array::from_iter((!fee.is_empty()).then(|| ship(fee)));
-        draft.set_template("delivery", ways);
-        Ok(())
-    })?;
-    let shipped = draft.check().map_err(anyhow::Error::msg)?.templates;
-    let fee = shipped.get(draft.template()).and_then(|one| one.delivery.first()).map(|way| way.fee);
-    ways.extend(fee.map(|fee| ship(&fee.decimal())));
-    prompt.ask(draft, "Can it be fetched (yes, no)", "no", |draft, answer| {
-        let pickup = yes_or_no(answer)?.then(pickup);
-        draft.set_template("delivery", Array::from_iter(ways.iter().cloned().chain(pickup)));
-        Ok(())
-    })
-}
-
-fn provider_of(config: &Config) -> Option<&str> {
-    config.templates.values().next().map(|template| template.provider_name())
-}
-
-fn ship(fee: &str) -> Value {
-    let mut way = toml_edit::InlineTable::new();
-    way.insert("name", "ship".into());
-    way.insert("label", "Ship to me".into());
-    way.insert("fee", fee.into());
-    way.insert("ask_address", true.into());
-    way.into()
-}
-
-fn pickup() -> Value {
-    let mut way = toml_edit::InlineTable::new();
-    way.insert("name", "pickup".into());
-    way.insert("label", "Local pickup".into());
-    way.insert("fee", "0".into());
-    way.into()
 }
 
 /// Asks for one of some words; a near miss is suggested.

@@ -98,6 +98,9 @@ async fn a_buyer_in_the_middle_of_a_claim_is_answered_and_streams_end() {
     let mut bot = Bot::start(dir.path(), 0);
     bot.types("!sale start mug 10m");
     bot.until("SALE OPEN");
+    // The page that proved payable at the start is somebody's.
+    let first = bot.sale().await["id"].as_str().expect("an id").to_owned();
+    Browser::new().post(&format!("{}/sales/{first}/holds", bot.base), &[]).await;
     bot.is_told_to_stop();
     assert_eq!(bot.ends().await.0, Some(0), "with nobody there");
 
@@ -114,7 +117,7 @@ async fn a_buyer_in_the_middle_of_a_claim_is_answered_and_streams_end() {
     assert_eq!(&head, b"HTTP/1.1 200");
     let url = format!("{}/sales/{id}/holds", bot.base);
     let claim = tokio::spawn(async move { Browser::new().post(&url, &[]).await });
-    while bot.sale().await["held"] != 1 {
+    while bot.sale().await["held"] != 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     bot.is_told_to_stop();
@@ -129,9 +132,9 @@ async fn a_buyer_in_the_middle_of_a_claim_is_answered_and_streams_end() {
     // The call that hangs is not waited for.
     assert!(log.contains("some tasks did not end in time"), "{log}");
 
-    // The unit is still theirs.
+    // The units are still theirs.
     let bot = Bot::start(dir.path(), 0);
-    assert_eq!(bot.sale().await["held"], 1);
+    assert_eq!(bot.sale().await["held"], 2);
     bot.is_told_to_stop();
     assert_eq!(bot.ends().await.0, Some(0));
 }

@@ -54,16 +54,51 @@ fn read(dir: &Path) -> livetill::config::Loaded {
 }
 
 /// A shop on this machine that sells one thing.
-const SMALL: [&str; 12] =
-    ["Fern & Co", "", "none", "sandbox", "fern", "Blue Fern", "usd", "12.50", "5", "90s", "6", "yes"];
+const SMALL: [&str; 12] = [
+    "Fern & Co",
+    "",
+    "none",
+    "sandbox",
+    "fern",
+    "Blue Fern",
+    "usd",
+    "12.50",
+    "5",
+    "90s",
+    "6",
+    "yes",
+];
 
 #[test]
 fn mistakes_are_asked_again_and_the_comments_stay() {
     let dir = tempfile::tempdir().expect("a folder");
     let answers = [
-        "Fern & Co", "shop.example/x", "", "nonsense", "none", "sqare", "sandbox", "a b", "a.b",
-        "fern", "", "Blue Fern", "dollars", "usd", "12.345", "-1", "12.50", "many", "0", "5", "10",
-        "90s", "x", "6", "perhaps", "yes",
+        "Fern & Co",
+        "shop.example/x",
+        "",
+        "nonsense",
+        "none",
+        "sqare",
+        "sandbox",
+        "a b",
+        "a.b",
+        "fern",
+        "",
+        "Blue Fern",
+        "dollars",
+        "usd",
+        "12.345",
+        "-1",
+        "12.50",
+        "many",
+        "0",
+        "5",
+        "10",
+        "90s",
+        "x",
+        "6",
+        "perhaps",
+        "yes",
     ];
     let out = setup(dir.path(), &[], &answers);
     let said = said(&out);
@@ -162,10 +197,34 @@ fn a_shop_on_square_with_both_chats() {
         ("LIVETILL_TWITCH__SERVER", "tcp://127.0.0.1:9"),
     ];
     let answers = [
-        "Fern", "https://shop.example/", "yes", "both", "", "discord-token-1", "general",
-        "123456789012345678, 223456789012345678", "323456789012345678", "", "", "app-1",
-        "#plant_lady", "Plant_Lady", "square", "sandbox", "square-token-1", "", "L123", "", "mug",
-        "", "", "18", "", "", "", "no",
+        "Fern",
+        "https://shop.example/",
+        "yes",
+        "both",
+        "",
+        "discord-token-1",
+        "general",
+        "123456789012345678, 223456789012345678",
+        "323456789012345678",
+        "",
+        "",
+        "app-1",
+        "#plant_lady",
+        "Plant_Lady",
+        "square",
+        "sandbox",
+        "square-token-1",
+        "",
+        "L123",
+        "",
+        "mug",
+        "",
+        "",
+        "18",
+        "",
+        "",
+        "",
+        "no",
     ];
     let out = setup(dir.path(), &nowhere, &answers);
     let said = said(&out);
@@ -187,7 +246,12 @@ fn a_shop_on_square_with_both_chats() {
     let rooms: Vec<String> = config.shop.rooms.iter().map(ToString::to_string).collect();
     assert_eq!(
         rooms,
-        ["console", "discord:123456789012345678", "discord:223456789012345678", "twitch:plant_lady"]
+        [
+            "console",
+            "discord:123456789012345678",
+            "discord:223456789012345678",
+            "twitch:plant_lady"
+        ]
     );
     assert_eq!(config.shop.mod_rooms[0].to_string(), "discord:323456789012345678");
     assert_eq!(config.shop.public_url, "https://shop.example");
@@ -204,8 +268,22 @@ fn a_shop_on_square_with_both_chats() {
 fn a_public_shop_does_not_sell_from_the_sandbox_unasked() {
     let dir = tempfile::tempdir().expect("a folder");
     let answers = [
-        "Fern", "https://shop.example", "yes", "none", "sandbox", "no", "polar", "production",
-        "polar-token-1", "polar-secret-1", "brushes", "Brush Pack", "JPY", "1200.5", "1200", "10",
+        "Fern",
+        "https://shop.example",
+        "yes",
+        "none",
+        "sandbox",
+        "no",
+        "polar",
+        "production",
+        "polar-token-1",
+        "polar-secret-1",
+        "brushes",
+        "Brush Pack",
+        "JPY",
+        "1200.5",
+        "1200",
+        "10",
         "2h",
     ];
     let nowhere = [("LIVETILL_PROVIDERS__POLAR__API_URL", "http://127.0.0.1:9")];

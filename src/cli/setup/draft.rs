@@ -107,7 +107,8 @@ impl Draft {
         let says = |error: config::ConfigError| error.to_string();
         let mut variables =
             config::secrets(&self.secrets_path(), &self.secrets_text()).map_err(says)?;
-        if let Some(lost) = self.secrets.iter().find(|(key, value)| variables.get(*key) != Some(value))
+        if let Some(lost) =
+            self.secrets.iter().find(|(key, value)| variables.get(*key) != Some(value))
         {
             return Err(format!("{}: spaces and quotes around it would be lost", lost.0));
         }

@@ -35,8 +35,11 @@ impl Prompt {
         default: &str,
         take: impl Fn(&mut Draft, &str) -> Result<(), String>,
     ) -> Result<()> {
-        let shown =
-            if default.is_empty() { format!("{words}: ") } else { format!("{words} [{default}]: ") };
+        let shown = if default.is_empty() {
+            format!("{words}: ")
+        } else {
+            format!("{words} [{default}]: ")
+        };
         self.until_taken(draft, &shown, false, |draft, answer| {
             take(draft, if answer.is_empty() { default } else { answer })
         })
