@@ -320,10 +320,12 @@ fn mistakes_in_the_configuration_name_the_place() {
     });
 }
 
+type Headers = Vec<(String, String)>;
+
 /// Real bodies of a provider, and how it signs.
 struct Hooks {
     corpus: &'static str,
-    sign: Box<dyn Fn(&[u8]) -> Vec<(String, String)>>,
+    sign: Box<dyn Fn(&[u8]) -> Headers>,
     signature: &'static str,
 }
 
@@ -363,7 +365,7 @@ fn hooks(name: &str, secret: &[u8; 32], now: Timestamp) -> Hooks {
     }
 }
 
-fn named<const N: usize>(headers: [(&str, &str); N]) -> Vec<(String, String)> {
+fn named<const N: usize>(headers: [(&str, &str); N]) -> Headers {
     headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
