@@ -20,7 +20,7 @@ use self::{
 use super::{Ended, read};
 use crate::{
     command::parse::nearest,
-    config::{self, PROVIDERS, SECRETS_FILE, is_private_host, is_setting},
+    config::{self, Providers, SECRETS_FILE, is_private_host, is_setting},
     file,
     id::{Entropy, SystemEntropy},
     room::{PlatformName, Room},
@@ -202,9 +202,11 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn provider(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let words = format!("Who takes the money ({})", PROVIDERS.join(", "));
+    let words = format!("Who takes the money ({})", Providers::NAMES.join(", "));
     let mut chosen = String::new();
-    choose(prompt, draft, &words, &PROVIDERS, "sandbox", |_, name| chosen = name.to_owned())?;
+    choose(prompt, draft, &words, &Providers::NAMES, "sandbox", |_, name| {
+        chosen = name.to_owned()
+    })?;
     match chosen.as_str() {
         "square" => square(prompt, draft)?,
         "polar" => polar(prompt, draft)?,

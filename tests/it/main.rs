@@ -19,6 +19,7 @@ mod fuzz;
 mod hostile;
 mod line;
 mod logged;
+mod offers;
 mod pages;
 mod polar;
 mod postgres;
