@@ -3,15 +3,16 @@
 mod codes;
 mod demo;
 mod discord;
+pub mod logs;
 mod provider;
 mod read;
 mod run;
+mod setup;
 mod twitch;
 
 use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tracing::Level;
 
 use crate::{
     clock::Span,
@@ -34,6 +35,14 @@ struct Args {
 enum Verb {
     /// Run the bot: commands from standard input (and chat), pages, webhooks. The default.
     Run,
+    /// Ask what a shop needs to begin with, and write config.toml and livetill.env.
+    ///
+    /// Answers are checked at once. What is there is never replaced without asking. From a pipe,
+    /// one answer is read from each line.
+    #[command(after_help = "Examples: livetill setup\n          \
+                            livetill --config shop/config.toml setup\n          \
+                            livetill setup < answers.txt")]
+    Setup,
     /// Rehearse: the real program, the sandbox provider and a simulated crowd.
     #[command(
         after_help = "Example: livetill demo --buyers 200 --stock 20 --duration 30s --seed 7"
@@ -176,13 +185,17 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    start_logs();
+    logs::start();
     let environment: HashMap<String, String> = std::env::vars().collect();
+    if let Some(Verb::Setup) = args.verb {
+        return exit_code(setup::setup(&args.config, &environment).await);
+    }
     let loaded = match load(&args.config, &environment) {
         Ok(loaded) => loaded,
         Err(error) => return config_failed(&args, &error),
     };
-    let ended = match args.verb.unwrap_or(Verb::Run) {
+    exit_code(match args.verb.unwrap_or(Verb::Run) {
+        Verb::Setup => setup::setup(&args.config, &environment).await,
         Verb::Run => run::run(loaded, args.config, environment).await,
         Verb::Demo { buyers, stock, duration, seed, json } => {
             let rehearsal = Rehearsal { buyers, stock, duration, seed, print: !json };
@@ -201,7 +214,10 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Codes { list, what } => codes::codes(&loaded, &list, &what).await,
         Verb::Audit { retire } => provider::audit(&loaded, retire).await,
         Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &args.config).await,
-    };
+    })
+}
+
+fn exit_code(ended: anyhow::Result<Ended>) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),
@@ -221,37 +237,6 @@ fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
         eprintln!("livetill: {error}");
     }
     ExitCode::from(2)
-}
-
-/// Logs go to standard error; `LIVETILL_LOG` says how much, like `info` or `livetill=debug`.
-fn start_logs() {
-    use std::io::IsTerminal;
-    use tracing_subscriber::{
-        Layer,
-        filter::{FilterExt, Targets, filter_fn},
-        fmt::layer,
-        layer::SubscriberExt,
-        registry,
-        util::SubscriberInitExt,
-    };
-    let wanted = std::env::var("LIVETILL_LOG").unwrap_or_else(|_| "warn".to_owned());
-    let filter: Targets =
-        wanted.parse().unwrap_or_else(|_| Targets::new().with_default(Level::WARN));
-    // Below warnings serenity prints whole requests, with tokens and buyers' pages in them. The
-    // Twitch library says what we say ourselves, and its most detailed level prints the token.
-    let filter = filter
-        .with_target("serenity", Level::WARN)
-        .and(filter_fn(|meta| !meta.target().starts_with("twitch_irc")));
-    let json = std::env::var("LIVETILL_LOG_FORMAT").is_ok_and(|format| format == "json");
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let logs = layer().with_writer(std::io::stderr);
-    let logs = if json {
-        logs.json().boxed()
-    } else {
-        logs.with_ansi(colour).with_target(false).compact().boxed()
-    };
-    // A second start in one process (tests) keeps the first.
-    let _ = registry().with(logs.with_filter(filter)).try_init();
 }
 
 fn warn_of(loaded: &Loaded) {

@@ -21,7 +21,10 @@ use serde::Deserialize;
 
 pub use self::{
     discord::Discord,
-    load::{ConfigError, Loaded, load, reload_templates},
+    load::{
+        ConfigError, Loaded, SECRETS_FILE, is_setting, load, read, reload_templates, secrets,
+        secrets_file,
+    },
     noventiq::Noventiq,
     polar::Polar,
     secret::Secret,

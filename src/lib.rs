@@ -1,6 +1,7 @@
 //! Timed, stock-limited sales run from a stream's chat.
 
 pub mod clock;
+pub mod file;
 pub mod id;
 pub mod meter;
 pub mod money;

@@ -12,12 +12,15 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 pub(crate) use self::outcome::{event_of, rejected};
-use self::{outcome::not_sent, pace::Pace};
+use self::{
+    outcome::{not_sent, span},
+    pace::Pace,
+};
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Origin, TellError},
@@ -214,10 +217,15 @@ impl Worker {
     }
 
     async fn carry_out(&self, leased: Leased) -> Result<(), TellError> {
-        match &self.hand {
-            Hand::Provider(provider) => self.call(provider.as_ref(), leased).await,
-            Hand::Platform(platform) => self.say(platform.as_ref(), leased).await,
-        }
+        let number = self.engine.views().get(leased.sale).map(|view| view.number);
+        let span = span(&leased, number);
+        let work = async {
+            match &self.hand {
+                Hand::Provider(provider) => self.call(provider.as_ref(), leased).await,
+                Hand::Platform(platform) => self.say(platform.as_ref(), leased).await,
+            }
+        };
+        work.instrument(span).await
     }
 
     async fn call(&self, provider: &dyn Provider, leased: Leased) -> Result<(), TellError> {
@@ -230,7 +238,7 @@ impl Worker {
                 return self.tell(&leased, not_sent(&effect)).await;
             }
         }
-        let call = Call { key: key(&leased), now: self.engine.now(), first };
+        let call = Call { key: retry::key(&leased), now: self.engine.now(), first };
         let answer =
             tokio::time::timeout(CALL_DEADLINE, provider.perform(&effect, &leased.body, &call));
         let answer = answer.await;
@@ -260,10 +268,9 @@ impl Worker {
     }
 
     async fn failed(&self, leased: &Leased, error: ProviderError) -> Result<(), TellError> {
-        let effect = leased.effect.word();
         match error {
             ProviderError::Retry { says, after } => {
-                tracing::warn!(sale = %leased.sale, effect, says, attempt = leased.attempts, "repeating");
+                tracing::warn!(says, attempt = leased.attempts, "repeating");
                 self.put_off(leased, &says, after).await
             }
             ProviderError::SlowDown { after } => {
@@ -272,7 +279,7 @@ impl Worker {
                 self.not_before(leased, at, "the provider asked to slow down").await
             }
             ProviderError::Reject { says } => {
-                tracing::warn!(sale = %leased.sale, effect, says, "refused by the provider");
+                tracing::warn!(says, "refused by the provider");
                 match rejected(&leased.effect, &says) {
                     Some(event) => self.tell(leased, event).await,
                     None => self.park(leased, &says).await,
@@ -328,7 +335,7 @@ impl Worker {
     }
 
     async fn park(&self, leased: &Leased, why: &str) -> Result<(), TellError> {
-        tracing::error!(sale = %leased.sale, effect = leased.effect.word(), why, "given up");
+        tracing::error!(why, "given up");
         let event = Event::Parked { effect: leased.effect.clone(), why: why.to_owned() };
         let (id, token) = (leased.id.clone(), leased.token.clone());
         let origin = match leased.effect {
@@ -374,16 +381,6 @@ enum Lease {
     Got(Box<Leased>),
     Nothing,
     NotBefore(Timestamp),
-}
-
-/// The idempotency key: the same for every attempt at the same body, 40 characters.
-fn key(leased: &Leased) -> String {
-    let digest = Sha256::new()
-        .chain_update(leased.id.as_str())
-        .chain_update([0])
-        .chain_update(leased.generation.to_be_bytes())
-        .finalize();
-    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who goes first when the pace is the bottleneck: at least one call in four closes pages.

@@ -240,7 +240,7 @@ impl Chat {
         let user = &message.user;
         let note = |shop: &Shop, now| Some((shop.can_undo(user, sale, event.clone(), now), ()));
         if let Err(error) = self.engine.shop_change(note).await {
-            tracing::warn!(%error, "an undo could not be noted");
+            tracing::warn!(%error, %sale, "an undo could not be noted");
         }
     }
 

@@ -66,7 +66,7 @@ impl Chat {
             Err(TellError::Refused(Refusal::AlreadyHolding(hold))) => self.yours(view, hold).await,
             Err(TellError::Refused(refusal)) => Grant::No(no(&refusal)),
             Err(error) => {
-                tracing::error!(%error, sale = %view.id, "a claim was not taken");
+                tracing::error!(%error, sale = %view.id, number = view.number, "a claim was not taken");
                 Grant::No(
                     "Too much at once. Please try again: you cannot get two by that.".to_owned(),
                 )

@@ -76,6 +76,8 @@ pub(super) async fn run(
         Outside { clock, entropy, store, listener, platforms, wrap: Arc::new(|provider| provider) };
     let mut app = App::build(&loaded, outside).await?;
     app.serve().await?;
+    // Before anybody is told that it runs: from here on a signal is a polite end.
+    let stopped = stopped();
     greet(&app, console.as_deref());
     app.run();
     let farewells = chats.connect(&app);
@@ -83,7 +85,7 @@ pub(super) async fn run(
     // With another platform connected, the end of standard input ends nothing.
     let stays = !farewells.is_empty();
     let ended = tokio::select! {
-        ended = until_done(&app, input, stays) => ended,
+        ended = until_done(&app, input, stays, stopped) => ended,
         mend = broken(&app, &required) => {
             eprintln!("livetill: {mend}");
             Ok(Ended::Failed)
@@ -177,8 +179,12 @@ fn greet(app: &App, console: Option<&Console>) {
 }
 
 /// Works until there is nothing left to do, or until told to stop.
-async fn until_done(app: &App, input: Option<mpsc::Receiver<Input>>, stays: bool) -> Result<Ended> {
-    let stopped = stopped();
+async fn until_done(
+    app: &App,
+    input: Option<mpsc::Receiver<Input>>,
+    stays: bool,
+    stopped: impl Future<Output = ()>,
+) -> Result<Ended> {
     tokio::pin!(stopped);
     let Some(mut input) = input else {
         stopped.await;
@@ -233,24 +239,30 @@ async fn linger(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) {
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Listens for SIGINT and SIGTERM, or what Windows has instead, from this call on; resolves when
+/// one comes.
+fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(_) => drop(interrupt.await),
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    };
+    #[cfg(windows)]
+    let signals = {
+        use tokio::signal::windows::{ctrl_c, ctrl_close};
+        // A closed window leaves a few seconds.
+        (ctrl_c(), ctrl_close())
+    };
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            // Without signals there is Control-C alone.
+            return drop(tokio::signal::ctrl_c().await);
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
 }
 
 /// Takes changed templates over; running sales keep their copies.

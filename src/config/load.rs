@@ -8,13 +8,13 @@ use std::{
 use config::{Environment, File, FileFormat};
 
 use super::{Config, Finding, templates};
-use crate::{command::parse::nearest, sale::template::Template};
+use crate::{command::parse::nearest, file, sale::template::Template};
 
 /// Keys in the environment begin with this; `__` stands between levels.
 const PREFIX: &str = "LIVETILL_";
 
 /// Secrets may also stand in this file beside the configuration.
-const SECRETS_FILE: &str = "livetill.env";
+pub const SECRETS_FILE: &str = "livetill.env";
 
 /// A configuration that can be used, and what is doubtful about it.
 #[derive(Clone, Debug)]
@@ -71,16 +71,32 @@ pub fn load(path: &Path, environment: &HashMap<String, String>) -> Result<Loaded
             return Err(ConfigError::Unreadable { path: path.to_owned(), why: error.to_string() });
         }
     };
-    let text_or_none = text.clone().unwrap_or_default();
-    check_text(path, &text_or_none)?;
-    let config = overlay(&text_or_none, &variables(path, environment)?)?;
+    let mut variables = secrets_file(path)?;
+    variables.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let there = text.is_some().then(|| path.to_owned());
+    Ok(Loaded { path: there, ..read(path, &text.unwrap_or_default(), variables)? })
+}
+
+/// Reads the text of the file at `path` and lays `variables` over it, those that are settings:
+/// they begin with `LIVETILL_` and have `__` in them.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(
+    path: &Path,
+    text: &str,
+    mut variables: HashMap<String, String>,
+) -> Result<Loaded, ConfigError> {
+    check_text(path, text)?;
+    variables.retain(|key, _| is_setting(key));
+    let config = overlay(text, &variables)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         config.check().into_iter().partition(|finding| !finding.warning);
     if !errors.is_empty() {
         return Err(ConfigError::Values(errors));
     }
     let templates = templates(&config.templates).map_err(ConfigError::Values)?;
-    Ok(Loaded { config, templates, warnings, path: text.is_some().then(|| path.to_owned()) })
+    Ok(Loaded { config, templates, warnings, path: Some(path.to_owned()) })
 }
 
 /// Reads the templates anew; everything else stays as it was at the start.
@@ -155,32 +171,33 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         })
 }
 
-/// Our variables: the secrets' file beside the configuration, then the environment over it.
-/// Variables without `__` are not settings.
-fn variables(
-    path: &Path,
-    environment: &HashMap<String, String>,
-) -> Result<HashMap<String, String>, ConfigError> {
-    let mut all = secrets_file(path)?;
-    all.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
-    all.retain(|key, _| key.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__")));
-    Ok(all)
+/// Whether an environment variable sets something here.
+pub fn is_setting(variable: &str) -> bool {
+    variable.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__"))
 }
 
-fn secrets_file(config: &Path) -> Result<HashMap<String, String>, ConfigError> {
+/// The secrets in the file beside the configuration; none if there is no such file.
+///
+/// # Errors
+/// If it cannot be read, if others can read it, or if a line is not `KEY=value`.
+pub fn secrets_file(config: &Path) -> Result<HashMap<String, String>, ConfigError> {
     let path = config.with_file_name(SECRETS_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
         Err(error) => return Err(ConfigError::Unreadable { path, why: error.to_string() }),
     };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if std::fs::metadata(&path).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
-            return Err(ConfigError::Open(path));
-        }
+    if file::is_open(&path) {
+        return Err(ConfigError::Open(path));
     }
+    secrets(&path, &text)
+}
+
+/// Reads `KEY=value` lines.
+///
+/// # Errors
+/// If a line is something else.
+pub fn secrets(path: &Path, text: &str) -> Result<HashMap<String, String>, ConfigError> {
     let mut found = HashMap::new();
     for (n, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -190,7 +207,7 @@ fn secrets_file(config: &Path) -> Result<HashMap<String, String>, ConfigError> {
         let Some((key, value)) = line.split_once('=') else {
             // The line may hold a secret: it is named, not shown.
             let says = format!("line {}: write KEY=value", n + 1);
-            return Err(ConfigError::File { path, says });
+            return Err(ConfigError::File { path: path.to_owned(), says });
         };
         found.insert(key.trim().to_owned(), value.trim().trim_matches('"').to_owned());
     }

@@ -269,7 +269,7 @@ async fn lead_on(
             refused(web, &view, headers, &refusal).await
         }
         Err(error) => {
-            tracing::error!(%error, sale = %view.id, "a claim was not taken");
+            tracing::error!(%error, sale = %view.id, number = view.number, "a claim was not taken");
             busy(web)
         }
     }
@@ -291,7 +291,12 @@ pub(super) fn busy(web: &Web) -> Response {
 
 /// Sends the buyer to the provider's page, or to their own page if that takes too long.
 async fn to_page(web: &Web, hold: HoldId) -> Response {
-    match web.engine.handed_over(hold, WAIT_FOR_PAGE).await {
+    let page = tokio::select! {
+        page = web.engine.handed_over(hold, WAIT_FOR_PAGE) => page,
+        // The program ends: nobody is kept waiting until the connection is cut.
+        () = web.stop.cancelled() => None,
+    };
+    match page {
         Some(url) => see_other(&url),
         None => to_hold(web, hold),
     }
@@ -336,7 +341,7 @@ pub(super) async fn accept(State(web): State<Arc<Web>>, Path(token): Path<String
         Err(TellError::Refused(_)) => to_hold(&web, hold),
         Err(TellError::Unknown) => missing(&web),
         Err(error) => {
-            tracing::error!(%error, "an offer could not be taken");
+            tracing::error!(%error, sale = %hold.sale, hold = hold.n, "an offer could not be taken");
             busy(&web)
         }
     }
@@ -350,7 +355,7 @@ pub(super) async fn release(State(web): State<Arc<Web>>, Path(token): Path<Strin
         Ok(_) | Err(TellError::Refused(_)) => see_other(&format!("/holds/{token}")),
         Err(TellError::Unknown) => missing(&web),
         Err(error) => {
-            tracing::error!(%error, "a hold could not be let go");
+            tracing::error!(%error, sale = %hold.sale, hold = hold.n, "a hold could not be let go");
             busy(&web)
         }
     }

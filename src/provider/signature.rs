@@ -33,6 +33,10 @@ pub fn standard(
 ) -> Result<(String, Verified), WebhookError> {
     let header = |name| webhook.header(name).ok_or(WebhookError::Signature);
     let id = header("webhook-id")?;
+    if id.is_empty() {
+        // Two deliveries without an id would count as one.
+        return Err(WebhookError::Signature);
+    }
     let at = header("webhook-timestamp")?;
     let signatures = header("webhook-signature")?;
     let seconds: i64 = at.parse().map_err(|_| WebhookError::Signature)?;
@@ -200,6 +204,20 @@ mod tests {
         headers.push(("webhook-signature".into(), format!("v2,x {signature}")));
         let webhook = Webhook { headers, body };
         assert!(standard(&[b"key".to_vec()], &webhook, now).is_ok());
+    }
+
+    #[test]
+    fn a_delivery_without_an_id_is_none() {
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let headers = [
+            ("webhook-id", String::new()),
+            ("webhook-timestamp", now.seconds().to_string()),
+            ("webhook-signature", sign_standard(b"key", "", now, b"{}")),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let webhook = Webhook { headers, body: b"{}".to_vec() };
+        let got = standard(&[b"key".to_vec()], &webhook, now).err();
+        assert_eq!(got, Some(WebhookError::Signature));
     }
 
     /// Computed with the helper of Square's official libraries.

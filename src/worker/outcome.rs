@@ -8,6 +8,7 @@ use crate::{
         event::{CloseAnswer, Event, Verdict},
         payment::{RefundFact, RefundStatus},
     },
+    store::Leased,
 };
 
 /// A provider's "not yet" without a time of its own.
@@ -72,4 +73,11 @@ pub(crate) fn rejected(effect: &Effect, says: &str) -> Option<Event> {
         })),
         Effect::Restock { .. } | Effect::Retire | Effect::Announce { .. } => None,
     }
+}
+
+/// Lends its fields to whatever is logged while the effect is carried out; of the highest level,
+/// so that no filter leaves it out.
+pub(super) fn span(leased: &Leased, number: Option<u32>) -> tracing::Span {
+    let Leased { sale, id, effect, .. } = leased;
+    tracing::error_span!("effect", %sale, number, effect = effect.word(), %id)
 }

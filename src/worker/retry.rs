@@ -1,6 +1,8 @@
 //! How long to wait before the same request is repeated. Data, not arithmetic.
 
-use crate::{clock::Span, sale::effect::Class};
+use sha2::{Digest, Sha256};
+
+use crate::{clock::Span, sale::effect::Class, store::Leased};
 
 /// Waits in seconds while a person waits for the answer.
 const HASTY: &[i64] = &[1, 1, 2, 3, 5, 8, 10, 15, 20, 30, 30, 30, 30, 60, 60, 60];
@@ -37,6 +39,16 @@ pub(super) fn wait(class: Class, attempts: u32) -> Option<Span> {
 pub(super) fn jitter(wait: Span, random: u8) -> Span {
     let share = (i64::from(random) - 128) * 200 / 128;
     Span::from_millis(wait.millis() + wait.millis() * share / 1000)
+}
+
+/// The idempotency key: the same for every attempt at the same body, 40 characters.
+pub(super) fn key(leased: &Leased) -> String {
+    let digest = Sha256::new()
+        .chain_update(leased.id.as_str())
+        .chain_update([0])
+        .chain_update(leased.generation.to_be_bytes())
+        .finalize();
+    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

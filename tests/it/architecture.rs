@@ -10,6 +10,7 @@ use std::{
 const RANKS: &[(&str, u32)] = &[
     // words
     ("clock", 0),
+    ("file", 0),
     ("id", 0),
     ("meter", 0),
     ("money", 0),

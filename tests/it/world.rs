@@ -34,7 +34,10 @@ use livetill::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::database::{Database, Engine};
+use crate::{
+    database::{Database, Engine},
+    logged,
+};
 
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
@@ -178,6 +181,7 @@ pub struct Answer {
 pub fn crypto() {
     // Installed by whichever test comes first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    logged::listen();
 }
 
 pub fn client() -> reqwest::Client {
@@ -213,10 +217,12 @@ impl Browser {
         let headers = answer.headers().clone();
         for set in headers.get_all("set-cookie") {
             let pair = set.to_str().expect("text").split(';').next().expect("a pair");
+            logged::is_private(pair.split_once('=').map_or(pair, |(_, value)| value));
             self.cookie = Some(pair.to_owned());
         }
         let location = headers.get("location").map(|to| to.to_str().expect("text").to_owned());
-        if location.is_some() {
+        if let Some(to) = &location {
+            logged::leads(to);
             self.at.clone_from(&location);
         }
         let status = answer.status().as_u16();
@@ -246,6 +252,7 @@ impl World {
         }
         std::fs::write(&path, text).expect("written");
         let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
+        logged::hides(&loaded.config);
         let store = store::open(setup.database.url(), Access::Write).await.expect("a store");
         let store: Arc<dyn Store> = Arc::new(store);
         let lines = setup.lines.clone();

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::token::Tokens;
-use crate::{clock::Timestamp, config::Secret};
+use crate::{clock::Timestamp, config::Secret, file};
 
 /// Its name, beside the configuration.
 pub const NAME: &str = "twitch-token.json";
@@ -50,12 +50,8 @@ pub fn read(path: &Path) -> Result<Option<Tokens>, FileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::Io(path.to_owned(), error)),
     };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
-            return Err(FileError::Open(path.to_owned()));
-        }
+    if file::is_open(path) {
+        return Err(FileError::Open(path.to_owned()));
     }
     let stored: Stored =
         serde_json::from_str(&text).map_err(|_| FileError::Damaged(path.to_owned()))?;
@@ -85,30 +81,5 @@ pub fn write(path: &Path, tokens: &Tokens) -> Result<(), FileError> {
     };
     let failed = |error| FileError::Io(path.to_owned(), error);
     let text = serde_json::to_vec_pretty(&stored).map_err(|error| failed(error.into()))?;
-    replace(path, &text).map_err(failed)
-}
-
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    use io::Write;
-    let beside = path.with_extension("json.new");
-    // One left behind by a crash may have been anybody's.
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&beside)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    file::replace(path, &text, file::Readers::Owner).map_err(failed)
 }

@@ -265,7 +265,8 @@ impl Provider for Sandbox {
         let garbage = |what: &str| WebhookError::Garbage(what.to_owned());
         let event: Value =
             serde_json::from_slice(webhook.body()).map_err(|_| garbage("it is not JSON"))?;
-        let id = event["id"].as_str().ok_or_else(|| garbage("it has no id"))?.to_owned();
+        let id = event["id"].as_str().filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| garbage("it has no id"))?.to_owned();
         let data = &event["data"];
         let news = match event["type"].as_str().ok_or_else(|| garbage("it has no type"))? {
             "payment.completed" => {

@@ -44,7 +44,8 @@ impl Square {
         let event: Value =
             serde_json::from_slice(webhook.body()).map_err(|_| garbage("it is not JSON"))?;
         let kind = event["type"].as_str().ok_or_else(|| garbage("it has no type"))?;
-        let id = event["event_id"].as_str().ok_or_else(|| garbage("it has no event_id"))?;
+        let id = event["event_id"].as_str().filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| garbage("it has no event_id"))?;
         let object = |name: &str| event["data"]["object"][name].clone();
         let news = match kind {
             "payment.created" | "payment.updated" => {

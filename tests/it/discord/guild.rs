@@ -53,6 +53,7 @@ pub struct Odd {
 impl Odd {
     pub async fn new(templates: &str) -> Self {
         crate::world::crypto();
+        crate::logged::is_secret(TOKEN);
         let setup = WorldSetup::new(&format!("{ROOMS}{templates}"));
         Self { fake: Fake::start().await, setup, config: Box::new(|_| {}) }
     }

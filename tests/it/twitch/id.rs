@@ -119,6 +119,9 @@ impl Books {
     fn make(&mut self, login: &str) -> Value {
         self.made += 1;
         let n = self.made;
+        for kind in ["access", "refresh"] {
+            crate::logged::is_secret(&format!("{kind}-{n}"));
+        }
         self.access.insert(format!("access-{n}"), login.to_owned());
         self.refresh.insert(format!("refresh-{n}"));
         json!({

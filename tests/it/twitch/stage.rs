@@ -76,6 +76,9 @@ impl Scene {
     }
 
     pub fn twitch(&self) -> Arc<Twitch> {
+        for secret in [&self.config.token, &self.config.refresh_token] {
+            crate::logged::is_secret(secret.expose());
+        }
         Twitch::new(TwitchSetup {
             config: self.config.clone(),
             token_file: self.token_file(),
