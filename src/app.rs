@@ -111,6 +111,7 @@ impl App {
             clock: clock.clone(),
             entropy: entropy.clone(),
             faults: mine.faults.clone(),
+            fee: mine.fee,
             calls_per_second: mine.calls_per_second,
             listener: reachable(address),
             public_url: base_url.clone(),

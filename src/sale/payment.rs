@@ -29,6 +29,18 @@ pub struct PaymentFact {
     pub at: Timestamp,
     /// Where the seller finds it at the provider.
     pub link: Option<String>,
+    /// What the provider keeps of it, once it says so: often some time after the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Fee>,
+}
+
+/// What a provider keeps of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fee {
+    /// All of it; a refund may make it less or more.
+    pub money: Money,
+    /// When the provider said so: of two, the later one counts.
+    pub as_of: Timestamp,
 }
 
 /// How far a payment got. Only ever moves down this list.
@@ -125,11 +137,29 @@ pub struct RefundFact {
     pub says: Option<String>,
 }
 
+impl PaymentFact {
+    /// What is known of the fee once `self` is heard after `before`: news may come out of order.
+    pub(crate) fn fee_after(&self, before: Option<Fee>) -> Option<Fee> {
+        self.fee.into_iter().chain(before).max_by_key(|fee| fee.as_of)
+    }
+}
+
 impl Payment {
     /// Whether nothing more will happen by itself: its fate is final, or it never was money.
     pub fn is_settled(&self) -> bool {
         let failed = self.fate == Fate::Pending && self.fact.status == PaymentStatus::Failed;
         failed || self.fate.is_final()
+    }
+}
+
+impl RefundReason {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Surplus => "surplus",
+            Self::Double => "double",
+            Self::Elsewhere => "elsewhere",
+        }
     }
 }
 

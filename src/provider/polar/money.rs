@@ -10,7 +10,7 @@ use crate::{
         Call, Outcome, ProviderError,
         rest::{Fault, segment},
     },
-    sale::payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+    sale::payment::{Fee, PaymentFact, PaymentStatus, RefundFact, RefundStatus},
 };
 
 const REFUNDS: &str = "/v1/refunds/";
@@ -48,7 +48,16 @@ pub(super) fn order_fact(order: &Value) -> Option<PaymentFact> {
         status: PaymentStatus::Completed,
         at: order["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
         link: None,
+        fee: fee(order),
     })
+}
+
+/// What Polar keeps; without the fee's currency, nothing is known yet.
+fn fee(order: &Value) -> Option<Fee> {
+    let money = money(&order["platform_fee_amount"], &order["platform_fee_currency"])?;
+    let stamp = |name: &str| order[name].as_str().and_then(Timestamp::parse_rfc3339);
+    let as_of = stamp("modified_at").or_else(|| stamp("created_at")).unwrap_or_default();
+    Some(Fee { money, as_of })
 }
 
 /// Reads a Refund object. Its amount is net of tax, ours is what the buyer paid.

@@ -12,7 +12,7 @@ use crate::{
     id::PaymentId,
     money::Money,
     provider::{Call, Outcome, ProviderError},
-    sale::payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+    sale::payment::{Fee, PaymentFact, PaymentStatus, RefundFact, RefundStatus},
 };
 
 /// What the buyer and the seller read beside a refund.
@@ -38,7 +38,21 @@ pub(super) fn payment_fact(payment: &Value) -> Option<PaymentFact> {
         },
         at: payment["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
         link: payment["receipt_url"].as_str().map(str::to_owned),
+        fee: fee(payment),
     })
+}
+
+/// What Square keeps: the first fee and later adjustments, which refunds make. It is not there yet
+/// when a payment has just become `COMPLETED`; another `payment.updated` brings it.
+fn fee(payment: &Value) -> Option<Fee> {
+    let parts = payment["processing_fee"].as_array().filter(|parts| !parts.is_empty())?;
+    let parts: Vec<Money> = parts
+        .iter()
+        .filter_map(|part| serde_json::from_value(part["amount_money"].clone()).ok())
+        .collect();
+    let money = Money::new(parts.iter().map(|part| part.minor).sum(), parts.first()?.currency);
+    let as_of = payment["updated_at"].as_str().and_then(Timestamp::parse_rfc3339);
+    Some(Fee { money, as_of: as_of.unwrap_or_default() })
 }
 
 /// Reads a PaymentRefund object.
