@@ -244,7 +244,7 @@ impl Chat {
     }
 
     async fn tell(&self, message: &Message, sale: SaleId, event: Event) -> Result<Told, No> {
-        let by = message.user.key();
+        let by = message.user.signature();
         match self.engine.tell(sale, event, &by, Origin::Seen(seen(message))).await {
             Err(TellError::Refused(refusal)) => Err(No::Refused(text::refusal(&refusal))),
             told => Ok(told?),

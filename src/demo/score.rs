@@ -114,7 +114,7 @@ impl Score {
         clean: bool,
     ) -> Self {
         let proof = prove(sale, journal);
-        let report = Report::of(sale);
+        let report = Report::of(sale, journal);
         let hold = Span::from_millis((rehearsal.duration.millis() / 6).max(1000));
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let rows = |test: fn(&&crate::report::Row) -> bool| {
@@ -156,7 +156,7 @@ impl Score {
             },
             dead_pages: count(kept.iter().filter(|kept| kept.dead_page).count()),
             click_to_checkout: percentiles(kept.iter().filter_map(|kept| kept.waited_ms)),
-            money: Sums { gross: report.gross, refunded: report.refunded, net: report.net },
+            money: Sums { gross: report.gross, refunded: report.refunded, net: report.kept },
             lines: 0,
             settled: clean && !unsettled && proof.wrong.is_empty() && sale.head.is_closed(),
             wrong,

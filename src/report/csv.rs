@@ -1,7 +1,7 @@
 //! The packing list.
 
 use super::Report;
-use crate::sale::template::Ask;
+use crate::{money::Money, sale::template::Ask};
 
 impl Report {
     /// The packing list for a spreadsheet: UTF-8 with a mark so that it is read as such, CRLF, and no
@@ -15,7 +15,7 @@ impl Report {
         csv.write_record([
             "sale", "payment", "order", "link", "paid_at", "hold", "buyer", "units", "delivery",
             "amount", "currency", "fate", "why", "late", "surplus", "name", "email", "phone",
-            "address",
+            "address", "refunded", "fee", "refund",
         ])?;
         for row in &self.payments {
             let answer = |ask| row.answers.get(&ask).cloned().unwrap_or_default();
@@ -39,6 +39,9 @@ impl Report {
                 answer(Ask::Email),
                 answer(Ask::Phone),
                 answer(Ask::Address),
+                row.refunded.decimal(),
+                row.fee.map(Money::decimal).unwrap_or_default(),
+                row.refund.unwrap_or_default().to_owned(),
             ];
             csv.write_record(cells.map(harmless))?;
         }

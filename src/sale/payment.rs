@@ -184,3 +184,37 @@ impl Fate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fee(minor: i64, as_of: i64) -> Fee {
+        let usd = "USD".parse().expect("a currency");
+        Fee { money: Money::new(minor, usd), as_of: Timestamp::from_millis(as_of) }
+    }
+
+    #[test]
+    fn payments_stored_before_there_were_fees_are_read() {
+        let stored = r#"{"fact":{"id":"P1","hold":null,"checkout":null,"order":"O1",
+            "amount":{"amount":1800,"currency":"USD"},"refunded":0,"status":"completed",
+            "at":1767225600000,"link":null},"seen_at":1767225600000,"hold":null,
+            "fate":{"is":"kept"},"late":false,"surplus":false}"#;
+        let payment: Payment = serde_json::from_str(stored).expect("it reads");
+        assert_eq!((payment.fact.fee, &payment.fate), (None, &Fate::Kept));
+        let again = serde_json::to_string(&payment).expect("it serialises");
+        assert!(!again.contains("fee"), "{again}");
+    }
+
+    #[test]
+    fn of_two_fees_the_later_one_counts_however_they_come() {
+        let stored = r#"{"id":"P1","hold":null,"checkout":null,"order":null,"link":null,
+            "amount":{"amount":1800,"currency":"USD"},"refunded":0,"status":"completed","at":0}"#;
+        let fact: PaymentFact = serde_json::from_str(stored).expect("it reads");
+        let told = PaymentFact { fee: Some(fee(82, 5)), ..fact.clone() };
+        assert_eq!(told.fee_after(None), Some(fee(82, 5)));
+        assert_eq!(fact.fee_after(Some(fee(82, 5))), Some(fee(82, 5)));
+        assert_eq!(told.fee_after(Some(fee(40, 9))), Some(fee(40, 9)));
+        assert_eq!(told.fee_after(Some(fee(90, 1))), Some(fee(82, 5)));
+    }
+}

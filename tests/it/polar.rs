@@ -7,5 +7,5 @@ mod evenings;
 mod fake;
 mod hooks;
 mod shared;
-mod shop;
+pub mod shop;
 mod trouble;

@@ -10,5 +10,5 @@ mod evenings;
 mod fake;
 mod hooks;
 mod options;
-mod shop;
+pub mod shop;
 mod trouble;

@@ -34,7 +34,10 @@ use livetill::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::database::{Database, Engine};
+use crate::{
+    books,
+    database::{Database, Engine},
+};
 
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
@@ -467,11 +470,12 @@ impl World {
         panic!("it never ends");
     }
 
-    /// Recomputes every sale from its journal.
+    /// Recomputes every sale from its journal, and compares its receipt with the sandbox's books.
     pub async fn proves(&self) {
         for view in self.app.engine.views().all() {
             self.prove(view.id).await;
         }
+        books::agree_with_sandbox(self.app.engine.store()).await;
     }
 
     async fn prove(&self, id: SaleId) {

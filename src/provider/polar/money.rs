@@ -175,6 +175,12 @@ mod tests {
         assert_eq!(refunded("paid"), 0);
         assert_eq!(refunded("partially_refunded"), 600);
         assert_eq!(refunded("refunded"), 1800);
+        assert_eq!(order_fact(&order("paid")).expect("money").fee, None, "not told yet");
+        let mut told = order("paid");
+        told["platform_fee_amount"] = 112.into();
+        told["platform_fee_currency"] = "usd".into();
+        let fee = order_fact(&told).expect("money").fee.map(|fee| fee.money.minor);
+        assert_eq!(fee, Some(112));
         let refund = json!({ "order_id": "O1", "id": "R", "status": "succeeded", "amount": 1500,
                              "tax_amount": 300 });
         assert_eq!(refund_fact(&refund).and_then(|fact| fact.amount), Some(1800));

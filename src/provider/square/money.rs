@@ -141,3 +141,25 @@ fn refund_refused(payment: &PaymentId, fault: Fault) -> Result<Outcome, Provider
     }
     Err(fault.steady())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fee_is_the_first_one_and_what_was_adjusted_and_nothing_while_untold() {
+        let part = |amount: i64| json!({ "amount_money": { "amount": amount, "currency": "USD" } });
+        let payment = |parts: Value| {
+            let total = json!({ "amount": 1800, "currency": "USD" });
+            let payment = json!({
+                "id": "P1", "status": "COMPLETED", "total_money": total, "processing_fee": parts,
+                "updated_at": "2026-01-01T00:00:01Z",
+            });
+            payment_fact(&payment).expect("a payment").fee.map(|fee| fee.money.minor)
+        };
+        assert_eq!(payment(Value::Null), None);
+        assert_eq!(payment(json!([])), None);
+        assert_eq!(payment(json!([part(82)])), Some(82));
+        assert_eq!(payment(json!([part(82), part(-30)])), Some(52));
+    }
+}

@@ -10,7 +10,10 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::fake::{Fake, KEY, LOCATION, NOTIFICATION_URL, TOKEN};
-use crate::world::{Answer, Setup, World, client, secs};
+use crate::{
+    books::{Entry, agree, amount},
+    world::{Answer, Setup, World, client, secs},
+};
 
 /// Three mugs, one way to get them.
 pub const MUG: &str = r#"
@@ -209,6 +212,11 @@ impl Shop {
         assert!(open.is_empty(), "can still be paid: {open:#?}");
     }
 
+    /// Compares every receipt with Square's own list.
+    pub async fn books_agree(&self) {
+        agree(self.world.app.engine.store(), "square", &list(&self.square)).await;
+    }
+
     /// Ends the world: closed, proven, nothing left at Square, and nothing that Square would have
     /// called wrong.
     pub async fn done(mut self) {
@@ -218,7 +226,28 @@ impl Shop {
             sweep(&self.world.app.engine, Round::All).await.expect("asks");
         }
         self.nothing_is_left();
+        self.books_agree().await;
         self.world.done().await;
+    }
+}
+
+/// Square's own list of what was paid over links of ours.
+pub fn list(square: &Fake) -> Vec<Entry> {
+    let books = square.books();
+    let ours = |payment: &&Value| {
+        let mut links = books.links.values();
+        payment["status"] == "COMPLETED" && links.any(|l| l["order_id"] == payment["order_id"])
+    };
+    books.payments.values().filter(ours).map(entry).collect()
+}
+
+fn entry(payment: &Value) -> Entry {
+    let parts = payment["processing_fee"].as_array();
+    Entry {
+        id: payment["id"].as_str().expect("an id").to_owned(),
+        amount: amount(&payment["total_money"]).expect("an amount"),
+        refunded: amount(&payment["refunded_money"]).unwrap_or(0),
+        fee: parts.map(|parts| parts.iter().filter_map(|p| amount(&p["amount_money"])).sum()),
     }
 }
 
