@@ -225,6 +225,16 @@ impl App {
         Ok((live.is_empty() && outbox.waiting == 0, outbox.parked))
     }
 
+    /// Chat services, each behind its budget.
+    pub fn platforms(&self) -> &[Arc<dyn Platform>] {
+        &self.web.platforms
+    }
+
+    /// Has something worked off that ends with the program.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
     /// Stops politely: intake first, then what is under way; whatever hangs is cut off.
     pub async fn stop(&self) {
         self.stop.cancel();

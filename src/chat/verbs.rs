@@ -34,7 +34,7 @@ impl Chat {
     }
 
     /// A template with what varies this time.
-    fn template(&self, name: &str, overrides: &Overrides) -> Result<Template, No> {
+    pub(super) fn template(&self, name: &str, overrides: &Overrides) -> Result<Template, No> {
         let templates = self.templates();
         let template = templates.get(name).ok_or(No::Say(format!("No template {name}.")))?;
         Ok(template.with(overrides)?)

@@ -22,6 +22,7 @@ mod polar;
 mod postgres;
 mod program;
 mod receipts;
+mod rehearse;
 mod replicas;
 mod square;
 mod store;

@@ -20,6 +20,7 @@ use livetill::{
     app::{App, Outside, Wrap},
     clock::{Clock, Span, Timestamp},
     config,
+    demo::stage::Rehearsals,
     id::{Entropy, SaleId},
     platform::{
         Platform,
@@ -261,11 +262,12 @@ impl World {
         platforms.extend(setup.platforms.iter().cloned());
         platforms.extend(more(&store, &base_url));
         let life = u64::try_from(lines.lock().expect("unpoisoned").len()).expect("small");
+        let entropy = Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919)));
         let mut app = App::build(
             &loaded,
             Outside {
                 clock: setup.clock.clone(),
-                entropy: Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919))),
+                entropy: entropy.clone(),
                 store,
                 listener,
                 platforms,
@@ -274,6 +276,8 @@ impl World {
         )
         .await
         .expect("an app");
+        let stage = Rehearsals::beside(&app, &loaded.config, setup.clock.clone(), entropy);
+        app.chat.rehearses_on(stage);
         app.serve().await.expect("serves");
         Self {
             app,
