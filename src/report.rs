@@ -5,7 +5,7 @@ mod people;
 mod proof;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -127,6 +127,15 @@ pub struct Row {
     pub units: Option<u32>,
     /// Delivery choice.
     pub delivery: Option<String>,
+    /// The value of each option.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Up-sells that go with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub upsells: BTreeSet<String>,
+    /// Whose special price was paid: `code:LIST` or `role:ID`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub special: Option<String>,
     /// How much.
     pub amount: Money,
     /// `kept`, `refunding`, `refunded`, `person` or `pending`.
@@ -237,6 +246,7 @@ impl Report {
 fn row(sale: &Sale, payment: &Payment) -> Row {
     let hold = payment.hold.and_then(|id| sale.hold(id));
     let page = payment.fact.checkout.as_ref();
+    let extras = hold.map(|hold| hold.extras.clone()).unwrap_or_default();
     let order = hold.zip(page).and_then(|(hold, page)| hold.checkout(page)?.order.clone());
     Row {
         payment: payment.fact.id.to_string(),
@@ -247,6 +257,9 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
         buyer: hold.and_then(|hold| hold.buyer_name.clone()),
         units: hold.map(|hold| hold.units),
         delivery: hold.and_then(|hold| hold.delivery.clone()),
+        options: extras.options,
+        upsells: extras.upsells,
+        special: extras.special,
         amount: payment.fact.amount,
         fate: payment.fate.word(),
         why: match &payment.fate {

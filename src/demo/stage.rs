@@ -27,7 +27,10 @@ use crate::{
     platform::Platform,
     provider::{polar, sandbox, square},
     room::Room,
-    sale::template::{TITLE_CHARS_MAX, Template},
+    sale::{
+        offer::Offers,
+        template::{TITLE_CHARS_MAX, Template},
+    },
 };
 
 /// Rehearses sales, one at a time, for as long as the program runs.
@@ -82,7 +85,8 @@ impl Rehearsals {
     }
 
     fn scene(&self, play: &Play, voice: &Arc<Voice>) -> Scene {
-        let mut template = play.template.clone();
+        // No shopper knows a code or holds a role, and the shop's own checks are asked nothing.
+        let mut template = Template { offers: Offers::default(), ..play.template.clone() };
         template.title =
             format!("{MARK}{}", template.title).chars().take(TITLE_CHARS_MAX).collect();
         let bytes = self.entropy.bytes();
@@ -188,9 +192,10 @@ fn first_line(play: &Play) -> String {
         sandbox::NAME => String::new(),
         other => format!("{other} (the sandbox stands in for it), "),
     };
+    let offers = if template.offers.is_empty() { "" } else { "options, up-sells and conditions, " };
     format!(
         "{} · {} × {} for {} · {crowd} shoppers · {speed} times as fast, about {} · nothing is for \
-         sale · not rehearsed: {stand_in}real cards, chat rooms, viewers' phones · its pages open on \
+         sale · not rehearsed: {stand_in}{offers}real cards, chat rooms, viewers' phones · its pages open on \
          the bot's own machine only · end it with: !sale rehearse stop",
         plain(&template.title),
         template.stock,

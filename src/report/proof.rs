@@ -1,11 +1,11 @@
 //! The proof: a sale's ledger recomputed from its journal, without the rules that made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::{
-    sale::{Sale, hold::HoldState, payment::Fate},
+    sale::{Move, Sale, hold::HoldState, payment::Fate},
     store::JournalLine,
 };
 
@@ -26,6 +26,7 @@ pub struct Proof {
 pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
     let mut proof = Proof::default();
     let mut holds: BTreeMap<u32, (String, u32)> = BTreeMap::new();
+    let mut added = Added::default();
     let mut revision = 0;
     for line in journal {
         proof.commits += 1;
@@ -34,6 +35,7 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
         }
         revision = line.revision;
         for step in &line.moves {
+            added.step(step);
             let was = holds.insert(step.n, (step.to.clone(), step.units));
             let was = was.map(|(state, _)| state);
             if was != step.from {
@@ -46,6 +48,7 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
             holds.values().filter(|(state, _)| is_taken(state)).map(|(_, units)| units).sum();
         proof.taken_max = proof.taken_max.max(taken);
         proof.oversold = proof.oversold.max(taken.saturating_sub(line.stock));
+        proof.oversold = proof.oversold.max(added.over(sale));
     }
     if revision != sale.head.revision {
         proof.wrong.push(format!(
@@ -55,6 +58,32 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
     }
     compare(sale, &holds, &mut proof);
     proof
+}
+
+/// Up-sells that are taken, by their name.
+#[derive(Default)]
+struct Added(BTreeMap<String, BTreeSet<u32>>);
+
+impl Added {
+    fn step(&mut self, step: &Move) {
+        for name in &step.added {
+            let holders = self.0.entry(name.clone()).or_default();
+            if is_taken(&step.to) {
+                holders.insert(step.n);
+            } else {
+                holders.remove(&step.n);
+            }
+        }
+    }
+
+    /// How many are taken above what there are, of the worst of them.
+    fn over(&self, sale: &Sale) -> u32 {
+        let over = self.0.iter().filter_map(|(name, holders)| {
+            let stock = sale.head.template.offers.upsell(name)?.stock?;
+            Some(u32::try_from(holders.len()).unwrap_or(u32::MAX).saturating_sub(stock))
+        });
+        over.max().unwrap_or(0)
+    }
 }
 
 fn is_taken(state: &str) -> bool {

@@ -89,6 +89,15 @@ impl Row {
         if let Some(delivery) = &self.delivery {
             line.push_str(&format!(" {delivery}"));
         }
+        for (option, value) in &self.options {
+            line.push_str(&format!(" · {option} {value}"));
+        }
+        for upsell in &self.upsells {
+            line.push_str(&format!(" · plus {upsell}"));
+        }
+        if let Some(special) = &self.special {
+            line.push_str(&format!(" · at {special}"));
+        }
         if let Some(buyer) = &self.buyer {
             line.push_str(&format!(" · {}", plain(buyer)));
         }

@@ -120,7 +120,7 @@ async fn surplus_on_a_shared_page_is_itemised_and_its_fee_stays_with_polar() {
     report.write_csv(&mut csv).expect("written");
     let csv = String::from_utf8(csv).expect("text");
     let heading = csv.lines().next().expect("a heading");
-    assert!(heading.ends_with("phone,address,refunded,fee,refund"), "{heading}");
+    assert!(heading.ends_with(",special,refunded,fee,refund"), "{heading}");
     assert!(csv.lines().any(|row| row.ends_with(",18.00,1.12,surplus")), "{csv}");
     shop.passes(Span::from_secs(1)).await;
     shop.world.heard();
