@@ -82,8 +82,11 @@ const RULES: &[Rule] = &[
     },
 ];
 
+/// Whether a template makes use of something.
+type Uses = fn(&Template) -> bool;
+
 /// What needs a page of ours before the payment, which a shared page does not have.
-const OURS: &[(&str, fn(&Template) -> bool)] = &[
+const OURS: &[(&str, Uses)] = &[
     ("ask", |t| !t.ask.is_empty()),
     ("delivery", |t| !t.delivery.is_empty()),
     ("options", |t| !t.offers.options.is_empty()),
