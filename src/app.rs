@@ -112,6 +112,7 @@ impl App {
             clock: clock.clone(),
             entropy: entropy.clone(),
             faults: mine.faults.clone(),
+            fee: mine.fee,
             calls_per_second: mine.calls_per_second,
             listener: reachable(address),
             public_url: base_url.clone(),
@@ -224,6 +225,16 @@ impl App {
         let live = self.engine.store().live_sales().await?;
         let outbox = self.engine.store().outbox().await?;
         Ok((live.is_empty() && outbox.waiting == 0, outbox.parked))
+    }
+
+    /// Chat services, each behind its budget.
+    pub fn platforms(&self) -> &[Arc<dyn Platform>] {
+        &self.web.platforms
+    }
+
+    /// Has something worked off that ends with the program.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// Stops politely: intake first, then what is under way; whatever hangs is cut off.

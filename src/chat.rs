@@ -3,6 +3,7 @@
 //! Knows no platform. Rights come first, so that a viewer learns nothing from a moderator's verb.
 
 mod answer;
+pub mod rehearse;
 mod verbs;
 mod viewer;
 mod why;
@@ -10,9 +11,10 @@ mod wish;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 
+use self::rehearse::Stage;
 use crate::{
     clock::{Span, Timestamp},
     command::{
@@ -48,6 +50,8 @@ pub struct Chat {
     /// When a room last heard the link because a viewer asked.
     linked: Mutex<HashMap<Room, Timestamp>>,
     platforms: Vec<Arc<dyn Platform>>,
+    /// Where sales are rehearsed.
+    stage: OnceLock<Arc<dyn Stage>>,
 }
 
 /// Why a command is not done.
@@ -101,8 +105,8 @@ impl Chat {
         limits: ClaimLimits,
         platforms: Vec<Arc<dyn Platform>>,
     ) -> Self {
-        let (recent, linked) = Default::default();
-        Self { engine, templates, rooms, mod_rooms, limits, recent, linked, platforms }
+        let (recent, linked, stage) = Default::default();
+        Self { engine, templates, rooms, mod_rooms, limits, recent, linked, platforms, stage }
     }
 
     /// The templates as they are now.
@@ -129,7 +133,7 @@ impl Chat {
         match answer {
             Ok(answer) => {
                 self.remember(message, &rest);
-                Some(answer)
+                (!answer.lines.is_empty()).then_some(answer)
             }
             Err(No::Repeated) => None,
             Err(No::Refused(line)) => Some(Reply::line(line)),
@@ -158,7 +162,7 @@ impl Chat {
             Command::Restock { sale, units } => self.restock(message, sale, units).await,
             Command::Undo => self.undo(message).await,
             Command::Yes => self.yes(message).await,
-            // The rest only looks.
+            // The rest changes nothing that is stored.
             looks => {
                 if !self.first_to_hear(message).await {
                     return Err(No::Repeated);
@@ -169,6 +173,10 @@ impl Chat {
                     Command::Links { sale } => self.links(sale).await,
                     Command::Report { sale } => self.report(sale).await,
                     Command::Why { sale, what } => self.why(sale, &what).await,
+                    Command::Rehearse { template, overrides, crowd, speed } => {
+                        self.rehearse(message, (&template, &overrides), crowd, speed)
+                    }
+                    Command::EndRehearsal => self.end_rehearsal(message),
                     Command::Help { verb } => Ok(Reply::lines(crate::command::help(verb))),
                     _ => Err(No::Repeated),
                 };

@@ -8,6 +8,7 @@ use std::{
     ops::{Add, Sub},
     pin::Pin,
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -254,6 +255,34 @@ impl Clock for SystemClock {
                 tokio::time::sleep(left.min(LONGEST_NAP)).await;
             }
         })
+    }
+}
+
+/// Another clock, run several times as fast from the moment it is made.
+pub struct FastClock {
+    inner: Arc<dyn Clock>,
+    from: Timestamp,
+    speed: i64,
+}
+
+impl FastClock {
+    /// `inner`, `speed` times as fast from now on.
+    pub fn new(inner: Arc<dyn Clock>, speed: u32) -> Self {
+        Self { from: inner.now(), inner, speed: i64::from(speed.max(1)) }
+    }
+}
+
+impl Clock for FastClock {
+    fn now(&self) -> Timestamp {
+        let passed = self.inner.now().0.saturating_sub(self.from.0);
+        Timestamp(self.from.0.saturating_add(passed.saturating_mul(self.speed)))
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        // Rounded up, so that the time has come when the other clock says so.
+        let ahead = until.since(self.from).0;
+        let inner = ahead / self.speed + i64::from(ahead % self.speed != 0);
+        self.inner.sleep_until(self.from + Span(inner))
     }
 }
 

@@ -78,6 +78,19 @@ pub enum Command {
         /// Number of a hold, or id of a page, order or payment.
         what: String,
     },
+    /// Play a sale through with a simulated crowd, apart from everything live.
+    Rehearse {
+        /// Of which template.
+        template: String,
+        /// What varies this time.
+        overrides: Overrides,
+        /// How many shoppers come.
+        crowd: Option<u32>,
+        /// How many times as fast its clock runs.
+        speed: Option<u32>,
+    },
+    /// End the rehearsal.
+    EndRehearsal,
     /// Take the last cheap thing back.
     Undo,
     /// Confirm what was asked.
@@ -122,6 +135,8 @@ pub enum Args {
         /// Also takes the number of an armed sale.
         number: bool,
     },
+    /// A template, a time and `key=value`s; or `stop`.
+    Rehearsal,
     /// Perhaps `#n`.
     Sale,
     /// Perhaps `#n`, and a time with a sign.
@@ -144,6 +159,15 @@ pub const KEYS: &[(&str, &str)] = &[
     ("title", "what is sold, like title=\"Blue Fern\""),
     ("image", "https:// address of a picture"),
 ];
+
+/// The keys that `rehearse` takes besides.
+pub const REHEARSAL_KEYS: &[(&str, &str)] = &[
+    ("crowd", "shoppers who come, like crowd=200"),
+    ("speed", "how many times as fast the clock runs, like speed=10"),
+];
+
+/// The word that ends a rehearsal, where a template's name would stand.
+pub const REHEARSAL_STOP: &str = "stop";
 
 /// Every verb, in the order of the help.
 pub const SPECS: &[Spec] = &[
@@ -264,6 +288,17 @@ pub const SPECS: &[Spec] = &[
         private: true,
     },
     Spec {
+        verb: "rehearse",
+        args: Args::Rehearsal,
+        does: "plays a sale through with pretended shoppers and money, for moderators alone",
+        examples: &[
+            "!sale rehearse mug 10m crowd=200 speed=10",
+            "!sale rehearse mug stock=5",
+            "!sale rehearse stop",
+        ],
+        private: true,
+    },
+    Spec {
         verb: "help",
         args: Args::Verb,
         does: "says what can be typed",
@@ -271,6 +306,23 @@ pub const SPECS: &[Spec] = &[
         private: false,
     },
 ];
+
+impl Args {
+    /// The `key=value`s that may stand there.
+    pub fn keys(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let (start, more): (&[_], &[_]) = match self {
+            Self::Template { .. } => (KEYS, &[]),
+            Self::Rehearsal => (KEYS, REHEARSAL_KEYS),
+            Self::Sale
+            | Self::SaleTime
+            | Self::SaleUnits
+            | Self::SaleWord
+            | Self::Verb
+            | Self::Nothing => (&[], &[]),
+        };
+        start.iter().chain(more).copied()
+    }
+}
 
 impl Spec {
     /// The row of `verb`.
@@ -285,9 +337,7 @@ pub fn help(spec: Option<&Spec>) -> Vec<String> {
         Some(spec) => {
             let mut lines = vec![format!("!sale {}: {}.", spec.verb, spec.does)];
             lines.extend(spec.examples.iter().map(|example| format!("  {example}")));
-            if matches!(spec.args, Args::Template { .. }) {
-                lines.extend(KEYS.iter().map(|(key, does)| format!("  {key}=  {does}")));
-            }
+            lines.extend(spec.args.keys().map(|(key, does)| format!("  {key}=  {does}")));
             lines
         }
         None => {

@@ -135,6 +135,8 @@ pub struct Sandbox {
     pub allow_public: bool,
     /// API calls per second before it answers 429.
     pub calls_per_second: u32,
+    /// The share of each payment that it keeps as its fee.
+    pub fee: f64,
     /// Faults to play.
     pub faults: Faults,
 }
@@ -178,7 +180,7 @@ impl Default for Console {
 
 impl Default for Sandbox {
     fn default() -> Self {
-        Self { allow_public: false, calls_per_second: 8, faults: Faults::default() }
+        Self { allow_public: false, calls_per_second: 8, fee: 0.0, faults: Faults::default() }
     }
 }
 
@@ -323,17 +325,19 @@ impl Config {
     }
 
     fn check_shares(&self, found: &mut Vec<Finding>) {
-        let faults = &self.providers.sandbox.faults;
+        let sandbox = &self.providers.sandbox;
+        let faults = &sandbox.faults;
         for (key, share) in [
-            ("webhook_dropped", faults.webhook_dropped),
-            ("webhook_doubled", faults.webhook_doubled),
-            ("error", faults.error),
-            ("answer_lost", faults.answer_lost),
-            ("close_ignored", faults.close_ignored),
-            ("close_refused", faults.close_refused),
+            ("fee", sandbox.fee),
+            ("faults.webhook_dropped", faults.webhook_dropped),
+            ("faults.webhook_doubled", faults.webhook_doubled),
+            ("faults.error", faults.error),
+            ("faults.answer_lost", faults.answer_lost),
+            ("faults.close_ignored", faults.close_ignored),
+            ("faults.close_refused", faults.close_refused),
         ] {
             if !(0.0..=1.0).contains(&share) {
-                let key = format!("providers.sandbox.faults.{key}");
+                let key = format!("providers.sandbox.{key}");
                 found.push(Finding::error(key, "is a share: between 0 and 1"));
             }
         }

@@ -1,10 +1,14 @@
 //! A rehearsal of the real program: the sandbox provider and a crowd that clicks over real HTTP.
 //!
-//! What the crowd means to do is a function of the seed; what comes of it is up to the program.
+//! What the crowd means to do is a function of the seed; what comes of it is up to the program. It
+//! has a store, a listener, a provider and rooms of its own, and knows nobody else's.
 
+mod card;
 mod plan;
 mod score;
 mod shopper;
+pub mod stage;
+mod voice;
 
 use std::{
     io::Write,
@@ -22,21 +26,24 @@ use tokio_util::task::TaskTracker;
 
 pub use self::score::Score;
 use self::{
-    plan::plan,
+    plan::{Crowd, plan},
     shopper::{Kept, Shopper},
 };
 use crate::{
     app::{App, Outside},
-    clock::{Clock, Span, SystemClock},
+    clock::{Clock, Span, SystemClock, Timestamp},
     config::{Config, Loaded},
     id::{Entropy, SystemEntropy},
-    platform::console::{Console, message},
+    platform::{
+        Platform,
+        console::{Console, message},
+    },
     provider::sandbox::Faults,
     sale::template::Template,
     store::{self, Access, Store},
 };
 
-/// What a rehearsal is like.
+/// What `livetill demo` is like.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
     /// How many shoppers come.
@@ -51,15 +58,35 @@ pub struct Rehearsal {
     pub print: bool,
 }
 
-/// How long the rehearsal may take beyond the sale's own time.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A sale to be played with a crowd, and the world it is played in.
+struct Scene {
+    /// The shop's name on its pages.
+    shop: String,
+    template: Template,
+    crowd: Crowd,
+    /// API calls per second of its sandbox.
+    calls_per_second: u32,
+    /// How long anything may take beyond its own time, by `clock`.
+    patience: Span,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    voice: Arc<dyn Platform>,
+}
 
-/// Runs a rehearsal to its end.
+/// How long a rehearsal may take beyond the sale's own time.
+const PATIENCE: Span = Span::from_secs(120);
+
+/// How often to look whether everything is done.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The one template's name.
+const NAME: &str = "demo";
+
+/// Runs a rehearsal to its end, in this program's own time.
 ///
 /// # Errors
 /// If the program cannot be started on a temporary database.
 pub async fn run(rehearsal: &Rehearsal, template: Template) -> Result<Score> {
-    let folder = Folder::new()?;
     let lines = Arc::new(AtomicU64::new(0));
     let counted = lines.clone();
     let print = rehearsal.print;
@@ -72,63 +99,31 @@ pub async fn run(rehearsal: &Rehearsal, template: Template) -> Result<Score> {
             let _ = writeln!(std::io::stdout(), "  chat │ {line}");
         }
     });
-    let mut app = start(&folder, rehearsal, template, console).await?;
-    app.serve().await?;
-    app.run();
-    app.hear(&message("start".to_owned(), "!sale start demo")).await;
-    let view = wait_for_opening(&app).await?;
-    let kept = crowd(&app, rehearsal, view.id).await;
-    settle(&app).await;
-    let sale = app.engine.look(view.id, Clone::clone).await?;
-    let journal = app.engine.store().journal(view.id).await?;
-    let (rest, parked) = app.at_rest().await?;
-    app.stop().await;
-    let left = app.sandbox.left_behind().await.unwrap_or_default().len();
-    Ok(Score::new(rehearsal, &sale, &journal, &kept, rest && parked == 0 && left == 0)
-        .with_lines(lines.load(Ordering::Relaxed)))
-}
-
-async fn start(
-    folder: &Folder,
-    rehearsal: &Rehearsal,
-    template: Template,
-    console: Arc<Console>,
-) -> Result<App> {
-    let mut config = Config::default();
-    config.shop.name = "Livetill rehearsal".to_owned();
-    config.providers.sandbox.calls_per_second = 30;
-    // What a provider does on a bad day: news lost, doubled and late, a page that stays open.
-    config.providers.sandbox.faults = Faults {
-        latency_ms: 40,
-        ready_after_ms: 300,
-        webhook_dropped: 0.1,
-        webhook_doubled: 0.2,
-        webhook_late_ms: 1500,
-        answer_lost: 0.01,
-        close_ignored: 0.3,
-        ..Faults::default()
+    let template = shrunk(template, rehearsal);
+    let crowd = Crowd {
+        buyers: rehearsal.buyers,
+        seed: rehearsal.seed,
+        duration: template.duration,
+        hold: template.hold,
     };
-    let template = rehearsed(template, rehearsal);
-    let templates = [("demo".to_owned(), template)].into();
-    let loaded = Loaded { config, templates, warnings: Vec::new(), path: None };
-    let url = format!("sqlite:{}", folder.file("demo.db").display());
-    let outside = Outside {
+    let scene = Scene {
+        shop: "Livetill rehearsal".to_owned(),
+        template,
+        crowd,
+        calls_per_second: 30,
+        patience: PATIENCE,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        store: Arc::new(store::open(&url, Access::Write).await?) as Arc<dyn Store>,
-        listener: TcpListener::bind("127.0.0.1:0").await.context("no free port")?,
-        platforms: vec![console],
-        wrap: Arc::new(|provider| provider),
+        voice: console,
     };
-    App::build(&loaded, outside).await
+    let score = play(scene).await?;
+    Ok(score.with_lines(lines.load(Ordering::Relaxed)))
 }
 
-/// The template as a rehearsal runs it: its times shrunk to the sale's length.
-fn rehearsed(template: Template, rehearsal: &Rehearsal) -> Template {
+/// The template as the demo runs it: its times shrunk to the sale's length, and nothing asked.
+fn shrunk(template: Template, rehearsal: &Rehearsal) -> Template {
     let part = |n: i64| Span::from_millis((rehearsal.duration.millis() / n).max(1000));
     let mut template = Template {
-        name: "demo".to_owned(),
-        provider: crate::provider::sandbox::NAME.to_owned(),
         stock: rehearsal.stock,
         duration: rehearsal.duration,
         hold: part(6),
@@ -143,7 +138,61 @@ fn rehearsed(template: Template, rehearsal: &Rehearsal) -> Template {
     template
 }
 
-async fn wait_for_opening(app: &App) -> Result<Arc<crate::view::View>> {
+/// Plays a scene to its end.
+async fn play(scene: Scene) -> Result<Score> {
+    let folder = Folder::new()?;
+    let mut app = start(&folder, &scene).await?;
+    app.serve().await?;
+    app.run();
+    let start = message("start".to_owned(), &format!("!sale start {NAME}"));
+    let answer = app.chat.hear(&start).await.unwrap_or_default();
+    anyhow::ensure!(!app.engine.views().all().is_empty(), "{}", answer.lines.join(" "));
+    let view = opening(&app, &scene).await?;
+    let kept = come(&app, &scene, view.id).await;
+    settle(&app, &scene).await;
+    let sale = app.engine.look(view.id, Clone::clone).await?;
+    let journal = app.engine.store().journal(view.id).await?;
+    let (rest, parked) = app.at_rest().await?;
+    app.stop().await;
+    let left = app.sandbox.left_behind().await.unwrap_or_default().len();
+    Ok(Score::new(&scene.crowd, &sale, &journal, &kept, rest && parked == 0 && left == 0))
+}
+
+async fn start(folder: &Folder, scene: &Scene) -> Result<App> {
+    let mut config = Config::default();
+    config.shop.name.clone_from(&scene.shop);
+    config.providers.sandbox.calls_per_second = scene.calls_per_second;
+    // What a provider does on a bad day: news lost, doubled and late, a page that stays open.
+    config.providers.sandbox.faults = Faults {
+        latency_ms: 40,
+        ready_after_ms: 300,
+        webhook_dropped: 0.1,
+        webhook_doubled: 0.2,
+        webhook_late_ms: 1500,
+        answer_lost: 0.01,
+        close_ignored: 0.3,
+        ..Faults::default()
+    };
+    let template = Template {
+        name: NAME.to_owned(),
+        provider: crate::provider::sandbox::NAME.to_owned(),
+        ..scene.template.clone()
+    };
+    let templates = [(NAME.to_owned(), template)].into();
+    let loaded = Loaded { config, templates, warnings: Vec::new(), path: None };
+    let url = format!("sqlite:{}", folder.file("demo.db").display());
+    let outside = Outside {
+        clock: scene.clock.clone(),
+        entropy: scene.entropy.clone(),
+        store: Arc::new(store::open(&url, Access::Write).await?) as Arc<dyn Store>,
+        listener: TcpListener::bind("127.0.0.1:0").await.context("no free port")?,
+        platforms: vec![scene.voice.clone()],
+        wrap: Arc::new(|provider| provider),
+    };
+    App::build(&loaded, outside).await
+}
+
+async fn opening(app: &App, scene: &Scene) -> Result<Arc<crate::view::View>> {
     let mut bell = app.engine.views().bell();
     let opened = async {
         loop {
@@ -156,40 +205,49 @@ async fn wait_for_opening(app: &App) -> Result<Arc<crate::view::View>> {
             }
         }
     };
-    let view = tokio::time::timeout(PATIENCE, opened).await.context("the sale did not open")?;
+    let latest = scene.clock.now() + scene.template.ready_limit + scene.patience;
+    let view = until(scene, latest, opened).await.context("the sale did not open")?;
     anyhow::ensure!(view.opened_at.is_some(), "the sale did not open: {:?}", view.note);
     Ok(view)
 }
 
+/// What comes of `work`, if it is done by then.
+async fn until<T>(scene: &Scene, latest: Timestamp, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = scene.clock.sleep_until(latest) => None,
+    }
+}
+
 /// Sends everybody in at their time, and waits until they are all gone.
-async fn crowd(app: &App, rehearsal: &Rehearsal, sale: crate::id::SaleId) -> Vec<Kept> {
-    let hold = Span::from_millis((rehearsal.duration.millis() / 6).max(1000));
-    let plans = plan(rehearsal, hold);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+async fn come(app: &App, scene: &Scene, sale: crate::id::SaleId) -> Vec<Kept> {
+    let clock = &scene.clock;
     let opened = clock.now();
     let tasks = TaskTracker::new();
     let kept: Arc<Mutex<Vec<Kept>>> = Arc::default();
     let client = shopper::client();
-    for plan in plans {
-        let (kept, clock, client) = (kept.clone(), clock.clone(), client.clone());
-        let base = app.base_url.clone();
+    let template = Arc::new(scene.template.clone());
+    for plan in plan(&scene.crowd) {
+        let (kept, clock) = (kept.clone(), clock.clone());
+        let (base, template) = (app.base_url.clone(), template.clone());
+        let shopper = Shopper::new(client.clone(), base, clock.clone(), template);
         tasks.spawn(async move {
             clock.sleep_until(opened + plan.arrives).await;
-            let one = Shopper::new(client, base, clock).visit(&plan, sale).await;
+            let one = shopper.visit(&plan, sale).await;
             kept.lock().unwrap_or_else(PoisonError::into_inner).push(one);
         });
     }
     tasks.close();
-    let longest = rehearsal.duration.to_std() + PATIENCE;
-    if tokio::time::timeout(longest, tasks.wait()).await.is_err() {
+    let template = &scene.template;
+    let longest = template.duration + template.hold + template.hold + scene.patience;
+    if until(scene, opened + longest, tasks.wait()).await.is_none() {
         tracing::warn!(left = tasks.len(), "some shoppers never came home");
     }
-
     std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Waits until nothing is left to do.
-async fn settle(app: &App) {
+async fn settle(app: &App, scene: &Scene) {
     let rest = async {
         loop {
             let waiting = app.sandbox.waiting().await.unwrap_or(0);
@@ -202,10 +260,12 @@ async fn settle(app: &App) {
                     return;
                 }
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, rest).await.is_err() {
+    let template = &scene.template;
+    let longest = template.duration + template.hold + template.grace + scene.patience;
+    if until(scene, scene.clock.now() + longest, rest).await.is_none() {
         tracing::warn!("the rehearsal did not come to rest");
     }
 }

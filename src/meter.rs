@@ -27,6 +27,12 @@ pub fn start() -> Result<(), BuildError> {
     Ok(())
 }
 
+/// Until it is dropped, what this thread counts goes nowhere.
+pub fn nowhere() -> metrics::LocalRecorderGuard<'static> {
+    static NOWHERE: metrics::NoopRecorder = metrics::NoopRecorder;
+    metrics::set_default_local_recorder(&NOWHERE)
+}
+
 fn handle() -> &'static OnceLock<PrometheusHandle> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     &HANDLE

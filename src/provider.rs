@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use crate::{
     clock::{Span, Timestamp},
     config::Finding,
-    id::{CheckoutId, HoldId, SaleId},
+    id::{CheckoutId, HoldId, PaymentId, SaleId},
     sale::{
         Sale,
         carry::cannot,
@@ -60,6 +60,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Asks about pages and payments that are not settled.
     async fn status(&self, ask: &StatusAsk) -> Result<Vec<News>, ProviderError>;
+
+    /// Whether it says, sooner or later, what it keeps of a payment.
+    fn tells_fees(&self) -> bool {
+        false
+    }
 
     /// Checks that a webhook comes from the provider. Pure.
     fn verify(&self, webhook: &Webhook, now: Timestamp) -> Result<Verified, WebhookError>;
@@ -204,6 +209,8 @@ pub struct StatusAsk {
     pub pages: Vec<(HoldId, Checkout)>,
     /// Refunds under way: payment and the provider's id of the refund, where known.
     pub refunds: Vec<(String, Option<String>)>,
+    /// Payments whose fee is not known yet.
+    pub fees: Vec<PaymentId>,
     /// Look for payments since then.
     pub since: Timestamp,
     /// Something the provider lists may have changed: look at the listing too.

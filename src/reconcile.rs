@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, TellError},
-    id::SaleId,
+    id::{PaymentId, SaleId},
     provider::{Provider, StatusAsk},
     sale::{
         Sale,
         hold::HoldState,
-        payment::{Fate, RefundStatus},
+        payment::{Fate, Payment, PaymentStatus, RefundStatus},
     },
 };
 
@@ -35,6 +35,12 @@ const DAY: Span = Span::from_secs(24 * 3600);
 /// Pages asked about in one call; the tightest provider takes a hundred ids.
 const PAGES_MAX: usize = 100;
 
+/// A fee that was not told this long after its payment is not asked for any more.
+const FEES_WITHIN: Span = Span::from_secs(3600);
+
+/// Fees asked about in one round; each may take a call.
+const FEES_MAX: usize = 20;
+
 /// A payment may be dated a little before the page we know was made.
 const MARGIN: Span = Span::from_secs(60);
 
@@ -53,11 +59,14 @@ pub enum Round {
 /// If the store fails; a provider that does not answer is asked again next time.
 pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
     let changed = engine.take_changed();
+    // Fees come late, and nothing waits for them: they are asked about now and then.
+    let tellers = engine.providers().filter(|one| round == Round::All && one.tells_fees());
+    let tellers: Vec<&'static str> = tellers.map(|one| one.name()).collect();
     for sale in sales(engine, round).await? {
         let now = engine.now();
-        let Some((provider, asks)) = engine.look(sale, move |s| question(s, now)).await? else {
-            continue;
-        };
+        let tellers = tellers.clone();
+        let look = move |s: &Sale| question(s, &tellers, now);
+        let Some((provider, asks)) = engine.look(sale, look).await? else { continue };
         let Some(provider) = engine.provider(&provider).cloned() else { continue };
         // One replica asks for all; whoever heard that something changed asks as well.
         if !engine.acts_for(provider.name()) && !changed.contains(provider.name()) {
@@ -120,8 +129,9 @@ fn is_asked_about(ago: Span, late: bool) -> bool {
     ago < WATCH_FOR || (late && ago < LATE_FOR && of_the_day)
 }
 
-/// What to ask about a sale; `None` if everything is settled.
-fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
+/// What to ask about a sale; `None` if everything is settled. `tellers` are providers that tell
+/// fees.
+fn question(sale: &Sale, tellers: &[&str], now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
     // Where no page can be closed, one whose units went back can be paid all the same.
     let for_ever = !sale.head.capabilities.revocable;
     let pages: Vec<_> = sale
@@ -141,7 +151,10 @@ fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
         })
         .collect();
     let pending = sale.payments().any(|p| p.fate == Fate::Pending && !p.is_settled());
-    if pages.is_empty() && refunds.is_empty() && !pending && sale.head.is_closed() {
+    let tells = tellers.contains(&sale.head.template.provider.as_str());
+    let fees = if tells { without_fee(sale, now) } else { Vec::new() };
+    let settled = pages.is_empty() && refunds.is_empty() && fees.is_empty() && !pending;
+    if settled && sale.head.is_closed() {
         return None;
     }
     let since = sale.head.started_at - MARGIN;
@@ -155,8 +168,19 @@ fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
         asks.push(ask);
     }
     asks[0].refunds = refunds;
+    asks[0].fees = fees;
     debug_assert!(now >= since);
     Some((sale.head.template.provider.clone(), asks))
+}
+
+/// Payments whose fee the provider has not told yet, and may still.
+fn without_fee(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
+    let waits = |payment: &&Payment| {
+        payment.fact.status == PaymentStatus::Completed
+            && payment.fact.fee.is_none()
+            && now.since(payment.seen_at) < FEES_WITHIN
+    };
+    sale.payments().filter(waits).map(|p| p.fact.id.clone()).take(FEES_MAX).collect()
 }
 
 /// Asks again and again until stopped.

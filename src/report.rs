@@ -1,18 +1,25 @@
 //! What was sold and what became of the money: the receipt, the packing list and the proof.
 
 mod csv;
+mod people;
+mod proof;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use self::{
+    people::{Deed, Funnel, Percentiles},
+    proof::{Proof, prove},
+};
 use crate::{
     clock::Timestamp,
     money::Money,
     sale::{
-        Move, Sale,
+        Sale,
         hold::{Hold, HoldState},
-        payment::{Fate, Payment, PaymentStatus},
+        payment::{Fate, Payment, PaymentStatus, RefundReason},
         template::Ask,
     },
     store::JournalLine,
@@ -55,10 +62,50 @@ pub struct Report {
     pub refunded: Money,
     /// What a person must decide.
     pub undecided: Money,
-    /// What stays.
+    /// What stays: `gross` less `refunded` and `undecided`.
+    pub kept: Money,
+    /// What of `refunded` is still on its way.
+    pub refunding: Money,
+    /// What the provider keeps, as far as it has told.
+    pub fees: Money,
+    /// Of how many payments the fee is known.
+    pub fees_told: u32,
+    /// `kept` less `fees`.
     pub net: Money,
+    /// Payments that are money.
+    pub completed: u32,
+    /// Of these, how many are in another currency than the sale: they are in no sum.
+    pub foreign: u32,
+    /// Payments that were, or will be, given back, by the reason.
+    pub extra: Extra,
+    /// How far buyers came.
+    pub funnel: Funnel,
+    /// From a claim to its payment page.
+    pub checkout_delay: Percentiles,
     /// One row per payment.
     pub payments: Vec<Row>,
+    /// Who ran what, oldest first.
+    pub deeds: Vec<Deed>,
+}
+
+/// Payments that go back, by the reason.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Extra {
+    /// Paid when nothing was left.
+    pub surplus: Sum,
+    /// Second payments for one hold.
+    pub double: Sum,
+    /// Refunded at the provider by somebody else.
+    pub elsewhere: Sum,
+}
+
+/// So many payments, and what they come to.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sum {
+    /// How many.
+    pub count: u32,
+    /// Their amounts together.
+    pub amount: Money,
 }
 
 /// One payment.
@@ -99,13 +146,19 @@ pub struct Row {
     pub late: bool,
     /// Paid when nothing was left.
     pub surplus: bool,
+    /// What of it went back so far, as the provider says.
+    pub refunded: Money,
+    /// What the provider keeps of it, once it says so.
+    pub fee: Option<Money>,
+    /// Why it goes back: `surplus`, `double` or `elsewhere`.
+    pub refund: Option<&'static str>,
     /// What the buyer answered on our page.
     pub answers: BTreeMap<Ask, String>,
 }
 
 impl Report {
-    /// Sums a sale up.
-    pub fn of(sale: &Sale) -> Self {
+    /// Sums a sale up. Every amount of money in it is what the provider said of its payments.
+    pub fn of(sale: &Sale, journal: &[JournalLine]) -> Self {
         let head = &sale.head;
         let zero = Money::new(0, head.template.price.currency);
         let mut rows: Vec<Row> = sale.payments().map(|payment| row(sale, payment)).collect();
@@ -113,6 +166,7 @@ impl Report {
         let claims = || sale.holds().filter(|hold| hold.buyer.is_some());
         let given_back = |hold: &&Hold| matches!(hold.state, HoldState::Released { .. });
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let none = Sum { count: 0, amount: zero };
         let mut report = Self {
             number: head.number,
             title: head.template.title.clone(),
@@ -131,8 +185,18 @@ impl Report {
             gross: zero,
             refunded: zero,
             undecided: zero,
+            kept: zero,
+            refunding: zero,
+            fees: zero,
+            fees_told: 0,
             net: zero,
+            completed: 0,
+            foreign: 0,
+            extra: Extra { surplus: none, double: none, elsewhere: none },
+            funnel: Funnel::of(sale),
+            checkout_delay: people::delays(sale, journal),
             payments: rows,
+            deeds: people::deeds(journal),
         };
         for payment in sale.payments() {
             report.add(payment);
@@ -142,83 +206,40 @@ impl Report {
 
     fn add(&mut self, payment: &Payment) {
         let fact = &payment.fact;
-        let same = fact.amount.currency == self.gross.currency;
-        if fact.status != PaymentStatus::Completed || !same {
+        if fact.status != PaymentStatus::Completed {
+            return;
+        }
+        self.completed += 1;
+        if fact.amount.currency != self.gross.currency {
+            self.foreign += 1;
             return;
         }
         let amount = fact.amount.minor;
         self.gross.minor += amount;
         match &payment.fate {
-            Fate::Refund { .. } => self.refunded.minor += amount,
+            Fate::Refund { why, .. } => {
+                self.refunded.minor += amount;
+                self.refunding.minor += amount - fact.refunded;
+                let sum = match why {
+                    RefundReason::Surplus => &mut self.extra.surplus,
+                    RefundReason::Double => &mut self.extra.double,
+                    RefundReason::Elsewhere => &mut self.extra.elsewhere,
+                };
+                sum.count += 1;
+                sum.amount.minor += amount;
+            }
             Fate::Person { .. } => {
                 self.refunded.minor += fact.refunded;
                 self.undecided.minor += amount - fact.refunded;
             }
-            Fate::Kept | Fate::Pending => {
-                self.refunded.minor += fact.refunded;
-                self.net.minor += amount - fact.refunded;
-            }
+            Fate::Kept | Fate::Pending => self.refunded.minor += fact.refunded,
         }
-    }
-
-    /// The receipt in lines.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!(
-            "#{} {} · {} · {} of {} sold at {}",
-            self.number,
-            crate::notice::text::plain(&self.title),
-            self.reason.unwrap_or(self.phase).replace('_', " "),
-            self.sold,
-            self.stock,
-            self.price,
-        )];
-        lines.push(format!(
-            "paid {} · refunded {} · before a person {} · kept {}",
-            self.gross, self.refunded, self.undecided, self.net
-        ));
-        lines.push(format!("claims {} · given back {}", self.claimed, self.lapsed));
-        if self.short > 0 {
-            lines.push(format!("SHORT of {}: more was promised than is there", self.short));
+        if let Some(fee) = fact.fee.filter(|fee| fee.money.currency == self.fees.currency) {
+            self.fees_told += 1;
+            self.fees.minor += fee.money.minor;
         }
-        if self.outside > 0 {
-            lines.push(format!("{} sold elsewhere meanwhile", self.outside));
-        }
-        lines.extend(self.payments.iter().map(Row::line));
-        lines
-    }
-}
-
-impl Row {
-    fn line(&self) -> String {
-        let mut line = format!("  {} · {} · {}", self.at, self.payment, self.amount);
-        if let Some(units) = self.units {
-            line.push_str(&format!(" · {units} ×"));
-        }
-        if let Some(delivery) = &self.delivery {
-            line.push_str(&format!(" {delivery}"));
-        }
-        for (option, value) in &self.options {
-            line.push_str(&format!(" · {option} {value}"));
-        }
-        for upsell in &self.upsells {
-            line.push_str(&format!(" · plus {upsell}"));
-        }
-        if let Some(special) = &self.special {
-            line.push_str(&format!(" · at {special}"));
-        }
-        if let Some(buyer) = &self.buyer {
-            line.push_str(&format!(" · {}", crate::notice::text::plain(buyer)));
-        }
-        line.push_str(&format!(" · {}", self.fate));
-        for (flag, word) in [(self.late, "late"), (self.surplus, "surplus")] {
-            if flag {
-                line.push_str(&format!(" ({word})"));
-            }
-        }
-        if let Some(why) = &self.why {
-            line.push_str(&format!(": {}", crate::notice::text::plain(why)));
-        }
-        line
+        self.kept.minor = self.gross.minor - self.refunded.minor - self.undecided.minor;
+        self.net.minor = self.kept.minor - self.fees.minor;
     }
 }
 
@@ -247,133 +268,12 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
         },
         late: payment.late,
         surplus: payment.surplus,
-        answers: hold.map(|hold| hold.answers.clone()).unwrap_or_default(),
-    }
-}
-
-/// What the journal proves about a sale, recomputed without the rules that made it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Proof {
-    /// Units taken above the stock, at the worst commit.
-    pub oversold: u32,
-    /// Most units taken at any commit.
-    pub taken_max: u32,
-    /// Commits looked at.
-    pub commits: u32,
-    /// Whatever does not agree, in words.
-    pub wrong: Vec<String>,
-}
-
-/// Recomputes a sale's ledger from its journal and compares it with what is stored.
-pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
-    let mut proof = Proof::default();
-    let mut holds: BTreeMap<u32, (String, u32)> = BTreeMap::new();
-    let mut added = Added::default();
-    let mut revision = 0;
-    for line in journal {
-        proof.commits += 1;
-        if line.revision <= revision {
-            proof.wrong.push(format!("revision {} comes after {revision}", line.revision));
-        }
-        revision = line.revision;
-        for step in &line.moves {
-            added.step(step);
-            let was = holds.insert(step.n, (step.to.clone(), step.units));
-            let was = was.map(|(state, _)| state);
-            if was != step.from {
-                let from = step.from.as_deref().unwrap_or("nothing");
-                let was = was.as_deref().unwrap_or("nothing");
-                proof.wrong.push(format!("hold {} left {from}, but was {was}", step.n));
-            }
-        }
-        let taken: u32 =
-            holds.values().filter(|(state, _)| is_taken(state)).map(|(_, units)| units).sum();
-        proof.taken_max = proof.taken_max.max(taken);
-        proof.oversold = proof.oversold.max(taken.saturating_sub(line.stock));
-        proof.oversold = proof.oversold.max(added.over(sale));
-    }
-    if revision != sale.head.revision {
-        proof.wrong.push(format!(
-            "the journal ends at revision {revision}, the sale is at {}",
-            sale.head.revision
-        ));
-    }
-    compare(sale, &holds, &mut proof);
-    proof
-}
-
-/// Up-sells that are taken, by their name.
-#[derive(Default)]
-struct Added(BTreeMap<String, BTreeSet<u32>>);
-
-impl Added {
-    fn step(&mut self, step: &Move) {
-        for name in &step.added {
-            let holders = self.0.entry(name.clone()).or_default();
-            if is_taken(&step.to) {
-                holders.insert(step.n);
-            } else {
-                holders.remove(&step.n);
-            }
-        }
-    }
-
-    /// How many are taken above what there are, of the worst of them.
-    fn over(&self, sale: &Sale) -> u32 {
-        let over = self.0.iter().filter_map(|(name, holders)| {
-            let stock = sale.head.template.offers.upsell(name)?.stock?;
-            Some(u32::try_from(holders.len()).unwrap_or(u32::MAX).saturating_sub(stock))
-        });
-        over.max().unwrap_or(0)
-    }
-}
-
-fn is_taken(state: &str) -> bool {
-    matches!(state, "offered" | "opening" | "open" | "closing" | "paid" | "lapsed")
-}
-
-/// The stored holds and payments against the recomputed ones.
-fn compare(sale: &Sale, holds: &BTreeMap<u32, (String, u32)>, proof: &mut Proof) {
-    for hold in sale.holds() {
-        match holds.get(&hold.id.n) {
-            Some((state, units)) if state == hold.state.word() && *units == hold.units => {}
-            other => proof.wrong.push(format!(
-                "hold {} is {} with {} units, the journal says {other:?}",
-                hold.id.n,
-                hold.state.word(),
-                hold.units
-            )),
-        }
-        if let HoldState::Paid { payment, .. } = &hold.state {
-            let joined = sale.payment(payment).is_some_and(|p| p.hold == Some(hold.id));
-            if !joined {
-                proof.wrong.push(format!("hold {} is paid by no payment", hold.id.n));
-            }
-        }
-    }
-    if holds.len() != sale.holds().count() {
-        proof.wrong.push("the journal knows holds that are not stored".to_owned());
-    }
-    let kept: u32 = sale
-        .payments()
-        .filter(|payment| payment.fate == Fate::Kept)
-        .filter_map(|payment| sale.hold(payment.hold?))
-        .map(|hold| hold.units)
-        .sum();
-    let paid = sale.head.tally.paid;
-    let refunded_elsewhere: u32 = sale
-        .holds()
-        .filter_map(|hold| match &hold.state {
-            HoldState::Paid { payment, .. } => Some((hold.units, sale.payment(payment)?)),
+        refunded: Money::new(payment.fact.refunded, payment.fact.amount.currency),
+        fee: payment.fact.fee.map(|fee| fee.money),
+        refund: match &payment.fate {
+            Fate::Refund { why, .. } => Some(why.word()),
             _ => None,
-        })
-        .filter(|(_, payment)| payment.fate != Fate::Kept)
-        .map(|(units, _)| units)
-        .sum();
-    if kept + refunded_elsewhere != paid {
-        proof.wrong.push(format!("{paid} units are paid, {kept} are kept"));
-    }
-    if let Err(broken) = sale.audit() {
-        proof.wrong.push(broken.to_owned());
+        },
+        answers: hold.map(|hold| hold.answers.clone()).unwrap_or_default(),
     }
 }

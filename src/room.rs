@@ -98,6 +98,11 @@ impl User {
     pub fn key(&self) -> String {
         format!("{}:{}", self.platform, self.id)
     }
+
+    /// The key, and the name they went by: how the journal keeps who did something.
+    pub fn signature(&self) -> String {
+        format!("{} {}", self.key(), self.name)
+    }
 }
 
 impl fmt::Display for Room {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Chat, No};
 use crate::{
     clock::Timestamp,
+    engine::TellError,
     notice::text,
     platform::{Health, Platform, Reply, Standing},
     report::Report,
@@ -88,7 +89,9 @@ impl Chat {
 
     pub(super) async fn report(&self, number: Option<u32>) -> Result<Reply, No> {
         let view = self.recent(number)?;
-        let lines = self.engine.look(view.id, |sale| Report::of(sale).lines()).await?;
+        let journal = self.engine.store().journal(view.id).await.map_err(TellError::from)?;
+        let look = move |sale: &Sale| Report::of(sale, &journal).lines();
+        let lines = self.engine.look(view.id, look).await?;
         Ok(Reply::private(lines))
     }
 

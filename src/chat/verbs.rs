@@ -35,7 +35,7 @@ impl Chat {
     }
 
     /// A template with what varies this time.
-    fn template(&self, name: &str, overrides: &Overrides) -> Result<Template, No> {
+    pub(super) fn template(&self, name: &str, overrides: &Overrides) -> Result<Template, No> {
         let templates = self.templates();
         let template = templates.get(name).ok_or(No::Say(format!("No template {name}.")))?;
         Ok(template.with(overrides)?)
@@ -245,7 +245,7 @@ impl Chat {
     }
 
     async fn tell(&self, message: &Message, sale: SaleId, event: Event) -> Result<Told, No> {
-        let by = message.user.key();
+        let by = message.user.signature();
         match self.engine.tell(sale, event, &by, Origin::Seen(seen(message))).await {
             Err(TellError::Refused(refusal)) => Err(No::Refused(text::refusal(&refusal))),
             told => Ok(told?),

@@ -80,7 +80,8 @@ pub(super) async fn report(
     as_csv: bool,
 ) -> Result<Ended> {
     let store = open(loaded).await?;
-    let report = Report::of(&load(&store, number).await?);
+    let sale = load(&store, number).await?;
+    let report = Report::of(&sale, &store.journal(sale.head.id).await?);
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else if as_csv {

@@ -12,9 +12,10 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use super::{Ended, warn_of};
 use crate::{
-    app::{App, Outside},
+    app::{App, Outside, Wrap},
     clock::{Clock, Span, SystemClock},
     config::{Config, Loaded, reload_templates},
+    demo::stage::Rehearsals,
     id::SystemEntropy,
     meter,
     platform::{
@@ -72,9 +73,11 @@ pub(super) async fn run(
     let mut platforms = chats.platforms();
     platforms.extend(console.iter().map(|console| console.clone() as Arc<dyn Platform>));
     let required: Vec<_> = platforms.iter().filter(|p| must_work(config, p)).cloned().collect();
-    let outside =
-        Outside { clock, entropy, store, listener, platforms, wrap: Arc::new(|provider| provider) };
+    let wrap: Wrap = Arc::new(|provider| provider);
+    let (time, chance) = (clock.clone(), entropy.clone());
+    let outside = Outside { clock, entropy, store, listener, platforms, wrap };
     let mut app = App::build(&loaded, outside).await?;
+    app.chat.rehearses_on(Rehearsals::beside(&app, config, time, chance));
     app.serve().await?;
     // Before anybody is told that it runs: from here on a signal is a polite end.
     let stopped = stopped();

@@ -7,7 +7,7 @@
 //! ```
 //! Verbs, templates and keys are case-blind. A guess is suggested, never run.
 
-use super::{Args, Command, KEYS, SPECS, Spec};
+use super::{Args, Command, REHEARSAL_STOP, SPECS, Spec};
 use crate::{clock::Span, notice::text::is_invisible, sale::template::Overrides};
 
 /// The word that starts every command.
@@ -52,6 +52,7 @@ pub fn parse(rest: &str, templates: &[&str]) -> Result<Command, Mistake> {
     let mut args = Cursor { words: args.to_vec(), at: 0 };
     let command = match spec.args {
         Args::Template { number } => template_command(spec, number, &mut args, templates)?,
+        Args::Rehearsal => rehearsal(spec, &mut args, templates)?,
         Args::Sale => sale_command(spec.verb, args.number()?),
         Args::SaleTime => {
             let sale = args.number()?;
@@ -88,6 +89,13 @@ impl Cursor {
         let word = self.words.get(self.at).cloned();
         self.at += usize::from(word.is_some());
         word
+    }
+
+    /// Whether that word comes next; if so, it is taken.
+    fn take(&mut self, word: &str) -> bool {
+        let there = self.words.get(self.at).is_some_and(|next| next.eq_ignore_ascii_case(word));
+        self.at += usize::from(there);
+        there
     }
 
     /// `#7`, if that is what comes next.
@@ -134,6 +142,25 @@ fn template_command(
     if number && let Some(sale) = args.number()? {
         return Ok(Command::Open { sale });
     }
+    let template = template_name(spec, args, templates)?;
+    let Given { overrides, .. } = given(spec, args)?;
+    Ok(match spec.verb {
+        "arm" => Command::Arm { template, overrides },
+        "next" => Command::Next { template, overrides },
+        _ => Command::Start { template, overrides },
+    })
+}
+
+fn rehearsal(spec: &Spec, args: &mut Cursor, templates: &[&str]) -> Result<Command, Mistake> {
+    if args.take(REHEARSAL_STOP) {
+        return Ok(Command::EndRehearsal);
+    }
+    let template = template_name(spec, args, templates)?;
+    let Given { overrides, crowd, speed } = given(spec, args)?;
+    Ok(Command::Rehearse { template, overrides, crowd, speed })
+}
+
+fn template_name(spec: &Spec, args: &mut Cursor, templates: &[&str]) -> Result<String, Mistake> {
     let missing = || {
         Mistake(format!(
             "Which template? {}. Write it like: {}",
@@ -145,21 +172,21 @@ fn template_command(
     if word.contains('=') {
         return Err(missing());
     }
-    let template = templates
-        .iter()
-        .find(|name| name.to_lowercase() == word.to_lowercase())
-        .ok_or_else(|| unknown_template(&word, templates))?;
-    let overrides = overrides(spec, args)?;
-    let template = (*template).to_owned();
-    Ok(match spec.verb {
-        "arm" => Command::Arm { template, overrides },
-        "next" => Command::Next { template, overrides },
-        _ => Command::Start { template, overrides },
-    })
+    let known = templates.iter().find(|name| name.to_lowercase() == word.to_lowercase());
+    known.map(|name| (*name).to_owned()).ok_or_else(|| unknown_template(&word, templates))
 }
 
-fn overrides(spec: &Spec, args: &mut Cursor) -> Result<Overrides, Mistake> {
-    let mut found = Overrides::default();
+/// A time and `key=value`s.
+#[derive(Default)]
+struct Given {
+    overrides: Overrides,
+    crowd: Option<u32>,
+    speed: Option<u32>,
+}
+
+fn given(spec: &Spec, args: &mut Cursor) -> Result<Given, Mistake> {
+    let mut given = Given::default();
+    let found = &mut given.overrides;
     while let Some(word) = args.next() {
         let Some((key, value)) = word.split_once('=') else {
             let time = word.parse().map_err(|error| Mistake(format!("{error}.")))?;
@@ -167,13 +194,14 @@ fn overrides(spec: &Spec, args: &mut Cursor) -> Result<Overrides, Mistake> {
             continue;
         };
         let value = value.to_owned();
-        match key.to_lowercase().as_str() {
-            "stock" => {
-                let units = value.parse().map_err(|_| {
-                    Mistake(format!("stock= takes a whole number, not {}.", clip(&value)))
-                })?;
-                set(&mut found.stock, units, "stock=")?;
-            }
+        let key = key.to_lowercase();
+        if !spec.args.keys().any(|(known, _)| known == key) {
+            return Err(unknown_key(spec, &key));
+        }
+        match key.as_str() {
+            "stock" => set(&mut found.stock, whole(&key, &value)?, "stock=")?,
+            "crowd" => set(&mut given.crowd, whole(&key, &value)?, "crowd=")?,
+            "speed" => set(&mut given.speed, whole(&key, &value)?, "speed=")?,
             "price" => {
                 let price = value.trim_start_matches(['$', '€', '£', '¥']).to_owned();
                 set(&mut found.price, price, "price=")?;
@@ -183,11 +211,14 @@ fn overrides(spec: &Spec, args: &mut Cursor) -> Result<Overrides, Mistake> {
                 set(&mut found.hold, time, "hold=")?;
             }
             "title" => set(&mut found.title, value, "title=")?,
-            "image" => set(&mut found.image, value, "image=")?,
-            other => return Err(unknown_key(spec, other)),
+            _ => set(&mut found.image, value, "image=")?,
         }
     }
-    Ok(found)
+    Ok(given)
+}
+
+fn whole(key: &str, value: &str) -> Result<u32, Mistake> {
+    value.parse().map_err(|_| Mistake(format!("{key}= takes a whole number, not {}.", clip(value))))
 }
 
 fn set<T>(slot: &mut Option<T>, value: T, what: &str) -> Result<(), Mistake> {
@@ -247,10 +278,10 @@ fn unknown_template(word: &str, templates: &[&str]) -> Mistake {
 }
 
 fn unknown_key(spec: &Spec, key: &str) -> Mistake {
-    match nearest(key, KEYS.iter().map(|(key, _)| *key)) {
+    match nearest(key, spec.args.keys().map(|(key, _)| key)) {
         Some(guess) => Mistake(format!("No option {}=. Did you mean {guess}=?", clip(key))),
         None => {
-            let keys: Vec<String> = KEYS.iter().map(|(key, _)| format!("{key}=")).collect();
+            let keys: Vec<String> = spec.args.keys().map(|(key, _)| format!("{key}=")).collect();
             let verb = spec.verb;
             Mistake(format!("No option {}=. {verb} takes {}.", clip(key), keys.join(" ")))
         }
@@ -375,6 +406,21 @@ mod tests {
     }
 
     #[test]
+    fn a_rehearsal_takes_what_a_start_takes_and_more() {
+        let overrides = Overrides {
+            duration: Some(Span::from_mins(10)),
+            stock: Some(5),
+            ..Overrides::default()
+        };
+        let (template, crowd, speed) = ("mug".to_owned(), Some(200), Some(10));
+        assert_eq!(
+            said("!sale rehearse mug 10m crowd=200 stock=5 speed=10"),
+            Ok(Command::Rehearse { template, overrides, crowd, speed })
+        );
+        assert_eq!(said("!sale rehearse STOP"), Ok(Command::EndRehearsal));
+    }
+
+    #[test]
     fn invisible_characters_do_not_matter() {
         assert_eq!(
             said("\u{200B}!sale\u{E0000} sta\u{34F}rt mug\u{E0001}"),
@@ -409,6 +455,16 @@ mod tests {
             ("!sale start mug title=\"x", "A quotation mark is missing its partner."),
             ("!sale stop #x", "Not a sale's number: #x. See !sale list"),
             ("!sale stop now", "Too much: now. Write it like: !sale stop"),
+            (
+                "!sale start mug crowd=9",
+                "No option crowd=. start takes stock= price= hold= title= image=.",
+            ),
+            ("!sale rehearse mug sped=9", "No option sped=. Did you mean speed=?"),
+            ("!sale rehearse mug crowd=many", "crowd= takes a whole number, not many."),
+            (
+                "!sale rehearse stop now",
+                "Too much: now. Write it like: !sale rehearse mug 10m crowd=200 speed=10",
+            ),
             ("!sale dance", "No such command: dance. See !sale help"),
             ("!sale restock", "By how many? Write it like: !sale restock 3"),
         ];

@@ -282,6 +282,7 @@ mod tests {
             ),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", "shop.public_url"),
             ("[providers.sandbox.faults]\nerror = 2.0\n", "between 0 and 1"),
+            ("[providers.sandbox]\nfee = 2.9\n", "between 0 and 1"),
             (
                 "[providers.square]\naccess_token = \"x\"\n",
                 "LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN",

@@ -4,8 +4,20 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::Rehearsal;
 use crate::clock::Span;
+
+/// Who comes, and to what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crowd {
+    /// How many.
+    pub(super) buyers: u32,
+    /// What they mean to do.
+    pub(super) seed: u64,
+    /// How long the sale is open.
+    pub(super) duration: Span,
+    /// How long a page is kept for them.
+    pub(super) hold: Span,
+}
 
 /// One shopper's intentions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,11 +49,11 @@ pub(super) enum Habit {
 }
 
 /// Everybody's intentions, by time of arrival.
-pub(super) fn plan(rehearsal: &Rehearsal, hold: Span) -> Vec<Plan> {
-    let mut random = StdRng::seed_from_u64(rehearsal.seed);
-    let duration = rehearsal.duration.millis();
-    let hold = hold.millis();
-    let mut plans: Vec<Plan> = (0..rehearsal.buyers)
+pub(super) fn plan(crowd: &Crowd) -> Vec<Plan> {
+    let mut random = StdRng::seed_from_u64(crowd.seed);
+    let duration = crowd.duration.millis();
+    let hold = crowd.hold.millis();
+    let mut plans: Vec<Plan> = (0..crowd.buyers)
         .map(|_| {
             // Most come in the first moments after the link was posted.
             let early: f64 = random.random();
@@ -77,17 +89,15 @@ mod tests {
 
     #[test]
     fn the_seed_alone_decides() {
-        let rehearsal = |seed| Rehearsal {
+        let crowd = |seed| Crowd {
             buyers: 50,
-            stock: 5,
-            duration: Span::from_secs(30),
             seed,
-            print: false,
+            duration: Span::from_secs(30),
+            hold: Span::from_secs(5),
         };
-        let hold = Span::from_secs(5);
-        let seven = plan(&rehearsal(7), hold);
-        assert_eq!(seven, plan(&rehearsal(7), hold));
-        assert_ne!(hash(&seven), hash(&plan(&rehearsal(8), hold)));
+        let seven = plan(&crowd(7));
+        assert_eq!(seven, plan(&crowd(7)));
+        assert_ne!(hash(&seven), hash(&plan(&crowd(8))));
         assert!(seven.iter().all(|plan| plan.arrives < Span::from_secs(30)));
     }
 }

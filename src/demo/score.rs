@@ -1,17 +1,14 @@
 //! The score card of a rehearsal.
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{
-    Rehearsal,
-    plan::{hash, plan},
+    plan::{Crowd, hash, plan},
     shopper::Kept,
 };
 use crate::{
-    clock::Span,
     money::Money,
-    report::{Report, prove},
+    report::{Percentiles, Report, prove},
     sale::{Sale, hold::HoldState},
     store::JournalLine,
 };
@@ -81,19 +78,6 @@ pub struct Late {
     pub turned_away: u32,
 }
 
-/// A distribution in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Percentiles {
-    /// How many.
-    pub count: u64,
-    /// Half are faster.
-    pub p50: u64,
-    /// One in twenty is slower.
-    pub p95: u64,
-    /// The slowest.
-    pub max: u64,
-}
-
 /// Money.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sums {
@@ -107,15 +91,14 @@ pub struct Sums {
 
 impl Score {
     pub(super) fn new(
-        rehearsal: &Rehearsal,
+        crowd: &Crowd,
         sale: &Sale,
         journal: &[JournalLine],
         kept: &[Kept],
         clean: bool,
     ) -> Self {
         let proof = prove(sale, journal);
-        let report = Report::of(sale);
-        let hold = Span::from_millis((rehearsal.duration.millis() / 6).max(1000));
+        let report = Report::of(sale, journal);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let rows = |test: fn(&&crate::report::Row) -> bool| {
             count(report.payments.iter().filter(test).count())
@@ -133,9 +116,9 @@ impl Score {
             wrong.push("a payment is not settled".to_owned());
         }
         Self {
-            plan: hash(&plan(rehearsal, hold)),
-            seed: rehearsal.seed,
-            buyers: rehearsal.buyers,
+            plan: hash(&plan(crowd)),
+            seed: crowd.seed,
+            buyers: crowd.buyers,
             stock: sale.head.stock,
             reason: report.reason,
             oversold: proof.oversold,
@@ -155,8 +138,8 @@ impl Score {
                 turned_away: tried_late,
             },
             dead_pages: count(kept.iter().filter(|kept| kept.dead_page).count()),
-            click_to_checkout: percentiles(kept.iter().filter_map(|kept| kept.waited_ms)),
-            money: Sums { gross: report.gross, refunded: report.refunded, net: report.net },
+            click_to_checkout: Percentiles::of(kept.iter().filter_map(|kept| kept.waited)),
+            money: Sums { gross: report.gross, refunded: report.refunded, net: report.kept },
             lines: 0,
             settled: clean && !unsettled && proof.wrong.is_empty() && sale.head.is_closed(),
             wrong,
@@ -210,18 +193,5 @@ impl Score {
         lines.extend(self.wrong.iter().map(|wrong| format!("wrong              {wrong}")));
         lines.push(format!("oversold {}", self.oversold));
         lines
-    }
-}
-
-fn percentiles(values: impl Iterator<Item = i64>) -> Percentiles {
-    let mut histogram = Histogram::<u64>::new(3).expect("three digits are allowed");
-    for value in values {
-        histogram.saturating_record(value.unsigned_abs());
-    }
-    Percentiles {
-        count: histogram.len(),
-        p50: histogram.value_at_quantile(0.5),
-        p95: histogram.value_at_quantile(0.95),
-        max: histogram.max(),
     }
 }

@@ -8,6 +8,7 @@ use super::plan::{Habit, Plan};
 use crate::{
     clock::{Clock, Span},
     id::SaleId,
+    sale::template::{CheckoutShape, Template},
 };
 
 /// A shopper who waits in line looks at their page this often.
@@ -19,8 +20,8 @@ const LOOKS_MAX: u32 = 240;
 /// What became of one shopper.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
-    /// Milliseconds from the click to the payment page.
-    pub(super) waited_ms: Option<i64>,
+    /// From the click to the payment page.
+    pub(super) waited: Option<Span>,
     /// They were told that there is nothing (any more).
     pub(super) refused: bool,
     /// They pressed *Pay* and it worked.
@@ -38,6 +39,7 @@ pub(super) struct Shopper {
     base: String,
     cookie: Option<String>,
     clock: Arc<dyn Clock>,
+    template: Arc<Template>,
 }
 
 /// A client for the whole crowd; everybody keeps their own cookie.
@@ -51,8 +53,13 @@ pub(super) fn client() -> Client {
 }
 
 impl Shopper {
-    pub(super) fn new(client: Client, base: String, clock: Arc<dyn Clock>) -> Self {
-        Self { client, base, cookie: None, clock }
+    pub(super) fn new(
+        client: Client,
+        base: String,
+        clock: Arc<dyn Clock>,
+        template: Arc<Template>,
+    ) -> Self {
+        Self { client, base, cookie: None, clock, template }
     }
 
     /// Comes, claims, and does with the page what the plan says.
@@ -65,9 +72,19 @@ impl Shopper {
     }
 
     async fn shop(&mut self, plan: &Plan, sale: SaleId, kept: &mut Kept) -> Result<(), String> {
-        self.get(&format!("{}/live", self.base)).await?;
+        let live = self.get(&format!("{}/live", self.base)).await?;
         let clicked = self.clock.now();
-        let form = [("delivery", ["ship", "pickup"][plan.choice as usize % 2])];
+        if self.template.checkout == CheckoutShape::Shared {
+            // One page for all: the link leads straight to it while there is something to sell.
+            let Some(page) = location(&live) else {
+                kept.refused = true;
+                return Ok(());
+            };
+            kept.waited = Some(self.clock.now().since(clicked));
+            return self.use_page(plan.habit, &page, kept).await;
+        }
+        let template = self.template.clone();
+        let form = answers(&template, plan.choice);
         let url = format!("{}/sales/{sale}/holds", self.base);
         if matches!(plan.habit, Habit::DoubleClicks(_)) {
             // The first press's answer never arrives; the browser keeps only the cookie of the
@@ -77,7 +94,7 @@ impl Shopper {
         }
         let answer = self.post(&url, &form).await?;
         let Some(page) = self.page_of(answer, kept).await? else { return Ok(()) };
-        kept.waited_ms = Some(self.clock.now().since(clicked).millis());
+        kept.waited = Some(self.clock.now().since(clicked));
         self.use_page(plan.habit, &page, kept).await
     }
 
@@ -178,6 +195,21 @@ impl Shopper {
         }
         Ok(answer)
     }
+}
+
+/// A filled-in form: a delivery choice, and an answer to whatever the page asks.
+fn answers(template: &Template, choice: u32) -> Vec<(&str, &str)> {
+    let mut form = vec![
+        ("name", "Shopper"),
+        ("email", "shopper@example.org"),
+        ("phone", "+1 555 0100 00"),
+        ("address", "1 Demo Street"),
+    ];
+    let choices = template.delivery.as_slice();
+    if let Some(one) = choices.get(choice as usize % choices.len().max(1)) {
+        form.push(("delivery", &one.name));
+    }
+    form
 }
 
 fn location(answer: &Response) -> Option<String> {

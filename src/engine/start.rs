@@ -61,7 +61,8 @@ impl Engine {
             };
             let (sale, decision) = sale::start(&start, at).map_err(TellError::Refused)?;
             let event = Event::Started(Box::new(start));
-            let mut commit = fold::first_commit(self, &sale, &decision, event, &order.by.key());
+            let mut commit =
+                fold::first_commit(self, &sale, &decision, event, &order.by.signature());
             commit.shop = Some(shop);
             commit.seen.extend(order.seen.clone());
             match self.store().commit(commit).await? {

@@ -139,10 +139,12 @@ fn platforms(web: &Web, now: Timestamp) -> Vec<String> {
 async fn sale(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response {
     let Some(id) = numbered(&web, number).await else { return missing(&web) };
     let store = web.engine.store();
-    let look = web.engine.look(id, Facts::of).await;
-    let (Ok(facts), Ok(journal), Ok(work)) =
-        (look, store.journal(id).await, store.work_of(id).await)
-    else {
+    let (Ok(journal), Ok(work)) = (store.journal(id).await, store.work_of(id).await) else {
+        return missing(&web);
+    };
+    let journal = Arc::new(journal);
+    let read = journal.clone();
+    let Ok(facts) = web.engine.look(id, move |sale| Facts::of(sale, &read)).await else {
         return missing(&web);
     };
     let now = web.engine.now();
@@ -170,11 +172,11 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(sale: &Sale) -> Self {
+    fn of(sale: &Sale, journal: &[JournalLine]) -> Self {
         let claimed = sale.holds().filter(|hold| hold.buyer.is_some());
         Self {
             sandbox: !sale.head.capabilities.real_money,
-            receipt: Report::of(sale).lines(),
+            receipt: Report::of(sale, journal).lines(),
             holds: claimed.map(|hold| hold_row(sale, hold)).collect(),
         }
     }
@@ -240,7 +242,9 @@ fn journal_row(line: &JournalLine) -> JournalRow {
 
 async fn packing(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response {
     let Some(id) = numbered(&web, number).await else { return missing(&web) };
-    let Ok(report) = web.engine.look(id, Report::of).await else { return missing(&web) };
+    let Ok(journal) = web.engine.store().journal(id).await else { return missing(&web) };
+    let look = web.engine.look(id, move |sale| Report::of(sale, &journal)).await;
+    let Ok(report) = look else { return missing(&web) };
     let mut csv = Vec::new();
     if report.write_csv(&mut csv).is_err() {
         return missing(&web);

@@ -190,6 +190,10 @@ impl Provider for Polar {
         self.news(ask).await.map_err(Fault::steady)
     }
 
+    fn tells_fees(&self) -> bool {
+        true
+    }
+
     fn verify(&self, webhook: &Webhook, now: Timestamp) -> Result<Verified, WebhookError> {
         self.check_signature(webhook, now)
     }

@@ -62,6 +62,8 @@ pub struct Setup {
     pub entropy: Arc<dyn Entropy>,
     /// Faults to play.
     pub faults: Faults,
+    /// The share of each payment that it keeps as its fee.
+    pub fee: f64,
     /// API calls per second before it answers 429.
     pub calls_per_second: u32,
     /// Address of our own listener.
@@ -117,6 +119,7 @@ pub fn new(setup: Setup) -> Result<(Arc<Sandbox>, Arc<Service>), reqwest::Error>
             clock: setup.clock,
             entropy: setup.entropy,
             faults: setup.faults,
+            fee: setup.fee,
         },
         token,
         public_url: setup.public_url,

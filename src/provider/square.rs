@@ -270,6 +270,10 @@ impl Provider for Square {
         self.news(ask).await.map_err(Fault::steady)
     }
 
+    fn tells_fees(&self) -> bool {
+        true
+    }
+
     fn verify(&self, webhook: &Webhook, _now: Timestamp) -> Result<Verified, WebhookError> {
         self.check_signature(webhook)
     }

@@ -1,7 +1,7 @@
 //! The packing list.
 
 use super::Report;
-use crate::sale::template::Ask;
+use crate::{money::Money, sale::template::Ask};
 
 impl Report {
     /// The packing list for a spreadsheet: UTF-8 with a mark so that it is read as such, CRLF, and no
@@ -15,7 +15,7 @@ impl Report {
         csv.write_record([
             "sale", "payment", "order", "link", "paid_at", "hold", "buyer", "units", "delivery",
             "amount", "currency", "fate", "why", "late", "surplus", "name", "email", "phone",
-            "address", "options", "upsells", "special",
+            "address", "options", "upsells", "special", "refunded", "fee", "refund",
         ])?;
         for row in &self.payments {
             let answer = |ask| row.answers.get(&ask).cloned().unwrap_or_default();
@@ -44,6 +44,9 @@ impl Report {
                 options.join(", "),
                 row.upsells.iter().cloned().collect::<Vec<_>>().join(", "),
                 row.special.clone().unwrap_or_default(),
+                row.refunded.decimal(),
+                row.fee.map(Money::decimal).unwrap_or_default(),
+                row.refund.unwrap_or_default().to_owned(),
             ];
             csv.write_record(cells.map(harmless))?;
         }

@@ -29,6 +29,18 @@ pub struct PaymentFact {
     pub at: Timestamp,
     /// Where the seller finds it at the provider.
     pub link: Option<String>,
+    /// What the provider keeps of it, once it says so: often some time after the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Fee>,
+}
+
+/// What a provider keeps of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fee {
+    /// All of it; a refund may make it less or more.
+    pub money: Money,
+    /// When the provider said so: of two, the later one counts.
+    pub as_of: Timestamp,
 }
 
 /// How far a payment got. Only ever moves down this list.
@@ -125,11 +137,29 @@ pub struct RefundFact {
     pub says: Option<String>,
 }
 
+impl PaymentFact {
+    /// What is known of the fee once `self` is heard after `before`: news may come out of order.
+    pub(crate) fn fee_after(&self, before: Option<Fee>) -> Option<Fee> {
+        self.fee.into_iter().chain(before).max_by_key(|fee| fee.as_of)
+    }
+}
+
 impl Payment {
     /// Whether nothing more will happen by itself: its fate is final, or it never was money.
     pub fn is_settled(&self) -> bool {
         let failed = self.fate == Fate::Pending && self.fact.status == PaymentStatus::Failed;
         failed || self.fate.is_final()
+    }
+}
+
+impl RefundReason {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Surplus => "surplus",
+            Self::Double => "double",
+            Self::Elsewhere => "elsewhere",
+        }
     }
 }
 
@@ -152,5 +182,39 @@ impl Fate {
             Self::Refund { status, .. } => *status == RefundStatus::Done,
             Self::Pending => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fee(minor: i64, as_of: i64) -> Fee {
+        let usd = "USD".parse().expect("a currency");
+        Fee { money: Money::new(minor, usd), as_of: Timestamp::from_millis(as_of) }
+    }
+
+    #[test]
+    fn payments_stored_before_there_were_fees_are_read() {
+        let stored = r#"{"fact":{"id":"P1","hold":null,"checkout":null,"order":"O1",
+            "amount":{"amount":1800,"currency":"USD"},"refunded":0,"status":"completed",
+            "at":1767225600000,"link":null},"seen_at":1767225600000,"hold":null,
+            "fate":{"is":"kept"},"late":false,"surplus":false}"#;
+        let payment: Payment = serde_json::from_str(stored).expect("it reads");
+        assert_eq!((payment.fact.fee, &payment.fate), (None, &Fate::Kept));
+        let again = serde_json::to_string(&payment).expect("it serialises");
+        assert!(!again.contains("fee"), "{again}");
+    }
+
+    #[test]
+    fn of_two_fees_the_later_one_counts_however_they_come() {
+        let stored = r#"{"id":"P1","hold":null,"checkout":null,"order":null,"link":null,
+            "amount":{"amount":1800,"currency":"USD"},"refunded":0,"status":"completed","at":0}"#;
+        let fact: PaymentFact = serde_json::from_str(stored).expect("it reads");
+        let told = PaymentFact { fee: Some(fee(82, 5)), ..fact.clone() };
+        assert_eq!(told.fee_after(None), Some(fee(82, 5)));
+        assert_eq!(fact.fee_after(Some(fee(82, 5))), Some(fee(82, 5)));
+        assert_eq!(told.fee_after(Some(fee(40, 9))), Some(fee(40, 9)));
+        assert_eq!(told.fee_after(Some(fee(90, 1))), Some(fee(82, 5)));
     }
 }

@@ -199,6 +199,7 @@ async fn a_sale_started_in_twitch_is_shown_everywhere_once_and_leaks_nothing() {
     }
     assert!(evening.chat.state().violations.is_empty(), "{:?}", evening.chat.state().violations);
     evening.fake.done();
+    evening.world.proves().await;
     evening.stop.cancel();
     evening.world.app.stop().await;
 }
@@ -246,6 +247,7 @@ async fn a_thousand_changes_edit_each_message_at_most_every_two_seconds() {
     evening.world.advance(mins(13)).await;
     assert_eq!(evening.cards().len(), 4);
     evening.fake.done();
+    evening.world.proves().await;
     evening.stop.cancel();
     evening.world.app.stop().await;
 }

@@ -16,6 +16,7 @@ use livetill::{
 use tokio::net::TcpListener;
 
 use crate::{
+    books,
     database::{Database, Engine},
     world::{Browser, client, crypto},
 };
@@ -78,6 +79,7 @@ impl Live {
         let proof = prove(&sale, &store.journal(view.id).await.expect("the store"));
         assert_eq!((proof.oversold, &proof.wrong), (0, &Vec::new()));
         assert!(proof.taken_max <= sale.head.stock);
+        books::agree_with_sandbox(self.app.engine.store()).await;
         self.app.stop().await;
     }
 }

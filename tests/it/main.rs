@@ -1,6 +1,7 @@
 //! Everything that needs the whole program: real sockets, a real database, a hand-moved clock.
 
 mod architecture;
+mod books;
 mod both;
 mod budget;
 mod claims;
@@ -26,6 +27,8 @@ mod pages;
 mod polar;
 mod postgres;
 mod program;
+mod receipts;
+mod rehearse;
 mod replicas;
 mod setup;
 mod square;

@@ -8,8 +8,14 @@ use std::{
     time::Duration,
 };
 
-use crate::world::{Browser, Seeded};
-use livetill::id::Entropy;
+use crate::{
+    books,
+    world::{Browser, Seeded},
+};
+use livetill::{
+    id::Entropy,
+    store::{self, Access},
+};
 
 const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[templates.mug]\ntitle = \"Fern Mug\"\n\
                       price = \"18.00\"\nstock = 3\nwarm = 1\nhold = \"4s\"\ngrace = \"2s\"\n";
@@ -266,6 +272,9 @@ async fn killed_at_random_moments_a_sale_still_ends_once_and_clean() {
             assert!(["kept", "refunded"].contains(&fate), "{payment}");
         }
     }
+    let database = format!("sqlite:{}", dir.path().join("livetill.db").display());
+    let store = store::open(&database, Access::Read).await.expect("a store");
+    books::agree_with_sandbox(&store).await;
     let endings = said.iter().filter(|l| l.starts_with("ENDED") || l.starts_with("SOLD OUT"));
     let opened = all.iter().filter(|sale| sale["reason"] != "failed").count();
     let endings = endings.count();

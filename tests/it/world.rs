@@ -20,6 +20,7 @@ use livetill::{
     app::{App, Outside, Wrap},
     clock::{Clock, Span, Timestamp},
     config,
+    demo::stage::Rehearsals,
     id::{Entropy, SaleId},
     platform::{
         Platform,
@@ -35,6 +36,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
+    books,
     database::{Database, Engine},
     logged,
 };
@@ -265,11 +267,12 @@ impl World {
         platforms.extend(setup.platforms.iter().cloned());
         platforms.extend(more(&store, &base_url));
         let life = u64::try_from(lines.lock().expect("unpoisoned").len()).expect("small");
+        let entropy = Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919)));
         let mut app = App::build(
             &loaded,
             Outside {
                 clock: setup.clock.clone(),
-                entropy: Seeded::new(setup.seed.wrapping_add(life.wrapping_mul(7919))),
+                entropy: entropy.clone(),
                 store,
                 listener,
                 platforms,
@@ -278,6 +281,8 @@ impl World {
         )
         .await
         .expect("an app");
+        let stage = Rehearsals::beside(&app, &loaded.config, setup.clock.clone(), entropy);
+        app.chat.rehearses_on(stage);
         app.serve().await.expect("serves");
         Self {
             app,
@@ -474,11 +479,12 @@ impl World {
         panic!("it never ends");
     }
 
-    /// Recomputes every sale from its journal.
+    /// Recomputes every sale from its journal, and compares its receipt with the sandbox's books.
     pub async fn proves(&self) {
         for view in self.app.engine.views().all() {
             self.prove(view.id).await;
         }
+        books::agree_with_sandbox(self.app.engine.store()).await;
     }
 
     async fn prove(&self, id: SaleId) {

@@ -12,7 +12,7 @@ use super::{
     rights::{MANAGE_GUILD, MANAGE_MESSAGES},
 };
 use crate::{
-    command::{Args, KEYS, SPECS, Spec, parse::PREFIX},
+    command::{Args, REHEARSAL_STOP, SPECS, Spec, parse::PREFIX},
     view::{State, View},
 };
 
@@ -67,13 +67,17 @@ pub(super) fn fingerprint(commands: &Value, application: &str) -> String {
 fn options(spec: &Spec) -> Vec<Value> {
     let which = || option("sale", "which sale, if several run", false, true);
     match spec.args {
-        Args::Template { number } => {
-            let what = if number { "a template, or an armed sale" } else { "a template" };
+        Args::Template { .. } | Args::Rehearsal => {
+            let what = match spec.args {
+                Args::Template { number: true } => "a template, or an armed sale",
+                Args::Rehearsal => "a template, or stop",
+                _ => "a template",
+            };
             let mut all = vec![
                 option("what", what, true, true),
                 option("time", "how long, like 10m or 1h30m", false, false),
             ];
-            all.extend(KEYS.iter().map(|(key, does)| option(key, does, false, false)));
+            all.extend(spec.args.keys().map(|(key, does)| option(key, does, false, false)));
             all
         }
         Args::Sale => vec![which()],
@@ -116,7 +120,7 @@ pub(super) fn line(interaction: &Interaction) -> Option<String> {
         line.push(' ');
         line.push_str(&quoted(&word));
     }
-    for (key, _) in KEYS {
+    for (key, _) in spec.args.keys() {
         if let Some(value) = given(key).filter(|value| !value.is_empty()) {
             line.push_str(&format!(" {key}={}", quoted(&value)));
         }
@@ -160,7 +164,9 @@ pub(super) fn suggestions(interaction: &Interaction, hints: &Hints) -> Vec<Value
             let spec = Spec::of(&verb.name).map(|spec| spec.args);
             let opens = spec == Some(Args::Template { number: true });
             let armed = sales(|view| view.state == State::Armed).filter(|_| opens);
-            armed.chain(templates).collect()
+            let stop = (spec == Some(Args::Rehearsal)).then(|| REHEARSAL_STOP.to_owned());
+            let stop = stop.map(|stop| (stop.clone(), stop));
+            armed.chain(templates).chain(stop).collect()
         }
         "sale" => sales(|_| true).collect(),
         "verb" => SPECS.iter().map(|spec| (spec.verb.to_owned(), spec.verb.to_owned())).collect(),
@@ -238,7 +244,7 @@ mod tests {
                         "time" => "5m",
                         "hold" => "90s",
                         "sale" => "#7",
-                        "units" | "stock" => "3",
+                        "units" | "stock" | "crowd" | "speed" => "3",
                         "price" => "20",
                         "verb" => "start",
                         _ => "x",

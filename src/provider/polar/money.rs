@@ -10,7 +10,7 @@ use crate::{
         Call, Outcome, ProviderError,
         rest::{Fault, segment},
     },
-    sale::payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+    sale::payment::{Fee, PaymentFact, PaymentStatus, RefundFact, RefundStatus},
 };
 
 const REFUNDS: &str = "/v1/refunds/";
@@ -48,7 +48,16 @@ pub(super) fn order_fact(order: &Value) -> Option<PaymentFact> {
         status: PaymentStatus::Completed,
         at: order["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
         link: None,
+        fee: fee(order),
     })
+}
+
+/// What Polar keeps; without the fee's currency, nothing is known yet.
+fn fee(order: &Value) -> Option<Fee> {
+    let money = money(&order["platform_fee_amount"], &order["platform_fee_currency"])?;
+    let stamp = |name: &str| order[name].as_str().and_then(Timestamp::parse_rfc3339);
+    let as_of = stamp("modified_at").or_else(|| stamp("created_at")).unwrap_or_default();
+    Some(Fee { money, as_of })
 }
 
 /// Reads a Refund object. Its amount is net of tax, ours is what the buyer paid.
@@ -166,6 +175,12 @@ mod tests {
         assert_eq!(refunded("paid"), 0);
         assert_eq!(refunded("partially_refunded"), 600);
         assert_eq!(refunded("refunded"), 1800);
+        assert_eq!(order_fact(&order("paid")).expect("money").fee, None, "not told yet");
+        let mut told = order("paid");
+        told["platform_fee_amount"] = 112.into();
+        told["platform_fee_currency"] = "usd".into();
+        let fee = order_fact(&told).expect("money").fee.map(|fee| fee.money.minor);
+        assert_eq!(fee, Some(112));
         let refund = json!({ "order_id": "O1", "id": "R", "status": "succeeded", "amount": 1500,
                              "tax_amount": 300 });
         assert_eq!(refund_fact(&refund).and_then(|fact| fact.amount), Some(1800));

@@ -53,7 +53,8 @@ impl Polar {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.retain(|_, (_, at)| now.since(*at) < TELL_AGAIN);
         let id = order["id"].as_str().unwrap_or_default();
-        let state = Value::from(vec![order["status"].clone(), order["refundable_amount"].clone()]);
+        let state = ["status", "refundable_amount", "platform_fee_amount"];
+        let state: Value = state.iter().map(|name| order[*name].clone()).collect();
         if told.get(id).is_some_and(|(before, _)| *before == state) {
             return false;
         }

@@ -19,7 +19,7 @@ use crate::{
         event::{CloseAnswer, Listing, Verdict},
         hold::{Checkout, Hold},
         offer::Bill,
-        payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+        payment::{Fee, PaymentFact, PaymentStatus, RefundFact, RefundStatus},
         template::{Capabilities, Template},
     },
 };
@@ -88,6 +88,8 @@ fn field<'a>(body: &'a Value, name: &str) -> Result<&'a str, ProviderError> {
 
 /// Reads what the sandbox says of a payment.
 fn payment_fact(data: &Value) -> Option<PaymentFact> {
+    let at = Timestamp::parse_rfc3339(data["at"].as_str()?)?;
+    let fee = serde_json::from_value::<Money>(data["fee"].clone()).ok();
     Some(PaymentFact {
         id: PaymentId::from(data["id"].as_str()?),
         hold: data["reference"].as_str().and_then(|text| text.parse().ok()),
@@ -100,8 +102,9 @@ fn payment_fact(data: &Value) -> Option<PaymentFact> {
             "failed" => PaymentStatus::Failed,
             _ => PaymentStatus::Pending,
         },
-        at: Timestamp::parse_rfc3339(data["at"].as_str()?)?,
+        at,
         link: None,
+        fee: fee.map(|money| Fee { money, as_of: at }),
     })
 }
 

@@ -60,6 +60,9 @@ pub(super) struct SandboxPayment {
     pub(super) reference: String,
     pub(super) amount: Money,
     pub(super) refunded: i64,
+    /// What the sandbox keeps, where it takes a fee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fee: Option<Money>,
     pub(super) at: Timestamp,
     pub(super) name: Option<String>,
     pub(super) address: Option<String>,

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     clock::{Clock, Span},
     id::Entropy,
+    money::Money,
     store::{Doc, DocChange, Store, StoreError},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Ledger {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) faults: Faults,
+    /// The share of each payment that it keeps.
+    pub(super) fee: f64,
 }
 
 pub(super) fn read<T: DeserializeOwned>(doc: &Doc) -> Result<T> {
@@ -244,6 +247,7 @@ impl Ledger {
                 reference: page.order.reference.clone(),
                 amount: page.order.total,
                 refunded: 0,
+                fee: self.fee_of(page.order.total),
                 at: now,
                 name: name.clone(),
                 address: address.clone(),
@@ -262,6 +266,12 @@ impl Ledger {
             }
         }
         Err(LedgerError::Invalid("too much at once".to_owned()))
+    }
+
+    /// What it keeps of an amount, rounded to the nearest minor unit.
+    fn fee_of(&self, amount: Money) -> Option<Money> {
+        let kept = (amount.minor as f64 * self.fee).round() as i64;
+        (self.fee > 0.0).then(|| Money::new(kept, amount.currency))
     }
 
     /// Closes a page for good, unless it was paid.
@@ -335,6 +345,7 @@ impl Ledger {
 pub(super) fn payment_json(id: &str, payment: &SandboxPayment) -> serde_json::Value {
     json!({
         "id": id,
+        "fee": payment.fee,
         "page": payment.page,
         "reference": payment.reference,
         "amount": payment.amount,

@@ -8,7 +8,7 @@ use crate::{
     id::PaymentId,
     money::Money,
     provider::{Call, Outcome, ProviderError, rest::segment},
-    sale::payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
+    sale::payment::{Fee, PaymentFact, PaymentStatus, RefundFact, RefundStatus},
 };
 
 /// What the buyer and the seller read beside a refund.
@@ -34,7 +34,21 @@ pub(super) fn payment_fact(payment: &Value) -> Option<PaymentFact> {
         },
         at: payment["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
         link: payment["receipt_url"].as_str().map(str::to_owned),
+        fee: fee(payment),
     })
+}
+
+/// What Square keeps: the first fee and later adjustments, which refunds make. It is not there yet
+/// when a payment has just become `COMPLETED`; another `payment.updated` brings it.
+fn fee(payment: &Value) -> Option<Fee> {
+    let parts = payment["processing_fee"].as_array().filter(|parts| !parts.is_empty())?;
+    let parts: Vec<Money> = parts
+        .iter()
+        .filter_map(|part| serde_json::from_value(part["amount_money"].clone()).ok())
+        .collect();
+    let money = Money::new(parts.iter().map(|part| part.minor).sum(), parts.first()?.currency);
+    let as_of = payment["updated_at"].as_str().and_then(Timestamp::parse_rfc3339);
+    Some(Fee { money, as_of: as_of.unwrap_or_default() })
 }
 
 /// Reads a PaymentRefund object.
@@ -122,4 +136,26 @@ fn refund_refused(payment: &PaymentId, fault: Fault) -> Result<Outcome, Provider
         return Err(ProviderError::Retry { says: fault.says(), after: None });
     }
     Err(fault.steady())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fee_is_the_first_one_and_what_was_adjusted_and_nothing_while_untold() {
+        let part = |amount: i64| json!({ "amount_money": { "amount": amount, "currency": "USD" } });
+        let payment = |parts: Value| {
+            let total = json!({ "amount": 1800, "currency": "USD" });
+            let payment = json!({
+                "id": "P1", "status": "COMPLETED", "total_money": total, "processing_fee": parts,
+                "updated_at": "2026-01-01T00:00:01Z",
+            });
+            payment_fact(&payment).expect("a payment").fee.map(|fee| fee.money.minor)
+        };
+        assert_eq!(payment(Value::Null), None);
+        assert_eq!(payment(json!([])), None);
+        assert_eq!(payment(json!([part(82)])), Some(82));
+        assert_eq!(payment(json!([part(82), part(-30)])), Some(52));
+    }
 }

@@ -26,6 +26,9 @@ impl Square {
                 Err(fault) => return Err(fault),
             }
         }
+        for id in &ask.fees {
+            news.extend(payment_fact(&self.payment(id.as_str()).await?).map(News::Payment));
+        }
         if let Some(notes) = ask.listing.as_ref().and_then(Notes::read) {
             news.extend(self.listing_state(&notes, ask).await?);
         }

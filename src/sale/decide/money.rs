@@ -30,7 +30,8 @@ pub(super) fn seen(draft: &mut Draft<'_>, fact: &PaymentFact) {
     // A status only moves forward; what the provider repeats late must not take it back.
     if before.is_none_or(|before| fact.status >= before) {
         let refunded = payment.fact.refunded.max(fact.refunded);
-        payment.fact = PaymentFact { refunded, ..fact.clone() };
+        let fee = fact.fee_after(payment.fact.fee);
+        payment.fact = PaymentFact { refunded, fee, ..fact.clone() };
     }
     let newly_completed =
         fact.status == PaymentStatus::Completed && before != Some(PaymentStatus::Completed);

@@ -255,6 +255,7 @@ impl Play {
             *state = Page::Paid;
         }
         let fact = PaymentFact {
+            fee: None,
             id: PaymentId::from(format!("p{}", self.next)),
             hold: Some(*hold),
             checkout: Some(page.clone()),

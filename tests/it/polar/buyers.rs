@@ -96,7 +96,8 @@ impl Books {
             "checkout_id": id, "metadata": session["metadata"], "net_amount": total - tax,
             "tax_amount": tax, "total_amount": total, "currency": "usd",
             "refunded_amount": 0, "refundable_amount": total - tax,
-            "refundable_tax_amount": tax,
+            "refundable_tax_amount": tax, "platform_fee_amount": total / 25 + 40,
+            "platform_fee_currency": "usd", "modified_at": null,
         });
         self.event("order.created", &order);
         order["status"] = Value::from("paid");

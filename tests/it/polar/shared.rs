@@ -12,7 +12,7 @@ fn shared(stock: u32) -> String {
 
 impl Shop {
     /// A viewer follows the posted link and stands before a page of their own.
-    async fn visits(&mut self, who: &str) {
+    pub async fn visits(&mut self, who: &str) {
         let answer = self.world.looks(who, "/live").await;
         let link = answer.location.unwrap_or_else(|| {
             self.polar.books().links.values().next().expect("a link")["url"]

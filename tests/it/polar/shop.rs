@@ -7,8 +7,11 @@ use livetill::{
 };
 use serde_json::Value;
 
-use super::fake::{Fake, TOKEN};
-use crate::world::{Answer, Setup, World, client, secs};
+use super::fake::{Books, Fake, TOKEN};
+use crate::{
+    books::{Entry, agree},
+    world::{Answer, Setup, World, client, secs},
+};
 
 pub const SECRET: &str = "whsec_polarExampleSecret0123456789abcdefgh";
 
@@ -152,6 +155,16 @@ impl Shop {
         all
     }
 
+    /// Compares every receipt with Polar's own list.
+    pub async fn books_agree(&self) {
+        let list: Vec<Entry> = {
+            let books = self.polar.books();
+            let ours = |order: &&Value| order["metadata"]["livetill_hold"].is_string();
+            books.orders.values().filter(ours).map(|order| entry(order, &books)).collect()
+        };
+        agree(self.world.app.engine.store(), "polar", &list).await;
+    }
+
     /// Ends the world: closed, proven, nothing left at Polar, and nothing that Polar would have
     /// called wrong.
     pub async fn done(mut self) {
@@ -162,6 +175,7 @@ impl Shop {
         }
         let left = leftovers(&self.polar);
         assert!(left.is_empty(), "left at Polar, or wrong: {left:#?}");
+        self.books_agree().await;
         self.world.done().await;
     }
 }
@@ -177,4 +191,17 @@ pub fn leftovers(polar: &Fake) -> Vec<String> {
     let sessions: Vec<String> = books.sessions.keys().cloned().collect();
     left.extend(sessions.into_iter().filter(|id| books.confirm(id).status() == 200));
     left
+}
+
+/// An order; what went back of it is what Polar's refunds say.
+fn entry(order: &Value, books: &Books) -> Entry {
+    let number = |one: &Value, name: &str| one[name].as_i64().unwrap_or(0);
+    let done = |one: &&Value| one["order_id"] == order["id"] && one["status"] == "succeeded";
+    let refunds = books.refunds.values().filter(done);
+    Entry {
+        id: order["id"].as_str().expect("an id").to_owned(),
+        amount: number(order, "total_amount"),
+        refunded: refunds.map(|one| number(one, "amount") + number(one, "tax_amount")).sum(),
+        fee: order["platform_fee_amount"].as_i64(),
+    }
 }

@@ -294,7 +294,20 @@ impl Books {
             }
         }
         self.event("payment.updated", "payment", payment.clone());
-        payment["id"].as_str().expect("an id").to_owned()
+        self.tell_fee(payment)
+    }
+
+    /// What Square keeps is told a little later, by another update.
+    fn tell_fee(&mut self, mut payment: Value) -> String {
+        let id = payment["id"].as_str().expect("an id").to_owned();
+        let fee = amount(&payment["total_money"]) * 29 / 1000 + 30;
+        payment["processing_fee"] = json!([{
+            "effective_at": self.time(), "type": "INITIAL", "amount_money": money(fee),
+        }]);
+        payment["updated_at"] = Value::from(self.time());
+        self.payments.insert(id.clone(), payment.clone());
+        self.event("payment.updated", "payment", payment);
+        id
     }
 }
 

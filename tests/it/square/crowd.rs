@@ -14,10 +14,11 @@ use livetill::{
 use tokio::net::TcpListener;
 
 use crate::{
+    books,
     database::{Database, Engine},
     square::{
         fake::{Fake, KEY, NOTIFICATION_URL, TOKEN},
-        shop::{config as square_config, sign},
+        shop::{config as square_config, list, sign},
     },
     world::{Browser, ManualClock, client, crypto},
 };
@@ -106,6 +107,7 @@ async fn a_crowd_larger_than_eight_calls_a_second_is_served_in_turn() {
     let proof = prove(&sale, &app.engine.store().journal(id).await.expect("the store"));
     assert_eq!((proof.oversold, &proof.wrong), (0, &Vec::new()));
     assert_eq!(fake.books().payments.len(), crowd as usize);
+    books::agree(app.engine.store(), "square", &list(&fake)).await;
     let wrong = std::mem::take(&mut fake.books().wrong);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

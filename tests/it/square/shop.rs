@@ -10,7 +10,10 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::fake::{Fake, KEY, LOCATION, NOTIFICATION_URL, TOKEN};
-use crate::world::{Answer, Setup, World, client, secs};
+use crate::{
+    books::{Entry, agree, amount},
+    world::{Answer, Setup, World, client, secs},
+};
 
 /// Three mugs, one way to get them.
 pub const MUG: &str = r#"
@@ -195,6 +198,11 @@ impl Shop {
         answer
     }
 
+    /// Compares every receipt with Square's own list.
+    pub async fn books_agree(&self) {
+        agree(self.world.app.engine.store(), "square", &list(&self.square)).await;
+    }
+
     /// Ends the world: closed, proven, nothing left at Square, and nothing that Square would have
     /// called wrong.
     pub async fn done(mut self) {
@@ -205,6 +213,7 @@ impl Shop {
         }
         let left = leftovers(&self.square);
         assert!(left.is_empty(), "left at Square, or wrong: {left:#?}");
+        self.books_agree().await;
         self.world.done().await;
     }
 }
@@ -220,6 +229,26 @@ pub fn leftovers(square: &Fake) -> Vec<String> {
         .filter(|order| !order["tenders"].is_array());
     let left = made.chain(open).map(Value::to_string);
     books.wrong.iter().cloned().chain(left).collect()
+}
+
+/// Square's own list of what was paid over links of ours.
+pub fn list(square: &Fake) -> Vec<Entry> {
+    let books = square.books();
+    let ours = |payment: &&Value| {
+        let mut links = books.links.values();
+        payment["status"] == "COMPLETED" && links.any(|l| l["order_id"] == payment["order_id"])
+    };
+    books.payments.values().filter(ours).map(entry).collect()
+}
+
+fn entry(payment: &Value) -> Entry {
+    let parts = payment["processing_fee"].as_array();
+    Entry {
+        id: payment["id"].as_str().expect("an id").to_owned(),
+        amount: amount(&payment["total_money"]).expect("an amount"),
+        refunded: amount(&payment["refunded_money"]).unwrap_or(0),
+        fee: parts.map(|parts| parts.iter().filter_map(|p| amount(&p["amount_money"])).sum()),
+    }
 }
 
 fn is_ours(object: &Value) -> bool {
