@@ -22,6 +22,7 @@ use crate::{
         Web,
         buyer::{Addresses, Keys},
         desk::Logins,
+        gate::Gates,
         router,
         serve::serve,
     },
@@ -87,7 +88,6 @@ pub struct App {
     pub replica: Option<Arc<Replica>>,
     web: Arc<Web>,
     socket: Option<TcpListener>,
-    connections_max: usize,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -139,6 +139,7 @@ impl App {
             keys,
             trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
             limits,
+            gates: Gates::of(&config.http),
             sandbox_public: config.providers.sandbox.allow_public,
             chat: chat.clone(),
             templates: templates.clone(),
@@ -162,7 +163,6 @@ impl App {
             templates,
             web,
             socket: Some(listener),
-            connections_max: config.http.max_connections as usize,
             stop,
             tasks: TaskTracker::new(),
         })
@@ -182,7 +182,7 @@ impl App {
         if let Some(listener) = self.socket.take() {
             let router = router(self.web.clone(), self.sandbox.routes());
             let stop = self.stop.clone();
-            self.tasks.spawn(serve(listener, router, self.connections_max, stop));
+            self.tasks.spawn(serve(listener, router, self.web.clone(), stop));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod buyer;
 pub mod desk;
 mod desk_page;
 mod events;
+pub mod gate;
 mod hold;
 mod holds;
 mod live;
@@ -17,6 +18,7 @@ mod page;
 pub mod peer;
 mod qr;
 pub mod serve;
+mod told;
 mod webhook;
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
@@ -34,7 +36,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
 };
 
-use self::{buyer::Keys, desk::Logins};
+use self::{buyer::Keys, desk::Logins, gate::Gates, page::photo_origins};
 use crate::{
     chat::{Chat, Templates},
     config::Secret,
@@ -64,6 +66,8 @@ pub struct Web {
     pub trusted_proxies: BTreeSet<IpAddr>,
     /// Bounds on greed.
     pub limits: ClaimLimits,
+    /// Bounds on connections and streams.
+    pub gates: Gates,
     /// Whether the sandbox's pages are for everybody.
     pub sandbox_public: bool,
     /// Moderators' lines typed at the desk go in here.
@@ -166,17 +170,18 @@ fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
 /// Headers of every page for people.
 async fn page_headers(State(web): Shared, request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
+    let photos = photo_origins(&answer);
     let headers = answer.headers_mut();
     let mut hosts: Vec<String> =
         web.engine.providers().flat_map(|provider| provider.checkout_hosts()).collect();
     hosts.sort();
     let csp = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-         img-src 'self' https: data:; form-action 'self' {}; base-uri 'none'; \
+         img-src 'self' data:{photos}; form-action 'self' {}; base-uri 'none'; \
          frame-ancestors 'none'",
         hosts.join(" ")
     );
-    if let Ok(csp) = HeaderValue::from_str(csp.trim()) {
+    if let Ok(csp) = HeaderValue::from_str(&csp) {
         headers.insert(header::CONTENT_SECURITY_POLICY, csp);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod both;
+mod browser;
 mod budget;
 mod claims;
 mod commands;
