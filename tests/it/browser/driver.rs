@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// Longer than any step takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Starts the driver and ends it, its browsers and their profiles with us, however we end.
 const UNTIL_WE_END: &str = "set -m
