@@ -40,3 +40,20 @@ pub async fn violations(person: &Person, world: &World) -> Vec<String> {
         })
         .collect()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_some_cannot_use_is_found() {
+    let world = World::new(crate::world::MUG).await;
+    let person = Person::new(&world).await;
+    person.opens(&world, "/live").await;
+    assert_eq!(violations(&person, &world).await, Vec::<String>::new());
+    let spoil = "document.querySelector('main').innerHTML = \
+                 '<img src=\"data:,\"><button></button>'";
+    person.asks(&world, spoil).await;
+    let found = violations(&person, &world).await;
+    for rule in ["image-alt", "button-name"] {
+        assert!(found.iter().any(|one| one.contains(rule)), "{rule}: {found:?}");
+    }
+    person.leaves(&world).await;
+    world.done().await;
+}

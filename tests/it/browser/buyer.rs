@@ -101,17 +101,20 @@ async fn two_tabs_and_the_back_button_make_one_hold() {
     ana.presses(&world, "Get yours").await;
     ana.sees(&world, "Pay $18").await;
     let page = ana.at(&world).await;
-    // The other tab still shows the button; pressing it leads to the same page.
+    // The other tab learns of it when it is looked at, and leads to the same page.
     ana.turns_to(&world, &first).await;
-    ana.presses(&world, "Get yours").await;
+    ana.sees(&world, "You hold one. It is not paid yet.").await;
+    ana.presses(&world, "Go on").await;
+    ana.presses(&world, "Pay now").await;
     ana.sees(&world, "Pay $18").await;
     assert_eq!(ana.at(&world).await, page);
     assert_eq!(world.newest().held, 1);
-    // Back: the sale's page knows of the hold, and leads on.
+    // Back, and back again: the sale's page knows of the hold, and leads on.
+    ana.goes_back(&world).await;
+    ana.sees(&world, "Yours to pay").await;
     ana.goes_back(&world).await;
     ana.sees(&world, "You hold one. It is not paid yet.").await;
     ana.presses(&world, "Go on").await;
-    ana.sees(&world, "Yours to pay").await;
     ana.presses(&world, "Pay now").await;
     ana.presses(&world, "Pay $18").await;
     ana.sees(&world, "it is yours").await;

@@ -138,7 +138,7 @@ impl Person {
     }
 
     pub async fn opens(&self, world: &World, at: &str) {
-        let url = if at.starts_with("http") { at.to_owned() } else { world.url(at) };
+        let url = if at.starts_with('/') { world.url(at) } else { at.to_owned() };
         let went = self.does(world, |client| async move { client.goto(&url).await }).await;
         went.expect("the page opens");
     }
