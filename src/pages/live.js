@@ -5,7 +5,7 @@
   const LOOK_EVERY = 4000, STREAM_AGAIN = 30000, SPREAD = 250;
   const main = () => document.querySelector("main");
   const data = () => main().dataset;
-  let skew = 0, source = null, streamAfter = 0, busy = false, again = false;
+  let skew = 0, source = null, streamAfter = 0, looks = 0, busy = false, again = false;
 
   const sync = (server, got) => { if (server) skew = Number(server) - got; };
   const words = (ms) => {
@@ -44,6 +44,7 @@
     tick(fresh);
     tick(old);
     const changed = fresh.dataset.state !== old.dataset.state;
+    old.dataset.rev = fresh.dataset.rev;
     if (!changed && fresh.innerHTML === old.innerHTML) return;
     // Nobody's sentence is cut short for a number.
     if (!changed && old.contains(at) && at.matches("input:not([type=radio]), textarea")) return;
@@ -84,7 +85,7 @@
 
   const show = (view) => {
     const now = main();
-    if (now.dataset.page !== "sale") return refresh();
+    if (now.dataset.page !== "sale") return view.revision > Number(now.dataset.rev) ? refresh() : undefined;
     if (now.dataset.state !== view.state) return setTimeout(refresh, Math.random() * SPREAD);
     for (const el of now.querySelectorAll("[data-field]")) el.textContent = view[el.dataset.field];
     for (const el of now.querySelectorAll("[data-last]")) el.hidden = view.left !== 1;
@@ -111,7 +112,9 @@
     follow();
     const { page, poll, events } = data();
     const streams = source && source.readyState === EventSource.OPEN;
-    if (poll !== undefined || (events && !streams)) refresh();
+    // A stream may be held up on its way: what is waited for is looked after all the same.
+    const due = poll !== undefined && (!events || looks++ % 4 === 0);
+    if (due || (events && !streams)) refresh();
     else if (page === "sale" && !events && location.pathname === "/live") next();
   };
 

@@ -66,9 +66,9 @@ impl Looker {
         self.person.opens(world, "about:blank").await;
         self.person.traffic(world).await;
         self.person.opens(world, at).await;
-        self.judges(world, name).await;
         let lean = lean::wrongs(&self.person, world).await;
         self.wrong.extend(lean.into_iter().map(|wrong| format!("{name}: {wrong}")));
+        self.judges(world, name).await;
     }
 
     /// Looks at the page that is open, by day and by night.
@@ -223,6 +223,8 @@ async fn what_buyers_see() {
 async fn what_the_stream_shows() {
     let mut world = World::new(&shop()).await;
     let mut looker = Looker::new(&world).await;
+    let scene = json!({ "width": 460, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+    looker.person.devtools(&world, "Emulation.setDeviceMetricsOverride", scene).await;
     looker.opens(&world, "overlay none", "/overlay").await;
     world.says("!sale start mug 10m").await;
     looker.opens(&world, "overlay line", "/overlay?qr=1").await;
