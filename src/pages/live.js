@@ -133,7 +133,7 @@
       refresh();
     }
   });
-  addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
+  addEventListener("pageshow", (e) => { if (e.persisted && data().page) location.reload(); });
   tick(main());
   follow();
 })();
