@@ -7,8 +7,9 @@ mod asset;
 pub mod buyer;
 pub mod desk;
 mod desk_page;
+pub mod door;
 mod events;
-pub mod gate;
+mod extras;
 mod hold;
 mod holds;
 mod live;
@@ -36,11 +37,12 @@ use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
 };
 
-use self::{buyer::Keys, desk::Logins, gate::Gates, page::photo_origins};
+use self::{buyer::Keys, desk::Logins, door::Doors, page::photo_origins};
 use crate::{
     chat::{Chat, Templates},
     config::Secret,
     engine::Engine,
+    gate::Gate,
     meter,
     platform::Platform,
     sale::event::ClaimLimits,
@@ -67,7 +69,9 @@ pub struct Web {
     /// Bounds on greed.
     pub limits: ClaimLimits,
     /// Bounds on connections and streams.
-    pub gates: Gates,
+    pub doors: Doors,
+    /// Checks codes before claims.
+    pub gate: Gate,
     /// Whether the sandbox's pages are for everybody.
     pub sandbox_public: bool,
     /// Moderators' lines typed at the desk go in here.

@@ -24,7 +24,7 @@ pub(super) async fn events(
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Response {
-    let Some(place) = web.gates.streams.enter(client_ip(&web, peer, &headers)) else {
+    let Some(place) = web.doors.streams.enter(client_ip(&web, peer, &headers)) else {
         let says = "Too many streams from one address; please look now and then instead.\n";
         return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "30")], says).into_response();
     };

@@ -57,6 +57,7 @@ pub(super) async fn show(
         units: facts.hold.units,
         amount: facts.hold.amount.to_string(),
         delivery: facts.delivery.clone(),
+        choices: facts.choices.join(" · "),
         until: told.until.map(Timestamp::millis),
         time_left: told.until.map(|at| at.since(now).words()).unwrap_or_default(),
         says: told.says,

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Web, gate::network};
+use super::{Web, door::network};
 use crate::{config::is_private_ip, provider::signature::mark};
 
 /// The client's address: the connection's, or what a trusted proxy says of it.

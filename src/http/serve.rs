@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// Serves until stopped, then lets what is under way finish.
 pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(web.gates.connections_max));
+    let slots = Arc::new(Semaphore::new(web.doors.connections_max));
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -39,7 +39,7 @@ pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: C
         };
         let Some((stream, peer, slot)) = accepted else { continue };
         // More than its share: it is hung up on.
-        let Some(place) = web.gates.connections.enter(peer.ip()) else { continue };
+        let Some(place) = web.doors.connections.enter(peer.ip()) else { continue };
         let router = router.clone();
         let stop = stop.clone();
         tasks.spawn(async move {

@@ -6,6 +6,7 @@ use crate::{
     sale::{
         Sale,
         hold::{Hold, HoldState, Lapse},
+        offer::{Bill, Line},
         payment::{Fate, Payment, PaymentStatus, RefundReason, RefundStatus},
     },
 };
@@ -17,6 +18,7 @@ pub(super) struct Facts {
     place: Option<usize>,
     deadline: Option<Timestamp>,
     pub(super) delivery: Option<String>,
+    pub(super) choices: Vec<String>,
     pub(super) sandbox: bool,
 }
 
@@ -31,11 +33,24 @@ impl Facts {
                 .as_deref()
                 .and_then(|name| template.delivery(name))
                 .map(|delivery| delivery.label.clone()),
+            choices: choices(sale, &hold),
             sandbox: !sale.head.capabilities.real_money,
             hold,
             payments,
         }
     }
+}
+
+/// What was chosen beside units and delivery, and what it adds.
+fn choices(sale: &Sale, hold: &Hold) -> Vec<String> {
+    let bill = sale.head.template.bill(hold.units, hold.delivery.as_deref(), &hold.extras);
+    let Some(Bill { price, unit, adds, upsells, .. }) = bill else { return Vec::new() };
+    let special = (unit != price).then(|| format!("special price {unit}"));
+    let line = |Line { label, amount }: Line| match amount.minor {
+        0 => label,
+        _ => format!("{label} + {amount}"),
+    };
+    special.into_iter().chain(adds.into_iter().chain(upsells).map(line)).collect()
 }
 
 /// What a buyer is told.

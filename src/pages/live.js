@@ -36,8 +36,19 @@
     if (open && to.querySelector("details")) to.querySelector("details").open = true;
   };
   const alike = (el, to) => [...to.querySelectorAll(el.tagName)].find((one) =>
-    el.name ? one.name === el.name && (el.type !== "radio" || one.value === el.value)
+    el.name ? one.name === el.name && (!/radio|checkbox/.test(el.type) || one.value === el.value)
       : one.textContent === el.textContent);
+  // What the choices come to. It only shows: the server counts for itself.
+  const count = () => {
+    const form = main().querySelector("form[data-price]"), total = form && form.querySelector("[data-total]");
+    if (!total) return;
+    const sum = (name) => [...form.querySelectorAll(`[data-${name}]:checked`)].reduce((n, el) => n + Number(el.dataset[name]), 0);
+    const units = Number(form.elements.units?.value || 1), digits = Number(form.dataset.decimals);
+    const minor = units * (Number(form.dataset.price) + sum("each")) + sum("once");
+    const text = (minor / 10 ** digits).toFixed(digits).replace(/\.0+$/, "");
+    total.textContent = form.dataset.zero.replace("0", text);
+    total.parentElement.hidden = false;
+  };
   const swap = (fresh, title) => {
     const old = main(), at = document.activeElement;
     if (fresh.dataset.page !== old.dataset.page || fresh.dataset.sale !== old.dataset.sale) return location.reload();
@@ -47,11 +58,12 @@
     old.dataset.rev = fresh.dataset.rev;
     if (!changed && fresh.innerHTML === old.innerHTML) return;
     // Nobody's sentence is cut short for a number.
-    if (!changed && old.contains(at) && at.matches("input:not([type=radio]), textarea")) return;
+    if (!changed && old.contains(at) && at.matches("input:not([type=radio], [type=checkbox]), textarea")) return;
     carry(old, fresh);
     const focus = old.contains(at) ? alike(at, fresh) || fresh : null;
     old.replaceWith(fresh);
     document.title = title;
+    count();
     if (focus) focus.focus({ preventScroll: true });
     // Only what is news is said aloud; stock and time are not.
     if (fresh.dataset.news !== old.dataset.news) document.getElementById("news").textContent = fresh.dataset.news;
@@ -134,6 +146,8 @@
     }
   });
   addEventListener("pageshow", (e) => { if (e.persisted && data().page) location.reload(); });
+  document.addEventListener("input", count);
   tick(main());
+  count();
   follow();
 })();

@@ -9,7 +9,7 @@ use std::{
 use crate::config::Http;
 
 /// The bounds of the listener.
-pub struct Gates {
+pub struct Doors {
     /// Connections at a time, from everywhere together.
     pub connections_max: usize,
     /// Connections of one address.
@@ -18,7 +18,7 @@ pub struct Gates {
     pub streams: PerAddress,
 }
 
-impl Gates {
+impl Doors {
     /// The bounds as configured.
     pub fn of(config: &Http) -> Self {
         let per_address = |max| PerAddress {
@@ -101,7 +101,7 @@ mod tests {
             trusted_proxies: vec![ip("192.0.2.1")],
             ..Http::default()
         };
-        let gate = Gates::of(&config).connections;
+        let gate = Doors::of(&config).connections;
         let first = gate.enter(ip("203.0.113.7"));
         let second = gate.enter(ip("::ffff:203.0.113.7"));
         assert!(first.is_some() && second.is_some());
