@@ -23,6 +23,7 @@ use crate::{
         Web,
         buyer::{Addresses, Keys},
         desk::Logins,
+        door::Doors,
         router,
         serve::serve,
     },
@@ -88,7 +89,6 @@ pub struct App {
     pub replica: Option<Arc<Replica>>,
     web: Arc<Web>,
     socket: Option<TcpListener>,
-    connections_max: usize,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -141,6 +141,7 @@ impl App {
             keys,
             trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
             limits,
+            doors: Doors::of(&config.http),
             gate: Gate::new(CodeKey::new(&secret), config.shop.check_secret.clone())?,
             sandbox_public: config.providers.sandbox.allow_public,
             chat: chat.clone(),
@@ -165,7 +166,6 @@ impl App {
             templates,
             web,
             socket: Some(listener),
-            connections_max: config.http.max_connections as usize,
             stop,
             tasks: TaskTracker::new(),
         })
@@ -185,7 +185,7 @@ impl App {
         if let Some(listener) = self.socket.take() {
             let router = router(self.web.clone(), self.sandbox.routes());
             let stop = self.stop.clone();
-            self.tasks.spawn(serve(listener, router, self.connections_max, stop));
+            self.tasks.spawn(serve(listener, router, self.web.clone(), stop));
         }
         Ok(())
     }

@@ -86,6 +86,10 @@ pub struct Http {
     pub tries_per_buyer: u32,
     /// Connections at a time.
     pub max_connections: u32,
+    /// Connections of one address at a time.
+    pub connections_per_address: u32,
+    /// Streams of views that one address may follow at a time.
+    pub streams_per_address: u32,
     /// Opens the owner's desk, from the environment; without one there is no desk.
     pub desk_token: Secret,
 }
@@ -161,6 +165,8 @@ impl Default for Http {
             holds_per_address: 3,
             tries_per_buyer: 5,
             max_connections: 4096,
+            connections_per_address: 256,
+            streams_per_address: 100,
             desk_token: Secret::default(),
         }
     }
@@ -230,6 +236,8 @@ impl Config {
             ("http.holds_per_address", self.http.holds_per_address),
             ("http.tries_per_buyer", self.http.tries_per_buyer),
             ("http.max_connections", self.http.max_connections),
+            ("http.connections_per_address", self.http.connections_per_address),
+            ("http.streams_per_address", self.http.streams_per_address),
             ("providers.sandbox.calls_per_second", self.providers.sandbox.calls_per_second),
         ] {
             if n == 0 {

@@ -7,6 +7,7 @@ mod asset;
 pub mod buyer;
 pub mod desk;
 mod desk_page;
+pub mod door;
 mod events;
 mod extras;
 mod hold;
@@ -18,6 +19,7 @@ mod page;
 pub mod peer;
 mod qr;
 pub mod serve;
+mod told;
 mod webhook;
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
@@ -35,7 +37,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
 };
 
-use self::{buyer::Keys, desk::Logins};
+use self::{buyer::Keys, desk::Logins, door::Doors, page::photo_origins};
 use crate::{
     chat::{Chat, Templates},
     config::Secret,
@@ -66,6 +68,8 @@ pub struct Web {
     pub trusted_proxies: BTreeSet<IpAddr>,
     /// Bounds on greed.
     pub limits: ClaimLimits,
+    /// Bounds on connections and streams.
+    pub doors: Doors,
     /// Checks codes before claims.
     pub gate: Gate,
     /// Whether the sandbox's pages are for everybody.
@@ -154,8 +158,11 @@ async fn same_origin(State(web): Shared, request: Request, next: Next) -> Respon
 
 fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::HeaderName::from_static("sec-fetch-site")) == Some("cross-site") {
-        return false;
+    // Browsers say so themselves, and no page can make them say otherwise.
+    match text(header::HeaderName::from_static("sec-fetch-site")) {
+        Some("same-origin") => return true,
+        Some("cross-site") => return false,
+        _ => {}
     }
     match text(header::ORIGIN) {
         // Old browsers and scripts send none; the cookie is SameSite=Lax.
@@ -170,21 +177,24 @@ fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
 /// Headers of every page for people.
 async fn page_headers(State(web): Shared, request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
+    let photos = photo_origins(&answer);
     let headers = answer.headers_mut();
     let mut hosts: Vec<String> =
         web.engine.providers().flat_map(|provider| provider.checkout_hosts()).collect();
     hosts.sort();
     let csp = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-         img-src 'self' https: data:; form-action 'self' {}; base-uri 'none'; \
+         img-src 'self' data:{photos}; form-action 'self' {}; base-uri 'none'; \
          frame-ancestors 'none'",
         hosts.join(" ")
     );
-    if let Ok(csp) = HeaderValue::from_str(csp.trim()) {
+    if let Ok(csp) = HeaderValue::from_str(&csp) {
         headers.insert(header::CONTENT_SECURITY_POLICY, csp);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // A buyer's own address is told to nobody else. (With "no-referrer", browsers would send our
+    // own forms with an Origin of "null".)
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     answer
 }

@@ -22,7 +22,7 @@ use super::{
     Web,
     desk_page::{DeskPage, HoldRow, JournalRow, SalePage, SaleRow, TemplateRow, WorkRow},
     live::missing,
-    page::{render, summary},
+    page::{render, summary, with_photos},
 };
 use crate::{
     clock::Timestamp,
@@ -98,7 +98,8 @@ async fn overview(web: &Web, answer: Vec<String>) -> Response {
         templates: templates(web),
         platforms: platforms(web, now),
     };
-    render(StatusCode::OK, &page)
+    let photos = page.templates.iter().filter_map(|template| template.image.as_deref());
+    with_photos(render(StatusCode::OK, &page), photos)
 }
 
 fn templates(web: &Web) -> Vec<TemplateRow> {

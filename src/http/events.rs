@@ -1,10 +1,10 @@
 //! A sale's views as a stream of server-sent events.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, State},
-    http::StatusCode,
+    extract::{ConnectInfo, Path, State},
+    http::{HeaderMap, StatusCode, header::RETRY_AFTER},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -12,13 +12,22 @@ use axum::{
 };
 use futures_util::stream::unfold;
 
-use super::{Web, api};
+use super::{Web, api, peer::client_ip};
 use crate::view::View;
 
 /// Keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
+pub(super) async fn events(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let Some(place) = web.doors.streams.enter(client_ip(&web, peer, &headers)) else {
+        let says = "Too many streams from one address; please look now and then instead.\n";
+        return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "30")], says).into_response();
+    };
     let Some(view) = api::find(&web, &id).await else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -26,13 +35,13 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) 
         return StatusCode::NOT_FOUND.into_response();
     };
     views.mark_changed();
-    let stream = unfold((views, web), |(mut views, web)| async move {
+    let stream = unfold((views, web, place), |(mut views, web, place)| async move {
         tokio::select! {
             changed = views.changed() => changed.ok()?,
             () = web.stop.cancelled() => return None,
         }
         let view = views.borrow_and_update().clone().at(web.engine.now());
-        Some((event(&view), (views, web)))
+        Some((event(&view), (views, web, place)))
     });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Sse::new(stream).keep_alive(keep_alive).into_response()

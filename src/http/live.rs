@@ -10,7 +10,10 @@ use axum::{
 
 use super::{
     Web, api,
-    page::{Card, ListPage, MessagePage, Mine, SalePage, claim_form, render, state_words, summary},
+    page::{
+        Card, ListPage, MessagePage, Mine, SalePage, claim_form, render, state_words, summary,
+        with_photos,
+    },
 };
 use crate::{
     id::{Buyer, HoldId},
@@ -103,11 +106,13 @@ fn list(web: &Web, heading: &'static str, says: &str, views: &[Arc<View>]) -> Re
             title: text::plain(&view.title),
             state: view.state.word(),
             says: summary(view, now),
+            image: view.image.clone(),
         })
         .collect();
     let page =
         ListPage { shop: &web.shop_name, sandbox: false, heading, summary: says.to_owned(), cards };
-    render(StatusCode::OK, &page)
+    let photos = views.iter().filter_map(|view| view.image.as_deref());
+    with_photos(render(StatusCode::OK, &page), photos)
 }
 
 pub(super) async fn sale(
@@ -162,7 +167,7 @@ pub(super) async fn sale_page(
         says,
         view,
     };
-    render(status, &page)
+    with_photos(render(status, &page), view.image.as_deref())
 }
 
 /// What the page needs beyond the view.

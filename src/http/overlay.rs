@@ -12,7 +12,10 @@ use axum::{
     response::Response,
 };
 
-use super::{Web, page::render};
+use super::{
+    Web,
+    page::{render, with_photos},
+};
 use crate::{
     notice::text,
     view::{State as SaleState, View},
@@ -59,7 +62,8 @@ pub(super) async fn overlay(
         now: web.engine.now().millis(),
         sale: newest.map(|view| shown(view)),
     };
-    let mut answer = render(StatusCode::OK, &page);
+    let photo = newest.and_then(|view| view.image.as_deref());
+    let mut answer = with_photos(render(StatusCode::OK, &page), photo);
     // Streaming programs look again by themselves, and never at an old page.
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer

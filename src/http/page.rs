@@ -1,8 +1,10 @@
 //! The pages as data for their templates, which are checked as the program is compiled.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::{
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::{Html, IntoResponse, Response},
 };
 
@@ -91,6 +93,7 @@ pub(super) struct Card {
     pub(super) title: String,
     pub(super) state: &'static str,
     pub(super) says: String,
+    pub(super) image: Option<String>,
 }
 
 /// A buyer's own page.
@@ -139,6 +142,34 @@ pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
         }
     }
+}
+
+/// Where the photos on a page come from.
+#[derive(Clone)]
+struct Photos(BTreeSet<String>);
+
+/// Lets a page show these photos, and none from anywhere else.
+pub(super) fn with_photos<'a>(
+    mut answer: Response,
+    images: impl IntoIterator<Item = &'a str>,
+) -> Response {
+    let origins = images.into_iter().filter_map(origin).collect();
+    answer.extensions_mut().insert(Photos(origins));
+    answer
+}
+
+/// The origins of a page's photos, each with a space before it.
+pub(super) fn photo_origins(answer: &Response) -> String {
+    let photos = answer.extensions().get::<Photos>();
+    photos.into_iter().flat_map(|photos| &photos.0).map(|origin| format!(" {origin}")).collect()
+}
+
+fn origin(image: &str) -> Option<String> {
+    let uri: Uri = image.parse().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-.[]:".contains(c);
+    let host = uri.host().filter(|host| host.chars().all(plain))?;
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("https://{host}{port}"))
 }
 
 /// A state in words that viewers understand.

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Web;
+use super::{Web, door::network};
 use crate::{config::is_private_ip, provider::signature::mark};
 
 /// The client's address: the connection's, or what a trusted proxy says of it.
@@ -45,12 +45,7 @@ pub fn address_mark(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Option<
     if ip.is_loopback() || web.trusted_proxies.contains(&ip) {
         return None;
     }
-    let network = match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        // One household or one attacker has at least a /64.
-        IpAddr::V6(ip) => format!("{:x?}", &ip.segments()[..4]),
-    };
-    Some(mark(&web.keys.address, &network))
+    Some(mark(&web.keys.address, &network(ip)))
 }
 
 /// The sandbox's pages are for this machine and its private network only, unless configured.

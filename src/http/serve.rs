@@ -1,4 +1,5 @@
-//! Accepts connections: a bounded number, each with a time limit on its headers.
+//! Accepts connections: a bounded number, and of each address fewer, each with a time limit on its
+//! headers.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,6 +12,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
+
+use super::Web;
 
 /// A connection that has not sent its headers by then is closed; also the longest idle time
 /// between two requests on one connection.
@@ -26,13 +29,8 @@ const HEADERS_MAX: usize = 64;
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// Serves until stopped, then lets what is under way finish.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    connections_max: usize,
-    stop: CancellationToken,
-) {
-    let slots = Arc::new(Semaphore::new(connections_max));
+pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(web.doors.connections_max));
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -40,11 +38,13 @@ pub async fn serve(
             () = stop.cancelled() => break,
         };
         let Some((stream, peer, slot)) = accepted else { continue };
+        // More than its share: it is hung up on.
+        let Some(place) = web.doors.connections.enter(peer.ip()) else { continue };
         let router = router.clone();
         let stop = stop.clone();
         tasks.spawn(async move {
             connection(stream, peer, router, stop).await;
-            drop(slot);
+            drop((slot, place));
         });
     }
     tasks.close();

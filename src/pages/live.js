@@ -2,18 +2,42 @@
 // anew. The clock is the server's, and it never declares the end by itself.
 (() => {
   "use strict";
+  const LOOK_EVERY = 4000, STREAM_AGAIN = 30000, SPREAD = 250;
   const main = () => document.querySelector("main");
-  let skew = Number(main().dataset.now || Date.now()) - Date.now();
+  const data = () => main().dataset;
+  let skew = 0, source = null, streamAfter = 0, looks = 0, busy = false, again = false;
+
+  const sync = (server, got) => { if (server) skew = Number(server) - got; };
   const words = (ms) => {
     const secs = Math.max(0, Math.ceil(ms / 1000));
     const m = Math.floor(secs / 60), s = secs % 60;
     return m >= 60 ? `${Math.floor(m / 60)} h ${m % 60} min` : m > 0 ? `${m}:${String(s).padStart(2, "0")} min` : `${s} s`;
   };
-  const tick = () => {
-    for (const el of document.querySelectorAll("[data-until]")) {
+  const tick = (within) => {
+    for (const el of within.querySelectorAll("[data-until]")) {
       el.textContent = words(Number(el.dataset.until) - Date.now() - skew);
     }
   };
+
+  // What was typed and chosen stays, wherever the new page still asks for it.
+  const carry = (from, to) => {
+    for (const old of from.querySelectorAll("input, select, textarea")) {
+      for (const el of to.querySelectorAll(`[name="${CSS.escape(old.name)}"]`)) {
+        if (old.type === "radio" || old.type === "checkbox") {
+          if (el.value === old.value) el.checked = old.checked && !el.disabled;
+        } else if (old.type !== "hidden") {
+          const fresh = el.value;
+          el.value = old.value;
+          if (el.matches("select") && el.selectedIndex < 0) el.value = fresh;
+        }
+      }
+    }
+    const open = from.querySelector("details[open]");
+    if (open && to.querySelector("details")) to.querySelector("details").open = true;
+  };
+  const alike = (el, to) => [...to.querySelectorAll(el.tagName)].find((one) =>
+    el.name ? one.name === el.name && (!/radio|checkbox/.test(el.type) || one.value === el.value)
+      : one.textContent === el.textContent);
   // What the choices come to. It only shows: the server counts for itself.
   const count = () => {
     const form = main().querySelector("form[data-price]"), total = form && form.querySelector("[data-total]");
@@ -25,42 +49,105 @@
     total.textContent = form.dataset.zero.replace("0", text);
     total.parentElement.hidden = false;
   };
-  const chosen = () => [...main().querySelectorAll("input,option")].some((el) =>
-    el.matches("option") ? el.selected !== el.defaultSelected && el.index > 0 : el.checked !== el.defaultChecked || el.value !== el.defaultValue);
-  let busy = false;
+  const swap = (fresh, title) => {
+    const old = main(), at = document.activeElement;
+    if (fresh.dataset.page !== old.dataset.page || fresh.dataset.sale !== old.dataset.sale) return location.reload();
+    tick(fresh);
+    tick(old);
+    const changed = fresh.dataset.state !== old.dataset.state;
+    old.dataset.rev = fresh.dataset.rev;
+    if (!changed && fresh.innerHTML === old.innerHTML) return;
+    // Nobody's sentence is cut short for a number.
+    if (!changed && old.contains(at) && at.matches("input:not([type=radio], [type=checkbox]), textarea")) return;
+    carry(old, fresh);
+    const focus = old.contains(at) ? alike(at, fresh) || fresh : null;
+    old.replaceWith(fresh);
+    document.title = title;
+    count();
+    if (focus) focus.focus({ preventScroll: true });
+    // Only what is news is said aloud; stock and time are not.
+    if (fresh.dataset.news !== old.dataset.news) document.getElementById("news").textContent = fresh.dataset.news;
+    if (!fresh.dataset.events) unfollow();
+  };
   const refresh = async () => {
+    again = busy;
     if (busy) return;
     busy = true;
     try {
-      const page = await fetch(location.href, { headers: { accept: "text/html" } });
-      const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("main");
-      if (fresh && fresh.innerHTML !== main().innerHTML) {
-        const typing = main().contains(document.activeElement) && document.activeElement.matches("input,textarea,select");
-        if (!(typing || chosen()) || fresh.dataset.state !== main().dataset.state) main().replaceWith(fresh);
+      const answer = await fetch(data().url || location.href, { headers: { accept: "text/html" } });
+      const got = Date.now();
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("main");
+      if (answer.ok && fresh) {
+        sync(fresh.dataset.now, got);
+        swap(fresh, page.title);
       }
-      if (fresh) skew = Number(fresh.dataset.now || Date.now() + skew) - Date.now();
-    } catch { /* offline for a moment: the next event or poll tries again */ }
+    } catch { /* offline for a moment: the next event or look tries again */ }
     busy = false;
-    tick();
-    count();
+    if (again) refresh();
   };
+  // Whoever came by the link in chat is led on to the next sale.
+  const next = async () => {
+    try {
+      const page = await fetch("/live", { headers: { accept: "text/html" } });
+      const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("main");
+      if (page.ok && fresh && fresh.dataset.events && fresh.dataset.sale !== data().sale) location.reload();
+    } catch { /* the next look tries again */ }
+  };
+
   const show = (view) => {
     const now = main();
-    if (now.dataset.page !== "sale" || now.dataset.state !== view.state) return refresh();
+    if (now.dataset.page !== "sale") return view.revision > Number(now.dataset.rev) ? refresh() : undefined;
+    if (now.dataset.state !== view.state) return setTimeout(refresh, Math.random() * SPREAD);
     for (const el of now.querySelectorAll("[data-field]")) el.textContent = view[el.dataset.field];
+    for (const el of now.querySelectorAll("[data-last]")) el.hidden = view.left !== 1;
     const meter = now.querySelector("meter");
     if (meter) { meter.max = view.stock; meter.value = view.left; }
-    const until = now.querySelector(".stock [data-until]");
+    const until = now.querySelector(".figures [data-until]");
     if (until && view.ends_at) until.dataset.until = Date.parse(view.ends_at);
-    tick();
+    tick(now);
   };
-  if (main().dataset.events && "EventSource" in window) {
-    new EventSource(main().dataset.events).addEventListener("view", (e) => show(JSON.parse(e.data)));
-  }
+  const unfollow = () => { if (source) source.close(); source = null; };
+  const follow = () => {
+    if (source || !data().events || Date.now() < streamAfter) return;
+    source = new EventSource(data().events);
+    source.addEventListener("view", (e) => show(JSON.parse(e.data)));
+    // Lost: the browser tries again by itself. Turned away: looking now and then does as well.
+    source.onerror = () => {
+      if (!source || source.readyState !== EventSource.CLOSED) return;
+      source = null;
+      streamAfter = Date.now() + STREAM_AGAIN;
+    };
+  };
+  const look = () => {
+    if (document.hidden) return;
+    follow();
+    const { page, poll, events } = data();
+    const streams = source && source.readyState === EventSource.OPEN;
+    // A stream may be held up on its way: what is waited for is looked after all the same.
+    const due = poll !== undefined && (!events || looks++ % 4 === 0);
+    if (due || (events && !streams)) refresh();
+    else if (page === "sale" && !events && location.pathname === "/live") next();
+  };
+
+  // The answer to a form: from here on it is the sale's own page.
+  if (data().url && /\/(holds|line)$/.test(location.pathname)) history.replaceState(null, "", data().url);
+  const came = performance.getEntriesByType("navigation")[0];
+  sync(data().now, came ? performance.timeOrigin + came.responseStart : Date.now());
+  setInterval(() => tick(main()), 500);
+  setInterval(look, LOOK_EVERY);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      // A buyer in line wants to hear of it in another tab, too.
+      if (data().page === "sale") unfollow();
+    } else if (data().page) {
+      follow();
+      refresh();
+    }
+  });
+  addEventListener("pageshow", (e) => { if (e.persisted && data().page) location.reload(); });
   document.addEventListener("input", count);
-  setInterval(tick, 500);
-  setInterval(() => { if (main().dataset.poll && !document.hidden) refresh(); }, 3000);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-  tick();
+  tick(main());
   count();
+  follow();
 })();

@@ -4,7 +4,7 @@
   "use strict";
   const HIDE_AFTER = 15000;
   const main = () => document.querySelector("main");
-  let skew = 0, source = null, followed = "", hide = 0;
+  let skew = 0, source = null, seen = false, hide = 0;
   const words = (ms) => {
     const secs = Math.max(0, Math.ceil(ms / 1000)), m = Math.floor(secs / 60);
     return `${m}:${String(secs % 60).padStart(2, "0")}`;
@@ -21,24 +21,22 @@
     void el.offsetWidth;
     el.classList.add("bump");
   };
-  const show = (view) => {
-    if (view.state !== main().dataset.state) return refresh();
-    for (const el of main().querySelectorAll("[data-field]")) set(el, view[el.dataset.field]);
+  const numbers = (value, ends) => {
+    for (const el of main().querySelectorAll("[data-field]")) set(el, value(el.dataset.field));
     const until = main().querySelector("[data-until]");
-    if (until && view.ends_at) until.dataset.until = Date.parse(view.ends_at);
+    if (until && ends) until.dataset.until = ends;
     tick();
   };
+  const show = (view) => {
+    if (view.state !== main().dataset.state) return refresh();
+    numbers((field) => view[field], Date.parse(view.ends_at));
+  };
   const follow = () => {
-    const now = main();
-    skew = Number(now.dataset.now || Date.now()) - Date.now();
-    clearTimeout(hide);
-    if (now.classList.contains("over")) hide = setTimeout(() => main().classList.add("gone"), followed ? HIDE_AFTER : 0);
-    const sale = now.dataset.sale || "";
-    if (sale === followed && source) return tick();
-    if (source) source.close();
-    source = null;
-    followed = sale;
-    if (sale && !now.classList.contains("over")) {
+    const { sale } = main().dataset, over = main().classList.contains("over");
+    if (over && !hide) hide = setTimeout(() => main().classList.add("gone"), seen ? HIDE_AFTER : 0);
+    if (sale && !over) seen = true;
+    if (source && (over || source.readyState === EventSource.CLOSED)) { source.close(); source = null; }
+    if (sale && !over && !source) {
       source = new EventSource(`/sales/${sale}/events`);
       source.addEventListener("view", (e) => show(JSON.parse(e.data)));
     }
@@ -47,11 +45,19 @@
   const refresh = async () => {
     try {
       const page = await fetch(location.href);
+      const got = Date.now();
       const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("main");
-      const changed = fresh && (fresh.dataset.sale !== main().dataset.sale || fresh.dataset.state !== main().dataset.state);
-      if (changed) { main().replaceWith(fresh); follow(); }
+      if (!page.ok || !fresh) return;
+      // Another sale is another page: its photo may come from somewhere else.
+      if (fresh.dataset.sale !== main().dataset.sale) return location.reload();
+      skew = Number(fresh.dataset.now || got) - got;
+      const part = (field) => fresh.querySelector(`[data-field="${field}"]`)?.textContent ?? "";
+      if (fresh.dataset.state !== main().dataset.state) main().replaceWith(fresh);
+      else numbers(part, fresh.querySelector("[data-until]")?.dataset.until);
+      follow();
     } catch { /* the next look tries again */ }
   };
+  skew = Number(main().dataset.now || Date.now()) - Date.now();
   setInterval(tick, 250);
   setInterval(refresh, 3000);
   follow();

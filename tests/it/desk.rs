@@ -17,9 +17,9 @@ use livetill::{
 
 use crate::world::{MUG, Setup, World, mins, secs};
 
-const TOKEN: &str = "a-long-random-word";
+pub const TOKEN: &str = "a-long-random-word";
 
-fn desk_setup(config: &str) -> Setup {
+pub fn desk_setup(config: &str) -> Setup {
     let setup = Setup::new(config);
     let path = setup.dir.path().join("livetill.env");
     let mut options = std::fs::OpenOptions::new();
@@ -119,9 +119,9 @@ async fn the_owner_sees_holds_money_and_journal_and_speaks_as_a_moderator() {
 }
 
 /// A room that is closed to us for a while.
-struct Shut {
-    inner: Arc<dyn Platform>,
-    shut: Arc<AtomicBool>,
+pub struct Shut {
+    pub inner: Arc<dyn Platform>,
+    pub shut: Arc<AtomicBool>,
 }
 
 #[async_trait]

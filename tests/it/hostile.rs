@@ -179,3 +179,74 @@ async fn hostile_requests_change_nothing() {
     world.heard();
     world.done().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_finishes_a_header_is_hung_up_on() {
+    let world = World::new(MUG).await;
+    // One says nothing at all, one goes on a little all the time and never comes to an end.
+    let closed = |drips: bool| {
+        let address = world.app.address;
+        tokio::spawn(async move {
+            let (mut read, mut write) =
+                TcpStream::connect(address).await.expect("connects").into_split();
+            let talk = tokio::spawn(async move {
+                let start = if drips { "GET /live HTTP/1.1\r\nhost: x\r\n" } else { "" };
+                let mut said = write.write_all(start.as_bytes()).await;
+                while drips && said.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    said = write.write_all(b"x-y: z\r\n").await;
+                }
+                // What is not dropped stays open from our side.
+                std::future::pending::<()>().await;
+                drop(write);
+            });
+            let mut rest = Vec::new();
+            let end = tokio::time::timeout(Duration::from_secs(60), read.read_to_end(&mut rest));
+            assert!(end.await.is_ok(), "still connected after a minute");
+            talk.abort();
+            String::from_utf8_lossy(&rest).into_owned()
+        })
+    };
+    for answer in [closed(false), closed(true)] {
+        let text = answer.await.expect("no panic");
+        assert!(!text.contains("200 OK"), "{text}");
+    }
+    world.done().await;
+}
+
+#[tokio::test]
+async fn one_address_follows_so_many_streams_and_looks_for_the_rest() {
+    let behind_proxy =
+        format!("[http]\ntrusted_proxies = [\"127.0.0.1\"]\nstreams_per_address = 2\n{MUG}");
+    let mut world = World::new(&behind_proxy).await;
+    world.says("!sale start mug 10m").await;
+    let url = world.url(&format!("/sales/{}/events", world.newest().id));
+    let client = crate::world::client();
+    let follows = async |from: &str| {
+        let request = client.get(&url).header("x-forwarded-for", from);
+        request.send().await.expect("answers")
+    };
+    // The first entry is the client's own word: changing it changes nothing.
+    let first = follows("9.9.9.9, 203.0.113.7").await;
+    let second = follows("8.8.8.8, 203.0.113.7").await;
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
+    let third = follows("7.7.7.7, 203.0.113.7").await;
+    assert_eq!(third.status(), 429);
+    assert!(third.headers().contains_key("retry-after"));
+    assert_eq!(follows("203.0.113.8").await.status(), 200, "another address has its own share");
+    // Its page is there all the same.
+    let page = client.get(world.url("/live")).header("x-forwarded-for", "203.0.113.7");
+    assert_eq!(page.send().await.expect("answers").status(), 200);
+    // Who leaves makes room, once the listener has noticed.
+    drop(first);
+    let again = async {
+        while follows("203.0.113.7").await.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), again).await.expect("room again");
+    drop(second);
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}

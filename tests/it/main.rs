@@ -3,6 +3,7 @@
 mod architecture;
 mod books;
 mod both;
+mod browser;
 mod budget;
 mod claims;
 mod commands;

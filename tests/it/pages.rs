@@ -40,7 +40,7 @@ async fn pages_carry_strict_headers_and_no_foreign_address() {
             assert!(csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'"));
             assert!(!csp.contains("unsafe"), "{csp}");
             assert_eq!(page.headers["x-content-type-options"], "nosniff");
-            assert_eq!(page.headers["referrer-policy"], "no-referrer");
+            assert_eq!(page.headers["referrer-policy"], "same-origin");
         }
         assert!(page.text.len() < 40_000);
         let text = page.text.replace(&world.app.base_url, "");

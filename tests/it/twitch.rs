@@ -5,6 +5,6 @@ pub mod id;
 mod program;
 pub mod stage;
 mod talk;
-mod tls;
+pub mod tls;
 mod token;
 mod trouble;

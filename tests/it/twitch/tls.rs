@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::stage::{Scene, room};
 
 /// A certificate for `localhost` and the authority that signed it.
-fn certificate() -> (CertificateDer<'static>, CertificateDer<'static>, PrivateKeyDer<'static>) {
+pub fn certificate() -> (CertificateDer<'static>, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key"));
@@ -31,7 +31,7 @@ fn certificate() -> (CertificateDer<'static>, CertificateDer<'static>, PrivateKe
 }
 
 /// Takes encrypted connections and hands what comes to the plain fake.
-async fn unwrap_tls(
+pub async fn unwrap_tls(
     plain: std::net::SocketAddr,
     server: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,

@@ -1,0 +1,224 @@
+//! What a buyer is told of their hold: one state, one sentence, and never a word about money that
+//! is not so.
+
+use crate::{
+    clock::Timestamp,
+    sale::{
+        Sale,
+        hold::{Hold, HoldState, Lapse},
+        offer::{Bill, Line},
+        payment::{Fate, Payment, PaymentStatus, RefundReason, RefundStatus},
+        template::RefundKind,
+    },
+};
+
+/// What a buyer's page is made from.
+pub(super) struct Facts {
+    pub(super) hold: Hold,
+    payments: Vec<Payment>,
+    place: Option<usize>,
+    deadline: Option<Timestamp>,
+    pub(super) delivery: Option<String>,
+    pub(super) choices: Vec<String>,
+    pub(super) sandbox: bool,
+    /// Refunds are asked of people, who may say no.
+    asked: bool,
+}
+
+impl Facts {
+    pub(super) fn of(sale: &Sale, hold: Hold, payments: Vec<Payment>) -> Self {
+        let template = &sale.head.template;
+        Self {
+            place: sale.place(hold.id).or_else(|| sale.place_in_line(hold.id)),
+            deadline: sale.deadline_of(&hold),
+            delivery: hold
+                .delivery
+                .as_deref()
+                .and_then(|name| template.delivery(name))
+                .map(|delivery| delivery.label.clone()),
+            choices: choices(sale, &hold),
+            sandbox: !sale.head.capabilities.real_money,
+            asked: sale.head.capabilities.refund == RefundKind::Requested,
+            hold,
+            payments,
+        }
+    }
+}
+
+/// What was chosen beside units and delivery, and what it adds.
+fn choices(sale: &Sale, hold: &Hold) -> Vec<String> {
+    let bill = sale.head.template.bill(hold.units, hold.delivery.as_deref(), &hold.extras);
+    let Some(Bill { price, unit, adds, upsells, .. }) = bill else { return Vec::new() };
+    let special = (unit != price).then(|| format!("special price {unit}"));
+    let line = |Line { label, amount }: Line| match amount.minor {
+        0 => label,
+        _ => format!("{label} + {amount}"),
+    };
+    special.into_iter().chain(adds.into_iter().chain(upsells).map(line)).collect()
+}
+
+/// What a buyer is told.
+pub(super) struct Told {
+    pub(super) heading: &'static str,
+    pub(super) tone: &'static str,
+    pub(super) says: String,
+    pub(super) until: Option<Timestamp>,
+    pub(super) pay: Option<String>,
+    pub(super) offer: bool,
+    /// Seconds until a browser without a script looks again.
+    pub(super) refresh: Option<u32>,
+    /// Whether there is more to come for which this page is needed.
+    pub(super) keep: bool,
+}
+
+/// How a hold stands, for its buyer.
+pub(super) fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
+    match &facts.hold.state {
+        HoldState::Waiting { .. } => {
+            let says = match facts.place {
+                Some(0) | None => "You are next. Leave this page open.".to_owned(),
+                Some(1) => "One person is before you. Leave this page open.".to_owned(),
+                Some(n) => format!("{n} people are before you. Leave this page open."),
+            };
+            under_way("In line", "all_held", says)
+        }
+        HoldState::Offered { until } => Told {
+            until: Some(*until),
+            offer: true,
+            ..under_way("One is free", "open", "It is kept for you. Do you still want it?".into())
+        },
+        HoldState::Opening { .. } => {
+            let says = match facts.place {
+                Some(0) | None => "Your payment page is being made.".to_owned(),
+                Some(1) => "One buyer is before you. Your unit is kept meanwhile.".to_owned(),
+                Some(n) => format!("{n} buyers are before you. Your unit is kept meanwhile."),
+            };
+            under_way("In line", "all_held", says)
+        }
+        HoldState::Open { .. } => {
+            let (heading, says) = if back {
+                ("Waiting for the payment", "If you just paid, this page says so within seconds.")
+            } else {
+                ("Yours to pay", "Your unit is kept.")
+            };
+            Told {
+                until: facts.deadline.filter(|at| *at > now),
+                pay: facts.hold.page().map(|page| page.url.clone()),
+                ..under_way(heading, "open", says.to_owned())
+            }
+        }
+        HoldState::Closing { .. } => under_way(
+            "Closing",
+            "all_held",
+            "Your payment page is being closed. A payment made in time still counts.".to_owned(),
+        ),
+        HoldState::Paid { .. } => paid(facts),
+        HoldState::Released { why, .. } => released(facts, *why),
+        HoldState::Lapsed { why: Lapse::WrongAmount, .. } => Told {
+            refresh: None,
+            ..under_way(
+                "We are looking into it",
+                "all_held",
+                "Another amount than asked was paid. The shop looks at it; your unit is kept."
+                    .to_owned(),
+            )
+        },
+        HoldState::Lapsed { .. } => over(
+            "Time is up",
+            "ended",
+            "Your time to pay is over. Should you have paid all the same, it counts.".to_owned(),
+        ),
+        HoldState::Warm | HoldState::Discarding => {
+            over("Not yours", "ended", "Nobody claimed this.".to_owned())
+        }
+    }
+}
+
+/// There is more to come.
+fn under_way(heading: &'static str, tone: &'static str, says: String) -> Told {
+    Told { refresh: Some(3), keep: true, ..over(heading, tone, says) }
+}
+
+/// Nothing more happens by itself.
+fn over(heading: &'static str, tone: &'static str, says: String) -> Told {
+    Told { heading, tone, says, until: None, pay: None, offer: false, refresh: None, keep: false }
+}
+
+fn paid(facts: &Facts) -> Told {
+    let (kept, other): (Vec<_>, Vec<_>) = money(facts).partition(|one| one.fate == Fate::Kept);
+    match (kept.first(), other.first()) {
+        (Some(kept), Some(other)) => {
+            let Told { says, refresh, .. } = not_kept(facts, other, "was the second one");
+            let says = format!("{} is paid, and it is yours. {says}", kept.fact.amount);
+            Told { refresh, ..over("Paid", "open", says) }
+        }
+        (Some(kept), None) => {
+            let says = format!("{} is paid, and it is yours. Thank you!", kept.fact.amount);
+            over("Paid", "open", says)
+        }
+        (None, Some(other)) => not_kept(facts, other, ""),
+        (None, None) => over("Paid", "open", "It is paid, and it is yours. Thank you!".to_owned()),
+    }
+}
+
+fn released(facts: &Facts, why: Lapse) -> Told {
+    if let Some(payment) = money(facts).next() {
+        return not_kept(facts, payment, "came when nothing was left");
+    }
+    let says = match why {
+        Lapse::LeftLine => "You left the line. You were not charged.",
+        Lapse::NotTaken => {
+            "The one that came free was not taken in time, and went to the next in line. You were \
+             not charged."
+        }
+        Lapse::LetGo => "You let it go. You were not charged.",
+        Lapse::NoPage => {
+            "The payment provider made no page that could be paid. You were not charged; please \
+             try again."
+        }
+        Lapse::SaleEnded => "The sale ended. You were not charged.",
+        Lapse::TimeUp | Lapse::WrongAmount | Lapse::Unwanted => {
+            "Your time to pay is over. You were not charged."
+        }
+    };
+    over("Over", "ended", says.to_owned())
+}
+
+/// Payments that are money, or may become it.
+fn money(facts: &Facts) -> impl Iterator<Item = &Payment> {
+    facts.payments.iter().filter(|one| one.fact.status != PaymentStatus::Failed)
+}
+
+/// What becomes of a payment that buys nothing (any more); `why` goes on after its amount.
+fn not_kept(facts: &Facts, payment: &Payment, why: &str) -> Told {
+    let amount = payment.fact.amount;
+    let it = match why {
+        "" => format!("Your payment of {amount}"),
+        why => format!("Your payment of {amount} {why}. It"),
+    };
+    match &payment.fate {
+        Fate::Refund { why: RefundReason::Elsewhere, status: RefundStatus::Done, .. } => {
+            over("Refunded", "ended", format!("The shop gave {amount} back to you."))
+        }
+        Fate::Refund { status: RefundStatus::Done, .. } => {
+            over("Refunded", "ended", format!("{it} went back to you."))
+        }
+        Fate::Refund { status: RefundStatus::Requested, .. } if facts.asked => {
+            let says = format!("{it} is to be refunded: the shop asked for it.");
+            under_way("Refund asked for", "all_held", says)
+        }
+        Fate::Refund { status: RefundStatus::Requested, .. } => {
+            let says = format!("{it} is on its way back to you.");
+            under_way("Refund on its way", "all_held", says)
+        }
+        Fate::Refund { status: RefundStatus::Failed | RefundStatus::Unknown, .. }
+        | Fate::Person { .. } => {
+            let says = format!("{it} is with the shop, where a person settles it.");
+            under_way("The shop is looking into it", "all_held", says)
+        }
+        Fate::Pending | Fate::Kept => {
+            let says = format!("{it} is under way; this page follows it.");
+            under_way("Payment under way", "all_held", says)
+        }
+    }
+}
