@@ -73,6 +73,8 @@ impl Order {
             status: PaymentStatus::Completed,
             at: self.paid.or(self.created).unwrap_or_default(),
             link: self.link.clone(),
+            // No document names a fee of the service.
+            fee: None,
         })
     }
 }
