@@ -36,6 +36,9 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::database::{Database, Engine};
 
+/// Nothing that comes to pass at all takes longer, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
     now: watch::Sender<i64>,
@@ -496,6 +499,17 @@ impl World {
         assert_eq!(self.app.sandbox.left_behind().await, Ok(vec![]), "left at the provider");
         self.app.stop().await;
     }
+}
+
+/// Waits until that holds: a condition on real sockets and tasks, so with all the patience that a
+/// busy machine may ask for.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "it never came to that: {what}");
 }
 
 pub fn mins(n: i64) -> Span {
