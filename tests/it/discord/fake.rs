@@ -272,6 +272,7 @@ fn act(all: &mut All, call: &Call, gateway: &str) -> (u16, Value) {
         }
         ("POST", ["channels", channel, "messages"]) => post(all, channel, &call.body),
         ("PATCH", ["channels", channel, "messages", id]) => edit(all, channel, id, &call.body),
+        ("DELETE", ["channels", channel, "messages", id]) => remove(all, channel, id),
         ("POST", ["interactions", _, token, "callback"]) => callback(all, token, &call.body),
         (method, ["webhooks", _, token, "messages", "@original"]) => {
             original(all, token, method, &call.body)
@@ -333,6 +334,15 @@ fn edit(all: &mut All, channel: &str, id: &str, body: &Value) -> (u16, Value) {
         message[field] = value.clone();
     }
     (200, message.clone())
+}
+
+fn remove(all: &mut All, channel: &str, id: &str) -> (u16, Value) {
+    let id: u64 = id.parse().expect("an id");
+    let messages = all.messages.get_mut(channel);
+    match messages.and_then(|messages| messages.remove(&id)) {
+        Some(_) => (204, Value::Null),
+        None => error(404, 10_008, "Unknown Message"),
+    }
 }
 
 /// Whatever is sent says that nobody is mentioned, but for roles by their ids.
