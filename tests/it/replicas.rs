@@ -378,6 +378,10 @@ async fn a_replica_cut_from_the_database_never_says_that_a_sale_is_open_after_it
         assert!(!said.contains("open") && !said.contains("to go"), "{text}: {said}");
         assert!(*text != "!sale status" || said.starts_with("This may be old news"), "{said}");
     }
+    let room = "twitch:ana".parse().expect("a room");
+    let asked = Message { room, ..message("q2".into(), "!sale extend #1 5m") };
+    let said = three.apps[cut].chat.hear(&asked).await.expect("an answer").lines.join(" / ");
+    assert!(said.contains("Should another answer follow"), "{said}");
     three.until("another speaks", |three| three.sender().is_some_and(|n| n != cut)).await;
     let by_the_cut = three.said("").iter().filter(|(by, _)| *by == cut).count();
 

@@ -26,7 +26,7 @@ use livetill::{
         console::{Console, message},
     },
     report::prove,
-    store::{self, Access, Store},
+    store::{self, Access, OpenError, SqlStore, Store},
     timer,
     view::View,
     worker::Ran,
@@ -178,6 +178,19 @@ pub struct Answer {
     pub text: String,
 }
 
+/// Opens a store; a life before this one may be about to let go of it.
+async fn opened(url: &str) -> SqlStore {
+    let open = async {
+        loop {
+            match store::open(url, Access::Write).await {
+                Err(OpenError::Busy(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                opened => return opened.expect("a store"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, open).await.expect("the store is let go")
+}
+
 pub fn crypto() {
     // Installed by whichever test comes first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -187,7 +200,7 @@ pub fn client() -> reqwest::Client {
     crypto();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(60))
+        .timeout(PATIENCE)
         .no_proxy()
         .build()
         .expect("a client")
@@ -249,8 +262,7 @@ impl World {
         }
         std::fs::write(&path, text).expect("written");
         let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
-        let store = store::open(setup.database.url(), Access::Write).await.expect("a store");
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store: Arc<dyn Store> = Arc::new(opened(setup.database.url()).await);
         let lines = setup.lines.clone();
         let sink = lines.clone();
         let console = Console::new(move |line| sink.lock().expect("unpoisoned").push(line));

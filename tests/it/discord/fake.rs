@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use axum::{
@@ -22,6 +21,7 @@ use super::{
     fixtures::{APPLICATION, BOT, GUILD, TOKEN, channel, posted, roles, user},
     socket::{self, Do, Gateway},
 };
+use crate::world::PATIENCE;
 
 /// A request that came.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ impl Fake {
         self.bell.send_modify(|n| *n += 1);
     }
 
-    /// Waits until that holds, ten seconds at the most.
+    /// Waits until that holds.
     pub async fn until(&self, what: &str, mut holds: impl FnMut(&mut All) -> bool) {
         let mut bell = self.bell.subscribe();
         let wait = async {
@@ -136,7 +136,7 @@ impl Fake {
                 bell.changed().await.expect("the fake lives");
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(15), wait).await;
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
         assert!(waited.is_ok(), "{what}: it never came to that");
     }
 
