@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     database::{Database, server},
-    world::{MUG, client, crypto, eventually},
+    world::{MUG, World, client, crypto, eventually, mins},
 };
 
 /// One replica's way to the database, which can be cut.
@@ -433,4 +433,34 @@ async fn a_replica_that_dies_between_acting_and_answering_makes_nobody_act_again
     for replica in [second, third] {
         three.apps[replica].stop().await;
     }
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_a_sale_whose_end_came_and_is_not_stored_yet() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    world.clicks("ben").await;
+    world.heard();
+    // There is a change to be shown, and the timer is late.
+    world.clock.advance(mins(10));
+    world.app.announcer.step().await;
+    assert_eq!(world.heard(), Vec::<String>::new());
+    assert_eq!(world.newest().state.word(), "open", "nobody has stored it");
+    for (n, (line, answer)) in [
+        ("!sale status", "#1 Fern Mug · ended"),
+        ("ana> !buy", "Nothing on right now."),
+        ("!sale extend 5m", "Nothing is running."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let asked = message(format!("q{n}"), line);
+        let said = world.app.chat.hear(&asked).await.expect("an answer").lines;
+        assert!(said[0].starts_with(answer), "{line}: {said:?}");
+    }
+    world.advance(mins(5)).await;
+    let said = world.heard();
+    assert_eq!(said.iter().filter(|line| line.starts_with("ENDED")).count(), 1, "{said:?}");
+    world.done().await;
 }
