@@ -3,13 +3,12 @@
 //! What is heard in a room is acted on in order, and answered in order; but a room that takes its
 //! answers slowly keeps nobody from being acted on.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Sleep, sleep},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -39,6 +38,9 @@ pub struct Listener {
     platforms: Arc<[Arc<dyn Platform>]>,
     mod_rooms: Arc<[Room]>,
 }
+
+/// What was said, and how long it is left to others, counted from when it was heard.
+type Due = (Option<Pin<Box<Sleep>>>, Message);
 
 /// Something to be said in answer.
 enum Answer {
@@ -77,22 +79,22 @@ impl Listener {
         tokio::join!(hears, self.act(waiting, &stop));
     }
 
-    async fn sort(&self, heard: Heard, pass_on: &mpsc::Sender<(Instant, Message)>) {
+    async fn sort(&self, heard: Heard, pass_on: &mpsc::Sender<Due>) {
         let room = match &heard {
             Heard::Said(message) => &message.room,
             Heard::Wants(wish) => &wish.room,
         };
-        let wait = if self.chat.sends_to(room.platform) { Duration::ZERO } else { LEAVE_IT_FOR };
+        let wait = (!self.chat.sends_to(room.platform)).then(|| Box::pin(sleep(LEAVE_IT_FOR)));
         match heard {
             Heard::Said(message) => {
                 // Nobody listens any more once it is stopped.
-                let _ = pass_on.send((Instant::now() + wait, message)).await;
+                let _ = pass_on.send((wait, message)).await;
             }
             // A wish may wait for its page; nobody else has to.
             Heard::Wants(wish) => {
                 let listener = self.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
+                    waited(wait).await;
                     listener.wants(&wish).await;
                 });
             }
@@ -100,10 +102,10 @@ impl Listener {
     }
 
     /// Acts on one message after the other, and has them answered meanwhile.
-    async fn act(&self, mut waiting: mpsc::Receiver<(Instant, Message)>, stop: &CancellationToken) {
+    async fn act(&self, mut waiting: mpsc::Receiver<Due>, stop: &CancellationToken) {
         let mut mouths = Mouths::new(self);
-        while let Some((at, message)) = next(&mut waiting, stop).await {
-            tokio::time::sleep(at.saturating_duration_since(Instant::now())).await;
+        while let Some((wait, message)) = next(&mut waiting, stop).await {
+            waited(wait).await;
             for answer in self.answers(&message).await {
                 mouths.say(answer, message.aside);
             }
@@ -164,6 +166,12 @@ async fn next<T>(queue: &mut mpsc::Receiver<T>, stop: &CancellationToken) -> Opt
         biased;
         () = stop.cancelled() => None,
         next = queue.recv() => next,
+    }
+}
+
+async fn waited(wait: Option<Pin<Box<Sleep>>>) {
+    if let Some(wait) = wait {
+        wait.await;
     }
 }
 

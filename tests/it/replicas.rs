@@ -335,6 +335,11 @@ async fn a_replica_cut_from_the_database_never_says_that_a_sale_is_open_after_it
     let base = three.apps[cut].base_url.clone();
     let streams = [follows(&base, 1), follows(&base, 2)];
     eventually("both are followed", async || streams.iter().all(|s| last_state(s).is_some())).await;
+    // What was said and not noted down may be said again by whoever comes next.
+    let noted = async || {
+        three.apps[other].engine.store().outbox().await.is_ok_and(|count| count.waiting == 0)
+    };
+    eventually("all is noted down", noted).await;
     three.ways[cut].cut.send_replace(true);
 
     let stop = Message {

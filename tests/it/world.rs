@@ -6,7 +6,9 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     future::Future,
+    io,
     path::PathBuf,
     pin::Pin,
     sync::{
@@ -178,6 +180,13 @@ pub struct Answer {
     pub text: String,
 }
 
+/// Whether a connection was not taken in time.
+fn was_not_let_in(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let late = |io: &io::Error| io.kind() == io::ErrorKind::TimedOut;
+    error.is_connect() && causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(late))
+}
+
 /// Opens a store; a life before this one may be about to let go of it.
 async fn opened(url: &str) -> SqlStore {
     let open = async {
@@ -208,7 +217,12 @@ pub fn client() -> reqwest::Client {
 
 impl Browser {
     pub fn new() -> Self {
-        Self { client: client(), cookie: None, at: None }
+        Self::of(&client())
+    }
+
+    /// One of many on a machine whose connections they share.
+    pub fn of(client: &reqwest::Client) -> Self {
+        Self { client: client.clone(), cookie: None, at: None }
     }
 
     pub async fn get(&mut self, url: &str) -> Answer {
@@ -225,7 +239,14 @@ impl Browser {
         if let Some(cookie) = &self.cookie {
             request = request.header("cookie", cookie);
         }
-        let answer = request.send().await.expect("the server answers");
+        let answer = loop {
+            let request = request.try_clone().expect("no stream");
+            match request.send().await {
+                // Nothing was sent yet: a busy machine lets a crowd in by and by.
+                Err(error) if was_not_let_in(&error) => {}
+                answer => break answer.expect("the server answers"),
+            }
+        };
         let headers = answer.headers().clone();
         for set in headers.get_all("set-cookie") {
             let pair = set.to_str().expect("text").split(';').next().expect("a pair");
