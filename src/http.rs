@@ -8,6 +8,7 @@ pub mod buyer;
 pub mod desk;
 mod desk_page;
 mod events;
+mod extras;
 mod hold;
 mod holds;
 mod live;
@@ -39,6 +40,7 @@ use crate::{
     chat::{Chat, Templates},
     config::Secret,
     engine::Engine,
+    gate::Gate,
     meter,
     platform::Platform,
     sale::event::ClaimLimits,
@@ -64,6 +66,8 @@ pub struct Web {
     pub trusted_proxies: BTreeSet<IpAddr>,
     /// Bounds on greed.
     pub limits: ClaimLimits,
+    /// Checks codes before claims.
+    pub gate: Gate,
     /// Whether the sandbox's pages are for everybody.
     pub sandbox_public: bool,
     /// Moderators' lines typed at the desk go in here.

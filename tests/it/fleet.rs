@@ -347,9 +347,11 @@ async fn three_replicas_killed_again_and_again_oversell_repeat_and_lose_nothing(
     let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.expect("starts");
     let front = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", front.local_addr().expect("an address"));
+    // A larger crowd is served more slowly.
+    let hold = if long { 20 } else { 8 };
     let config = format!(
         "[providers.sandbox]\ncalls_per_second = 200\n[templates.mug]\ntitle = \"Fern Mug\"\n\
-         price = \"18.00\"\nstock = {stock}\nwarm = 3\nhold = \"8s\"\ngrace = \"4s\"\n"
+         price = \"18.00\"\nstock = {stock}\nwarm = 3\nhold = \"{hold}s\"\ngrace = \"4s\"\n"
     );
     let mut fleet = Fleet::start(&cluster, &config, &base);
     tokio::spawn(balance(front, fleet.ports.clone()));

@@ -17,6 +17,7 @@ mod fleet;
 mod hostile;
 mod line;
 mod listen;
+mod offers;
 mod pages;
 mod polar;
 mod postgres;
