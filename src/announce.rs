@@ -122,7 +122,7 @@ impl Announcer {
             return Some(now + OTHERS_TURN);
         }
         let first = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
-        let views = self.engine.views().all();
+        let views = self.engine.certain();
         let mut next: Option<Timestamp> = None;
         let mut later = |at: Timestamp| next = Some(next.map_or(at, |next| next.min(at)));
         for room in self.rooms.iter().filter(|room| room.platform == name) {

@@ -200,6 +200,7 @@ impl App {
         for worker in &self.workers {
             self.tasks.spawn(worker.clone().run(self.stop.clone()));
         }
+        self.tasks.spawn(self.engine.clone().keep_honest(self.stop.clone()));
         self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));

@@ -137,6 +137,10 @@ impl Chat {
             }
             Err(No::Repeated) => None,
             Err(No::Refused(line)) => Some(Reply::line(line)),
+            // The other replicas may well have it done.
+            Err(No::Say(line)) if !self.engine.is_in_touch() => Some(Reply::line(format!(
+                "{line} Should another answer follow, that one counts: the bot runs more than once."
+            ))),
             // A refusal is said once, too, however many replicas heard the message.
             Err(No::Say(line)) => self.first_to_hear(message).await.then(|| Reply::line(line)),
         }

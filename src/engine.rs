@@ -5,6 +5,7 @@
 
 mod fold;
 mod handover;
+mod honest;
 mod intake;
 mod mailbox;
 pub mod standing;
@@ -283,15 +284,9 @@ impl Engine {
         self.inner.parts.store.as_ref()
     }
 
-    /// What every surface renders.
+    /// What is known of every recent sale; what may be shown of it is [`Engine::honest`].
     pub fn views(&self) -> &Views {
         &self.inner.views
-    }
-
-    /// What may be shown at this moment, newest sale first.
-    pub fn shown(&self) -> Vec<Arc<View>> {
-        let now = self.now();
-        self.views().all().into_iter().map(|view| view.at(now)).collect()
     }
 
     /// The address posted in chat.

@@ -1,9 +1,15 @@
 //! Takes what platforms hear, has it decided, and answers where only the right people read.
+//!
+//! What is heard in a room is acted on in order, and answered in order; but a room that takes its
+//! answers slowly keeps nobody from being acted on.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::mpsc,
+    time::{Sleep, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     chat::Chat,
@@ -18,6 +24,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// acts only if nobody has by then. One of them speaks, and it is nearly always the same one.
 const LEAVE_IT_FOR: Duration = Duration::from_millis(700);
 
+/// Messages of one platform that may wait to be acted on; what comes then waits at the platform.
+const HEARD_MAX: usize = 256;
+
+/// Answers that may wait for one room. More are dropped: nobody types so much in a room that says
+/// nothing.
+const ANSWERS_MAX: usize = 32;
+
 /// Hears and answers; cheap to clone.
 #[derive(Clone)]
 pub struct Listener {
@@ -26,62 +39,101 @@ pub struct Listener {
     mod_rooms: Arc<[Room]>,
 }
 
+/// What was said, and how long it is left to others, counted from when it was heard.
+type Due = (Option<Pin<Box<Sleep>>>, Message);
+
+/// Something to be said in answer.
+enum Answer {
+    /// To whoever sent the message.
+    To(Message, Reply),
+    /// In another room, since it is not for everybody.
+    In(Room, Vec<String>),
+}
+
+impl Answer {
+    fn room(&self) -> &Room {
+        match self {
+            Self::To(message, _) => &message.room,
+            Self::In(room, _) => room,
+        }
+    }
+}
+
 impl Listener {
     /// A listener that answers through `platforms`.
     pub fn new(chat: Arc<Chat>, platforms: &[Arc<dyn Platform>], mod_rooms: &[Room]) -> Self {
         Self { chat, platforms: platforms.into(), mod_rooms: mod_rooms.into() }
     }
 
-    /// Works off what one platform hears, in order, until stopped.
+    /// Works off what one platform hears, in order, until stopped; then what was acted on is still
+    /// answered.
     pub async fn run(self, mut heard: mpsc::Receiver<Heard>, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                something = heard.recv() => match something {
-                    Some(heard) => self.take(heard).await,
-                    None => return,
-                },
-                () = stop.cancelled() => return,
+        let (pass_on, waiting) = mpsc::channel(HEARD_MAX);
+        let hears = async {
+            // It ends with this half, and takes the other along.
+            let pass_on = pass_on;
+            while let Some(heard) = next(&mut heard, &stop).await {
+                self.sort(heard, &pass_on).await;
             }
-        }
+        };
+        tokio::join!(hears, self.act(waiting, &stop));
     }
 
-    async fn take(&self, heard: Heard) {
+    async fn sort(&self, heard: Heard, pass_on: &mpsc::Sender<Due>) {
         let room = match &heard {
             Heard::Said(message) => &message.room,
             Heard::Wants(wish) => &wish.room,
         };
-        let leave_it = (!self.chat.sends_to(room.platform)).then_some(LEAVE_IT_FOR);
+        let wait = (!self.chat.sends_to(room.platform)).then(|| Box::pin(sleep(LEAVE_IT_FOR)));
         match heard {
-            Heard::Said(message) if leave_it.is_none() => self.said(&message).await,
+            Heard::Said(message) => {
+                // Nobody listens any more once it is stopped.
+                let _ = pass_on.send((wait, message)).await;
+            }
             // A wish may wait for its page; nobody else has to.
-            heard => {
+            Heard::Wants(wish) => {
                 let listener = self.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(leave_it.unwrap_or_default()).await;
-                    match heard {
-                        Heard::Said(message) => listener.said(&message).await,
-                        Heard::Wants(wish) => listener.wants(&wish).await,
-                    }
+                    waited(wait).await;
+                    listener.wants(&wish).await;
                 });
             }
         }
     }
 
+    /// Acts on one message after the other, and has them answered meanwhile.
+    async fn act(&self, mut waiting: mpsc::Receiver<Due>, stop: &CancellationToken) {
+        let mut mouths = Mouths::new(self);
+        while let Some((wait, message)) = next(&mut waiting, stop).await {
+            waited(wait).await;
+            for answer in self.answers(&message).await {
+                mouths.say(answer, message.aside);
+            }
+        }
+        mouths.close().await;
+    }
+
     /// Takes a message and has it answered.
     pub async fn said(&self, message: &Message) {
+        for answer in self.answers(message).await {
+            self.say(&answer).await;
+        }
+    }
+
+    /// Acts on a message; what is to be answered, and where.
+    async fn answers(&self, message: &Message) -> Vec<Answer> {
         let reply = self.chat.hear(message).await;
         // Whoever waits for a private answer is told, too, that there is none.
-        let Some(reply) = reply.or_else(|| message.aside.then(Reply::default)) else { return };
+        let reply = reply.or_else(|| message.aside.then(Reply::default));
+        let Some(reply) = reply else { return Vec::new() };
         let here = !reply.private || message.aside || self.mod_rooms.contains(&message.room);
         if here {
-            self.reply(message, &reply).await;
-            return;
+            return vec![Answer::To(message.clone(), reply)];
         }
-        for room in self.mod_rooms.iter() {
-            self.deliver(room, self.platform(room.platform).map(|p| p.say(room, &reply.lines)))
-                .await;
-        }
-        self.reply(message, &Reply::line("Sent to the moderators' room.")).await;
+        let moderators = self.mod_rooms.iter();
+        let told = moderators.map(|room| Answer::In(room.clone(), reply.lines.clone()));
+        let hint = Reply::line("Sent to the moderators' room.");
+        told.chain([Answer::To(message.clone(), hint)]).collect()
     }
 
     /// Takes a press on *Get yours* and has it answered.
@@ -91,23 +143,86 @@ impl Listener {
         }
         let grant = self.chat.grant(wish).await;
         let granted = self.platform(wish.room.platform).map(|p| p.grant(wish, &grant));
-        self.deliver(&wish.room, granted).await;
+        deliver(&wish.room, granted).await;
     }
 
-    async fn reply(&self, to: &Message, reply: &Reply) {
-        self.deliver(&to.room, self.platform(to.room.platform).map(|p| p.reply(to, reply))).await;
-    }
-
-    async fn deliver(&self, room: &Room, said: Option<impl Future<Output = Result<(), SayError>>>) {
-        let Some(said) = said else { return };
-        match tokio::time::timeout(ANSWER_WITHIN, said).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, %room, "an answer was not delivered"),
-            Err(_) => tracing::warn!(%room, "an answer was not delivered in time"),
-        }
+    async fn say(&self, answer: &Answer) {
+        let platform = self.platform(answer.room().platform);
+        let said = platform.map(|platform| match answer {
+            Answer::To(message, reply) => platform.reply(message, reply),
+            Answer::In(room, lines) => platform.say(room, lines),
+        });
+        deliver(answer.room(), said).await;
     }
 
     fn platform(&self, name: PlatformName) -> Option<&Arc<dyn Platform>> {
         self.platforms.iter().find(|platform| platform.name() == name)
+    }
+}
+
+/// The next one, until stopped.
+async fn next<T>(queue: &mut mpsc::Receiver<T>, stop: &CancellationToken) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        next = queue.recv() => next,
+    }
+}
+
+async fn waited(wait: Option<Pin<Box<Sleep>>>) {
+    if let Some(wait) = wait {
+        wait.await;
+    }
+}
+
+async fn deliver(room: &Room, said: Option<impl Future<Output = Result<(), SayError>>>) {
+    let Some(said) = said else { return };
+    match tokio::time::timeout(ANSWER_WITHIN, said).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, %room, "an answer was not delivered"),
+        Err(_) => tracing::warn!(%room, "an answer was not delivered in time"),
+    }
+}
+
+/// Says what is to be answered: in each room one after the other, in all rooms at once.
+struct Mouths<'a> {
+    listener: &'a Listener,
+    rooms: HashMap<Room, mpsc::Sender<Answer>>,
+    tasks: TaskTracker,
+}
+
+impl<'a> Mouths<'a> {
+    fn new(listener: &'a Listener) -> Self {
+        Self { listener, rooms: HashMap::new(), tasks: TaskTracker::new() }
+    }
+
+    /// Queues an answer; one that only its asker sees waits for no other.
+    fn say(&mut self, answer: Answer, aside: bool) {
+        if aside {
+            let listener = self.listener.clone();
+            self.tasks.spawn(async move { listener.say(&answer).await });
+            return;
+        }
+        let room = answer.room().clone();
+        let mouth = self.rooms.entry(room.clone()).or_insert_with(|| {
+            let (mouth, mut answers) = mpsc::channel(ANSWERS_MAX);
+            let listener = self.listener.clone();
+            self.tasks.spawn(async move {
+                while let Some(answer) = answers.recv().await {
+                    listener.say(&answer).await;
+                }
+            });
+            mouth
+        });
+        if mouth.try_send(answer).is_err() {
+            tracing::warn!(%room, "an answer was dropped: too many wait to be said there");
+        }
+    }
+
+    /// Waits until everything was said.
+    async fn close(self) {
+        drop(self.rooms);
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// The reason of a sale that is shown as paused while the store is silent.
+const OUT_OF_TOUCH: &str = "out_of_touch";
+
 /// A sale as the world may see it. Serialises to the public JSON of `/api/sales`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct View {
@@ -186,6 +189,8 @@ impl View {
             State::Open => None,
             State::AllHeld => Some(Refusal::AllHeld),
             State::SoldOut => Some(Refusal::SoldOut),
+            // Whoever keeps the books answers.
+            State::Paused if self.is_out_of_touch() => None,
             State::Paused => Some(Refusal::Paused),
             State::Arming | State::Armed => Some(Refusal::NotOpen),
             State::Ended | State::Cancelled | State::Failed => Some(Refusal::Over),
@@ -195,8 +200,7 @@ impl View {
     /// The view for somebody who looks now. Its end needs no word from the store: whoever cannot
     /// reach that must not show a sale as open for ever.
     pub fn at(self: Arc<Self>, now: Timestamp) -> Arc<Self> {
-        let selling = matches!(self.state, State::Open | State::AllHeld);
-        if !selling || !self.is_past_its_end(now) {
+        if !self.is_selling() || !self.is_past_its_end(now) {
             return self;
         }
         let mut over = Self::clone(&self);
@@ -204,6 +208,29 @@ impl View {
         over.reason = Some(EndReason::TimeUp.word());
         over.shared_page = None;
         Arc::new(over)
+    }
+
+    /// The view while the store is silent: it may have been ended or paused meanwhile, and nothing
+    /// can be sold here until the store is back.
+    pub fn out_of_touch(self: Arc<Self>) -> Arc<Self> {
+        if !self.is_selling() {
+            return self;
+        }
+        let mut away = Self::clone(&self);
+        away.state = State::Paused;
+        away.reason = Some(OUT_OF_TOUCH);
+        away.ends_at = None;
+        away.shared_page = None;
+        Arc::new(away)
+    }
+
+    /// Whether it is shown as paused only because the store is silent.
+    pub fn is_out_of_touch(&self) -> bool {
+        self.reason == Some(OUT_OF_TOUCH)
+    }
+
+    fn is_selling(&self) -> bool {
+        matches!(self.state, State::Open | State::AllHeld)
     }
 
     fn is_past_its_end(&self, now: Timestamp) -> bool {

@@ -19,18 +19,21 @@ const PAST_MAX: usize = 5;
 impl Chat {
     pub(super) fn status(&self, number: Option<u32>) -> Result<Reply, No> {
         let now = self.engine.now();
-        let all = self.engine.views().all();
+        let all = self.engine.shown();
         let views: Vec<_> = match number {
             Some(number) => all.into_iter().filter(|view| view.number == number).collect(),
             None => all.into_iter().filter(|view| !view.closed).collect(),
         };
         match (views.as_slice(), number) {
-            ([], Some(number)) => Err(no_such_sale(number, &self.engine.views().live())),
+            ([], Some(number)) => Err(no_such_sale(number, &self.engine.shown_live())),
             (views, _) => {
                 let mut lines: Vec<_> =
                     views.iter().map(|view| text::status_line(view, now)).collect();
                 if lines.is_empty() {
                     lines.push("Nothing is running.".to_owned());
+                }
+                if let Some(trouble) = self.engine.trouble() {
+                    lines.insert(0, format!("This may be old news: {trouble}."));
                 }
                 lines.extend(self.standing(now));
                 Ok(Reply::lines(lines))
@@ -74,7 +77,7 @@ impl Chat {
             lines.push("No templates: add one to config.toml".to_owned());
         }
         let (live, past): (Vec<_>, Vec<_>) =
-            self.engine.views().all().into_iter().partition(|view| !view.closed);
+            self.engine.shown().into_iter().partition(|view| !view.closed);
         let sales = live.iter().chain(past.iter().take(PAST_MAX));
         lines.extend(sales.map(|view| text::status_line(view, now)));
         Reply::lines(lines)

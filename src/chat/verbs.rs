@@ -259,7 +259,7 @@ impl Chat {
 
     /// The sale a verb means: by number, or the only one that is not over.
     pub(super) fn running(&self, number: Option<u32>) -> Result<Arc<View>, No> {
-        let live: Vec<_> = self.engine.views().live();
+        let live = self.engine.shown_live();
         if let Some(number) = number {
             let found = live.iter().find(|view| view.number == number).cloned();
             return found.ok_or_else(|| answer::no_such_sale(number, &live));

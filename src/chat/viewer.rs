@@ -38,8 +38,7 @@ impl Chat {
         }
         let running: Vec<_> = self
             .engine
-            .views()
-            .live()
+            .shown_live()
             .iter()
             .filter(|view| matches!(view.state, State::Open | State::AllHeld | State::Paused))
             .map(|view| text::headline(view, now))

@@ -23,7 +23,8 @@ const WAIT_FOR_PAGE: Span = Span::from_secs(4);
 impl Chat {
     /// Claims for a person in chat.
     pub async fn grant(&self, wish: &Wish) -> Grant {
-        let Some(view) = self.engine.views().get(wish.sale).filter(|v| v.state.is_public()) else {
+        let view = self.engine.views().get(wish.sale).map(|view| self.engine.honest(view));
+        let Some(view) = view.filter(|view| view.state.is_public()) else {
             return Grant::No("That sale is over.".to_owned());
         };
         if !view.ask.is_empty() || view.offers.needs_page() {

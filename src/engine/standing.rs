@@ -95,6 +95,15 @@ impl Engine {
         (state.read_at, state.ahead) = (got, ahead);
     }
 
+    /// Whether the store answered lately: only then is what was last heard of a sale still so.
+    pub fn is_in_touch(&self) -> bool {
+        if !self.is_shared() {
+            return true;
+        }
+        let read_at = self.inner.standing.state().read_at;
+        self.now().since(read_at) <= SILENT_MAX
+    }
+
     /// What keeps this program from acting, in words for whoever runs it.
     pub fn trouble(&self) -> Option<String> {
         if !self.is_shared() {

@@ -73,6 +73,16 @@ impl Views {
         views.get(&sale).map(watch::Sender::subscribe)
     }
 
+    /// Has whoever follows a sale look at it again.
+    pub(super) fn ring(&self, sale: SaleId) {
+        let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = views.get(&sale) {
+            view.send_modify(|_| {});
+        }
+        drop(views);
+        self.bell.send_modify(|n| *n += 1);
+    }
+
     /// All views, newest sale first.
     pub fn all(&self) -> Vec<Arc<View>> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);

@@ -40,7 +40,7 @@ pub(super) async fn events(
             changed = views.changed() => changed.ok()?,
             () = web.stop.cancelled() => return None,
         }
-        let view = views.borrow_and_update().clone().at(web.engine.now());
+        let view = web.engine.honest(views.borrow_and_update().clone());
         Some((event(&view), (views, web, place)))
     });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);

@@ -266,6 +266,7 @@ async fn lead_on(
         Err(TellError::Refused(refusal)) => {
             // The view may have changed meanwhile; the newest one is shown.
             let view = web.engine.views().get(view.id).unwrap_or_else(|| view.clone());
+            let view = view.at(web.engine.now());
             refused(web, &view, headers, &refusal).await
         }
         Err(error) => {

@@ -16,6 +16,7 @@ use super::{
     },
 };
 use crate::{
+    engine::TellError,
     id::{Buyer, HoldId},
     notice::text,
     sale::{Sale, hold::HoldState, template::CheckoutShape},
@@ -139,6 +140,9 @@ pub(super) async fn sale_page(
 ) -> Response {
     let buyer = web.keys.buyer(headers);
     let extra = web.engine.look(view.id, move |sale| Extra::of(sale, buyer.as_ref())).await;
+    // Without the books, nobody knows whether it still sells.
+    let unknown = matches!(extra, Err(TellError::Store(_)));
+    let view = &if unknown { view.clone().out_of_touch() } else { view.clone() };
     let extra = extra.unwrap_or_default();
     let now = web.engine.now();
     let open = matches!(view.state, SaleState::Open | SaleState::AllHeld);

@@ -50,7 +50,7 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
 }
 
 pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
-    let live = web.engine.views().live();
+    let live = web.engine.shown_live();
     for state in SaleState::ALL {
         let n = live.iter().filter(|view| view.state == state).count();
         meter::stand("livetill_sales", "state", state.word(), n as f64);

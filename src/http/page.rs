@@ -183,6 +183,9 @@ pub(super) fn state_words(view: &View) -> String {
             "Every way to get it is sold out for now".to_owned()
         }
         State::Open => "Open".to_owned(),
+        State::Paused if view.is_out_of_touch() => {
+            "One moment: the shop cannot reach its books".to_owned()
+        }
         State::Paused => "Paused for a moment".to_owned(),
         State::AllHeld => match view.paying {
             // Nobody pays any more on what cannot be taken back.

@@ -171,6 +171,9 @@ pub fn status_line(view: &View, now: Timestamp) -> String {
             {
                 line.push_str(&format!(" · {}", left.words()));
             }
+            if view.is_out_of_touch() {
+                line.push_str(" · the database is out of reach");
+            }
         }
     }
     if view.short > 0 {

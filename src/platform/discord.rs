@@ -177,6 +177,7 @@ impl Discord {
     async fn trouble(&self, channel: ChannelId, failed: Failed) -> SayError {
         let lacks = match failed {
             Failed::Away(says) => return SayError::Retry(says),
+            Failed::TooManyEdits => return SayError::Retry(failed.to_string()),
             Failed::BadToken => {
                 self.health.set(Standing::Broken(TOKEN_MEND.to_owned()));
                 return SayError::Retry(failed.to_string());

@@ -25,11 +25,8 @@ use crate::{
         fake::{Chat, MOD, ROOM},
         stage::Scene,
     },
-    world::{MUG, World, mins, secs},
+    world::{MUG, PATIENCE, World, mins, secs},
 };
-
-/// A condition on a real socket comes true within this time, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The channel that everybody reads, and the moderators' own.
 const PUBLIC: u64 = 1001;

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use crate::{
     books,
     database::{Database, Engine},
-    world::{Browser, client, crypto},
+    world::{Browser, PATIENCE, client, crypto},
 };
 
 struct Live {
@@ -69,7 +69,7 @@ impl Live {
                 bell.changed().await.expect("the engine lives");
             }
         };
-        tokio::time::timeout(Duration::from_secs(120), wait).await.expect("it comes to that")
+        tokio::time::timeout(PATIENCE, wait).await.expect("it comes to that")
     }
 
     async fn proves(&self) {
@@ -90,32 +90,32 @@ async fn five_hundred_claims_for_twenty_units_with_webhooks_gone_wild() {
         "[providers.sandbox]\ncalls_per_second = 1000\n\
          [providers.sandbox.faults]\nwebhook_dropped = 0.2\nwebhook_doubled = 0.3\n\
          webhook_late_ms = 1500\n\
-         [templates.mug]\nprice = \"18.00\"\nstock = 20\nwarm = 5\nhold = \"20s\"\n",
+         [templates.mug]\nprice = \"18.00\"\nstock = 20\nwarm = 5\nhold = \"10m\"\n",
     )
     .await;
-    let view = live.start("!sale start mug 40s").await;
+    let view = live.start("!sale start mug 20m").await;
     let base = live.app.base_url.clone();
-    let mut tasks = Vec::new();
+    let (shared, mut tasks) = (client(), Vec::new());
     for n in 0..500_u32 {
         let base = base.clone();
-        let id = view.id;
+        let (id, shared) = (view.id, shared.clone());
         tasks.push(tokio::spawn(async move {
-            let mut browser = Browser::new();
+            let mut browser = Browser::of(&shared);
             if n % 5 == 0 {
                 // A preview agent looks, and looking makes no hold.
-                let request = client().head(format!("{base}/live"));
+                let request = shared.head(format!("{base}/live"));
                 let request = request.header("user-agent", "Discordbot/2.0");
-                request.send().await.expect("answers");
+                Browser::of(&shared).send(request).await;
             }
             let answer = browser.post(&format!("{base}/sales/{id}/holds"), &[]).await;
             if answer.status != 303 {
                 return ("refused", answer.status, answer.text);
             }
             let mut at = answer.location.expect("sent on");
-            for _ in 0..100 {
-                if at.contains("/sandbox/pay/") {
-                    break;
-                }
+            let mut looks = 0;
+            while !at.contains("/sandbox/pay/") {
+                looks += 1;
+                assert!(looks < 1200, "no page came");
                 // In line: the buyer's own page leads on.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 let page = browser.get(&format!("{base}{at}")).await.text;
@@ -147,25 +147,25 @@ async fn five_hundred_claims_for_twenty_units_with_webhooks_gone_wild() {
 async fn a_crowd_above_the_providers_pace_waits_in_line_and_nobody_is_dropped() {
     let live = Live::new(
         "[providers.sandbox]\ncalls_per_second = 8\n\
-         [templates.mug]\nprice = \"18.00\"\nstock = 40\nwarm = 0\nhold = \"30s\"\ngrace = \"20s\"\n",
+         [templates.mug]\nprice = \"18.00\"\nstock = 40\nwarm = 0\nhold = \"10m\"\n",
     )
     .await;
-    let view = live.start("!sale start mug 60s").await;
+    let view = live.start("!sale start mug 20m").await;
     let base = live.app.base_url.clone();
-    let mut tasks = Vec::new();
+    let (shared, mut tasks) = (client(), Vec::new());
     for _ in 0..40_u32 {
         let base = base.clone();
-        let id = view.id;
+        let (id, shared) = (view.id, shared.clone());
         tasks.push(tokio::spawn(async move {
-            let mut browser = Browser::new();
+            let mut browser = Browser::of(&shared);
             let answer = browser.post(&format!("{base}/sales/{id}/holds"), &[]).await;
             assert_eq!(answer.status, 303);
             let mut at = answer.location.expect("sent on");
             let mut places = Vec::new();
-            for _ in 0..300 {
-                if at.contains("/sandbox/pay/") {
-                    break;
-                }
+            let mut looks = 0;
+            while !at.contains("/sandbox/pay/") {
+                looks += 1;
+                assert!(looks < 1200, "no page came");
                 let page = browser.get(&format!("{base}{at}")).await.text;
                 if let Some(n) = page.split(" buyers are before you").next().and_then(|before| {
                     before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()

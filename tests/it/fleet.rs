@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     database::{Cluster, Database},
-    world::crypto,
+    world::{crypto, eventually},
 };
 
 const REPLICAS: usize = 3;
@@ -139,7 +139,7 @@ impl Fleet {
     }
 
     async fn until_said(&mut self, part: &str) {
-        for _ in 0..600 {
+        for _ in 0..2400 {
             if self.said().iter().any(|(_, line)| line.contains(part)) {
                 return;
             }
@@ -183,7 +183,11 @@ impl Drop for Fleet {
 /// A load balancer: whoever comes next is led to the next replica that answers.
 async fn balance(listener: TcpListener, ports: Vec<u16>) {
     let next = Arc::new(AtomicUsize::new(0));
-    while let Ok((mut near, _)) = listener.accept().await {
+    loop {
+        let Ok((mut near, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         let (ports, next) = (ports.clone(), next.clone());
         tokio::spawn(async move {
             let first = next.fetch_add(1, Ordering::Relaxed);
@@ -205,6 +209,8 @@ struct Shopper {
     base: String,
     cookie: Option<String>,
     over: Arc<AtomicBool>,
+    /// Refused, they look again after this long.
+    looks_again_after: Duration,
 }
 
 impl Shopper {
@@ -236,7 +242,7 @@ impl Shopper {
                 }
                 Some(answer) => {
                     assert!([409, 404].contains(&answer.status().as_u16()), "{answer:?}");
-                    tokio::time::sleep(Duration::from_millis(700)).await;
+                    tokio::time::sleep(self.looks_again_after).await;
                     continue;
                 }
                 None => {
@@ -272,7 +278,7 @@ fn client() -> Client {
     crypto();
     Client::builder()
         .redirect(Policy::none())
-        .timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(20))
         .pool_max_idle_per_host(0)
         .no_proxy()
         .build()
@@ -293,7 +299,13 @@ async fn paid_elsewhere(fleet: &Fleet, client: &Client) {
     let at = |n: usize| format!("http://127.0.0.1:{}", fleet.ports[n]);
     let id = sale(client, &at(0)).await.expect("answers")["id"].as_str().expect("an id").to_owned();
     let over = Arc::new(AtomicBool::new(false));
-    let mut zoe = Shopper { client: client.clone(), base: at(0), cookie: None, over };
+    let mut zoe = Shopper {
+        client: client.clone(),
+        base: at(0),
+        cookie: None,
+        over,
+        looks_again_after: Duration::from_millis(100),
+    };
     let page = zoe.claims(&id).await.expect("a page");
     let page = page.rsplit('/').next().expect("an id");
     let mut db = fleet.database.raw().await;
@@ -319,15 +331,8 @@ async fn paid_elsewhere(fleet: &Fleet, client: &Client) {
         .send();
     assert_eq!(sent.await.expect("answers").status(), 200);
     for n in 0..REPLICAS {
-        let mut paid = Value::Null;
-        for _ in 0..100 {
-            paid = sale(client, &at(n)).await.expect("answers")["paid"].clone();
-            if paid == 1 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(paid, 1, "replica {n} knows");
+        let knows = async || sale(client, &at(n)).await.is_some_and(|sale| sale["paid"] == 1);
+        eventually(&format!("replica {n} knows"), knows).await;
     }
 }
 
@@ -335,13 +340,18 @@ async fn paid_elsewhere(fleet: &Fleet, client: &Client) {
 async fn three_replicas_killed_again_and_again_oversell_repeat_and_lose_nothing() {
     let crowd: u32 = std::env::var("LIVETILL_TEST_CROWD").map_or(120, |n| n.parse().expect("one"));
     let long = crowd >= 500;
+    // A shopper takes two descriptors, the way through the load balancer two more.
+    let limit = rlimit::increase_nofile_limit(u64::from(4 * crowd) + 1000).expect("a limit");
+    assert!(limit > u64::from(4 * crowd), "{limit} descriptors are too few for {crowd} shoppers");
     let (stock, secs, kills) = if long { (50, 120, 50) } else { (20, 30, 8) };
     let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.expect("starts");
     let front = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", front.local_addr().expect("an address"));
+    // A larger crowd is served more slowly.
+    let hold = if long { 20 } else { 8 };
     let config = format!(
         "[providers.sandbox]\ncalls_per_second = 200\n[templates.mug]\ntitle = \"Fern Mug\"\n\
-         price = \"18.00\"\nstock = {stock}\nwarm = 3\nhold = \"8s\"\ngrace = \"4s\"\n"
+         price = \"18.00\"\nstock = {stock}\nwarm = 3\nhold = \"{hold}s\"\ngrace = \"4s\"\n"
     );
     let mut fleet = Fleet::start(&cluster, &config, &base);
     tokio::spawn(balance(front, fleet.ports.clone()));
@@ -365,7 +375,8 @@ async fn three_replicas_killed_again_and_again_oversell_repeat_and_lose_nothing(
             tokio::spawn(async move {
                 // They come over some seconds, not all in the first one.
                 tokio::time::sleep(Duration::from_millis(u64::from(n * 37 % 8000))).await;
-                let mut shopper = Shopper { client, base, cookie: None, over };
+                let looks_again_after = Duration::from_millis(u64::from(700 + n % 64 * crowd / 16));
+                let mut shopper = Shopper { client, base, cookie: None, over, looks_again_after };
                 let Some(page) = shopper.claims(&id).await else { return };
                 // Every fifth has second thoughts.
                 if n % 5 != 0 && shopper.pays(&page).await {
@@ -394,7 +405,7 @@ async fn three_replicas_killed_again_and_again_oversell_repeat_and_lose_nothing(
 /// Waits until the sale is closed and nothing is left to do.
 async fn settles(fleet: &mut Fleet, over: &AtomicBool) {
     let mut db = fleet.database.raw().await;
-    for _ in 0..1500 {
+    for _ in 0..3600 {
         fleet.revive();
         let selling = "select count(*) from sale where phase not in ('closing', 'closed')";
         over.store(count(&mut db, selling).await == 0, Ordering::Relaxed);

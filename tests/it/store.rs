@@ -2,14 +2,21 @@
 
 use std::{fs, path::Path};
 
-use livetill::store::{Access, MIGRATIONS, OpenError, Seen, Store, bulk::Bulk, open, sql};
-use sqlx::{AnyConnection, Connection, Executor, any::install_default_drivers, query};
+use livetill::{
+    clock::{Clock, Timestamp},
+    store::{Access, MIGRATIONS, OpenError, Seen, Store, bulk::Bulk, open, sql},
+};
+use sqlx::{
+    AnyConnection, Connection, Executor,
+    any::install_default_drivers,
+    migrate::{Migration, MigrationType, Migrator},
+    query,
+};
 
 use crate::{
     database::{Database, Engine},
     world::{MUG, ManualClock, Setup, World, mins},
 };
-use livetill::clock::Clock;
 
 fn url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
@@ -36,6 +43,71 @@ fn the_list_of_migrations_is_the_folder() {
     for (file, (.., text)) in files.iter().zip(MIGRATIONS) {
         assert_eq!(fs::read_to_string(file).expect("text"), *text);
     }
+}
+
+/// Rows as programs left them, by the version of the tables they stand in. A new migration comes
+/// with rows of its own.
+const ROWS: &[(i64, &str)] = &[(1, include_str!("rows/0001.sql"))];
+
+#[tokio::test]
+async fn rows_of_every_version_are_taken_over_and_their_sale_goes_on() {
+    let versions: Vec<_> = ROWS.iter().map(|(version, _)| *version).collect();
+    let all: Vec<_> = MIGRATIONS.iter().map(|(version, ..)| *version).collect();
+    assert_eq!(versions, all, "rows for each version of the tables");
+    for engine in Engine::ALL {
+        for (version, rows) in ROWS {
+            goes_on(engine, *version, rows).await;
+        }
+    }
+}
+
+async fn goes_on(engine: Engine, version: i64, rows: &'static str) {
+    let setup = Setup::on(engine, MUG);
+    make_tables(&setup.database, engine, version, rows).await;
+    // Shortly after the last thing that happened.
+    let then = Timestamp::from_millis(1_795_328_720_000);
+    setup.clock.advance(then.since(setup.clock.now()));
+    let mut world = World::build(&setup).await;
+    world.settle().await;
+    let views = world.app.engine.views().all();
+    let stands: Vec<_> = views
+        .iter()
+        .map(|view| (view.number, view.state.word(), view.paid, view.held, view.left))
+        .collect();
+    assert_eq!(stands, [(2, "cancelled", 0, 0, 2), (1, "open", 2, 1, 2)], "{engine:?} {version}");
+    // Whoever held a page can still pay it, and somebody else can claim.
+    let page = world.url("/sandbox/pay/page_5f80e50dc3e4845d2547d338");
+    assert_eq!(world.posts("cleo", &page, &[("do", "pay")]).await.status, 303);
+    let claim = world.url(&format!("/sales/{}/holds", views[1].id));
+    assert_eq!(world.posts("dora", &claim, &[("delivery", "pickup")]).await.status, 303);
+    assert!(world.pay_now("dora").await);
+    world.advance(mins(15)).await;
+    let said = world.heard();
+    assert_eq!(said.iter().filter(|line| line.starts_with("ENDED")).count(), 1, "{said:?}");
+    assert_eq!(world.app.engine.views().all()[1].paid, 4);
+    world.done().await;
+}
+
+/// Tables of a version, with rows in them.
+async fn make_tables(base: &Database, engine: Engine, version: i64, rows: &'static str) {
+    install_default_drivers();
+    let mut db = match engine {
+        Engine::Sqlite => {
+            let url = format!("{}?mode=rwc", base.url());
+            let mut db = AnyConnection::connect(&url).await.expect("made");
+            db.execute("pragma application_id = 1280592204").await.expect("ours");
+            db
+        }
+        Engine::Postgres => base.raw().await,
+    };
+    let then = MIGRATIONS.iter().filter(|(number, ..)| *number <= version);
+    let then = then.map(|(number, name, text)| {
+        let text = sqlx::SqlStr::from_static(text);
+        Migration::new(*number, (*name).into(), MigrationType::Simple, text, false)
+    });
+    Migrator::with_migrations(then.collect()).run(&mut db).await.expect("made");
+    db.execute(rows).await.expect("written");
+    db.close().await.expect("closed");
 }
 
 #[tokio::test]

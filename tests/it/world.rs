@@ -6,7 +6,9 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     future::Future,
+    io,
     path::PathBuf,
     pin::Pin,
     sync::{
@@ -27,7 +29,7 @@ use livetill::{
         console::{Console, message},
     },
     report::prove,
-    store::{self, Access, Store},
+    store::{self, Access, OpenError, SqlStore, Store},
     timer,
     view::View,
     worker::Ran,
@@ -40,6 +42,9 @@ use crate::{
     database::{Database, Engine},
     logged,
 };
+
+/// Nothing that comes to pass at all takes longer, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
@@ -180,6 +185,26 @@ pub struct Answer {
     pub text: String,
 }
 
+/// Whether a connection was not taken in time.
+fn was_not_let_in(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let late = |io: &io::Error| io.kind() == io::ErrorKind::TimedOut;
+    error.is_connect() && causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(late))
+}
+
+/// Opens a store; a life before this one may be about to let go of it.
+async fn opened(url: &str) -> SqlStore {
+    let open = async {
+        loop {
+            match store::open(url, Access::Write).await {
+                Err(OpenError::Busy(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                opened => return opened.expect("a store"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, open).await.expect("the store is let go")
+}
+
 pub fn crypto() {
     // Installed by whichever test comes first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -190,7 +215,7 @@ pub fn client() -> reqwest::Client {
     crypto();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(60))
+        .timeout(PATIENCE)
         .no_proxy()
         .build()
         .expect("a client")
@@ -198,7 +223,12 @@ pub fn client() -> reqwest::Client {
 
 impl Browser {
     pub fn new() -> Self {
-        Self { client: client(), cookie: None, at: None }
+        Self::of(&client())
+    }
+
+    /// One of many on a machine whose connections they share.
+    pub fn of(client: &reqwest::Client) -> Self {
+        Self { client: client.clone(), cookie: None, at: None }
     }
 
     pub async fn get(&mut self, url: &str) -> Answer {
@@ -215,7 +245,14 @@ impl Browser {
         if let Some(cookie) = &self.cookie {
             request = request.header("cookie", cookie);
         }
-        let answer = request.send().await.expect("the server answers");
+        let answer = loop {
+            let request = request.try_clone().expect("no stream");
+            match request.send().await {
+                // Nothing was sent yet: a busy machine lets a crowd in by and by.
+                Err(error) if was_not_let_in(&error) => {}
+                answer => break answer.expect("the server answers"),
+            }
+        };
         let headers = answer.headers().clone();
         for set in headers.get_all("set-cookie") {
             let pair = set.to_str().expect("text").split(';').next().expect("a pair");
@@ -255,8 +292,7 @@ impl World {
         std::fs::write(&path, text).expect("written");
         let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
         logged::hides(&loaded.config);
-        let store = store::open(setup.database.url(), Access::Write).await.expect("a store");
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store: Arc<dyn Store> = Arc::new(opened(setup.database.url()).await);
         let lines = setup.lines.clone();
         let sink = lines.clone();
         let console = Console::new(move |line| sink.lock().expect("unpoisoned").push(line));
@@ -509,6 +545,17 @@ impl World {
         assert_eq!(self.app.sandbox.left_behind().await, Ok(vec![]), "left at the provider");
         self.app.stop().await;
     }
+}
+
+/// Waits until that holds: a condition on real sockets and tasks, so with all the patience that a
+/// busy machine may ask for.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "it never came to that: {what}");
 }
 
 pub fn mins(n: i64) -> Span {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as Turn;
 
 use crate::{
+    clock::Timestamp,
     id::SaleId,
     platform::SayError,
     room::Room,
@@ -40,13 +41,18 @@ pub(super) struct Page {
     pub kept: Option<Kept>,
     /// Revision and fingerprint of what the message shows; unknown after a restart.
     pub shown: Option<(u64, u64)>,
+    /// Changes of stock are not shown before then.
+    pub rests_until: Timestamp,
 }
 
 /// What outlives the program.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// The message that is edited; none once it was deleted for good.
     pub message: Option<String>,
+    /// When it was posted, where that is known.
+    #[serde(default)]
+    pub posted_at: Option<Timestamp>,
     /// Whether it was deleted and posted anew already.
     pub restored: bool,
     /// The reply that said how it ended.

@@ -1,5 +1,7 @@
 //! The one live message of a sale in a room: posted once, then edited, restored once if somebody
-//! deletes it, and answered with the result at the end.
+//! deletes it, and answered with the result at the end. Once it is too old to be edited at will,
+//! stock is shown more rarely, and a state that Discord will not have edited in is posted anew in
+//! its place.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -15,6 +17,7 @@ use super::{
     wire::Failed,
 };
 use crate::{
+    clock::Span,
     notice::Notice,
     platform::{Post, SayError},
     room::Room,
@@ -23,6 +26,24 @@ use crate::{
 
 /// Discord's code for a message that is not there.
 const UNKNOWN_MESSAGE: isize = 10_008;
+
+/// Discord counts edits of messages older than this, by a limit that it does not tell.
+const OLD_AFTER: Span = Span::from_mins(55);
+
+/// An old message shows stock this often: people who counted saw 3 edits in 20 s pass.
+const OLD_EVERY: Span = Span::from_secs(30);
+
+/// After too many edits all the same, its stock rests this long.
+const REST: Span = Span::from_mins(2);
+
+/// How much an edit matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edit {
+    /// How many are left: the next one says it, too.
+    Stock,
+    /// A new state, which must be shown.
+    State,
+}
 
 /// What a room's message is to become.
 struct Update<'a> {
@@ -61,7 +82,11 @@ impl Discord {
         view: &View,
         line: &str,
     ) -> Result<(), SayError> {
-        self.follow(&Update { room, view, line }, None).await
+        let update = Update { room, view, line };
+        let slot = self.book.page(view.id, room);
+        let mut page = slot.lock().await;
+        self.book.know(&mut page, view.id, room).await?;
+        self.edit(&mut page, &update, Edit::Stock).await
     }
 
     /// Posts the live message, unless an earlier attempt did.
@@ -70,7 +95,7 @@ impl Discord {
         let mut page = slot.lock().await;
         self.book.know(&mut page, update.view.id, update.room).await?;
         if page.kept.is_some() {
-            return self.edit(&mut page, update).await;
+            return self.edit(&mut page, update, Edit::State).await;
         }
         let role = &self.announce_role;
         let make = |picture| card::opening(update.view, update.line, &self.own, role, picture);
@@ -84,7 +109,7 @@ impl Discord {
         let mut page = slot.lock().await;
         self.book.know(&mut page, update.view.id, update.room).await?;
         match (&page.kept, post_as) {
-            (Some(_), _) => self.edit(&mut page, update).await,
+            (Some(_), _) => self.edit(&mut page, update, Edit::State).await,
             (None, Some(key)) => {
                 let make = |picture| card::live(update.view, update.line, &self.own, picture);
                 let message = self.post_live(update.room, make, &nonce(key, "open")).await?;
@@ -95,7 +120,7 @@ impl Discord {
     }
 
     /// Edits, if this is news. The page is ours alone meanwhile, so nothing older can follow.
-    async fn edit(&self, page: &mut Page, update: &Update<'_>) -> Result<(), SayError> {
+    async fn edit(&self, page: &mut Page, update: &Update<'_>, what: Edit) -> Result<(), SayError> {
         let Some(kept) = page.kept.clone() else { return Ok(()) };
         let Some(id) = kept.message.as_deref().and_then(message_id) else { return Ok(()) };
         let body = card::live(update.view, update.line, &self.own, true);
@@ -106,6 +131,10 @@ impl Discord {
                 page.shown = Some((shown.0.max(news.0), shown.1));
                 return Ok(());
             }
+        }
+        let now = self.clock.now();
+        if what == Edit::Stock && now < page.rests_until {
+            return Err(SayError::NotBefore(page.rests_until));
         }
         let channel = self.channel(update.room)?;
         let mut done = self.wire.edit(channel, id, &body).await;
@@ -119,13 +148,41 @@ impl Discord {
             Ok(()) => {
                 self.works(channel);
                 page.shown = Some(news);
+                if kept.posted_at.is_some_and(|at| now.since(at) >= OLD_AFTER) {
+                    page.rests_until = now + OLD_EVERY;
+                }
                 Ok(())
             }
+            Err(Failed::TooManyEdits) if what == Edit::Stock => {
+                page.rests_until = now + REST;
+                Err(SayError::NotBefore(page.rests_until))
+            }
+            Err(Failed::TooManyEdits) => self.renew(page, update, id).await,
             Err(Failed::Gone { code: UNKNOWN_MESSAGE, .. }) => {
                 self.restore(page, update, kept).await
             }
             Err(failed) => Err(self.trouble(channel, failed).await),
         }
+    }
+
+    /// Posts the live message anew and takes the old one away, which can be edited no more.
+    async fn renew(
+        &self,
+        page: &mut Page,
+        update: &Update<'_>,
+        old: MessageId,
+    ) -> Result<(), SayError> {
+        let (sale, room) = (update.view.id, update.room);
+        tracing::info!(%sale, %room, "Discord takes no more edits of the live message; a new one");
+        let restored = page.kept.as_ref().is_some_and(|kept| kept.restored);
+        let make = |picture| card::live(update.view, update.line, &self.own, picture);
+        let key = format!("{sale}:{room}:{old}");
+        let message = self.post_live(room, make, &nonce(&key, "renew")).await?;
+        self.note(page, update, message, restored).await?;
+        if let Err(failed) = self.wire.delete(self.channel(room)?, old).await {
+            tracing::warn!(%failed, %room, "the old live message stays where it is");
+        }
+        Ok(())
     }
 
     /// The live message is gone: posted anew once, then never again.
@@ -154,8 +211,7 @@ impl Discord {
         let slot = self.book.page(sale, room);
         let mut page = slot.lock().await;
         self.book.know(&mut page, sale, room).await?;
-        let kept =
-            page.kept.clone().unwrap_or(Kept { message: None, restored: false, result: None });
+        let kept = page.kept.clone().unwrap_or_default();
         if kept.result.is_some() {
             return Ok(());
         }
@@ -203,7 +259,8 @@ impl Discord {
         restored: bool,
     ) -> Result<(), SayError> {
         let body = card::live(update.view, update.line, &self.own, true);
-        let kept = Kept { message: Some(message), restored, result: None };
+        let posted_at = Some(self.clock.now());
+        let kept = Kept { message: Some(message), posted_at, restored, result: None };
         self.book.keep(page, update.view.id, update.room, kept).await?;
         page.shown = Some((update.view.revision, fingerprint(&body)));
         Ok(())

@@ -47,6 +47,9 @@ pub(super) enum Failed {
     /// 160002: a reply needs Read Message History.
     #[error("missing permission to reply")]
     NoHistory,
+    /// 30046: a message older than an hour was edited too often lately.
+    #[error("an old message was edited too often")]
+    TooManyEdits,
     /// 401: the token is not good (any more).
     #[error("Discord does not take the token")]
     BadToken,
@@ -129,6 +132,16 @@ impl Wire {
     ) -> Result<(), Failed> {
         let route = Route::ChannelMessage { channel_id, message_id };
         self.send(LightMethod::Patch, route, Some(body), CALL_WITHIN).await
+    }
+
+    /// Takes a message of ours away.
+    pub(super) async fn delete(
+        &self,
+        channel_id: ChannelId,
+        message_id: MessageId,
+    ) -> Result<(), Failed> {
+        let route = Route::ChannelMessage { channel_id, message_id };
+        self.send(LightMethod::Delete, route, None, CALL_WITHIN).await
     }
 
     /// The first answer to an interaction.
@@ -226,6 +239,7 @@ fn sort(error: Error) -> Failed {
                 (_, 50_001) => Failed::NoAccess,
                 (_, 50_013) => Failed::NotAllowed,
                 (_, 160_002) => Failed::NoHistory,
+                (_, 30_046) => Failed::TooManyEdits,
                 (401, _) => Failed::BadToken,
                 (408 | 429, _) | (500.., _) => Failed::Away(says),
                 _ => Failed::Refused(says),

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use axum::{
@@ -22,6 +21,7 @@ use super::{
     fixtures::{APPLICATION, BOT, GUILD, TOKEN, channel, posted, roles, user},
     socket::{self, Do, Gateway},
 };
+use crate::world::PATIENCE;
 
 /// A request that came.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ impl Fake {
         self.bell.send_modify(|n| *n += 1);
     }
 
-    /// Waits until that holds, ten seconds at the most.
+    /// Waits until that holds.
     pub async fn until(&self, what: &str, mut holds: impl FnMut(&mut All) -> bool) {
         let mut bell = self.bell.subscribe();
         let wait = async {
@@ -136,7 +136,7 @@ impl Fake {
                 bell.changed().await.expect("the fake lives");
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(15), wait).await;
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
         assert!(waited.is_ok(), "{what}: it never came to that");
     }
 
@@ -272,6 +272,7 @@ fn act(all: &mut All, call: &Call, gateway: &str) -> (u16, Value) {
         }
         ("POST", ["channels", channel, "messages"]) => post(all, channel, &call.body),
         ("PATCH", ["channels", channel, "messages", id]) => edit(all, channel, id, &call.body),
+        ("DELETE", ["channels", channel, "messages", id]) => remove(all, channel, id),
         ("POST", ["interactions", _, token, "callback"]) => callback(all, token, &call.body),
         (method, ["webhooks", _, token, "messages", "@original"]) => {
             original(all, token, method, &call.body)
@@ -333,6 +334,15 @@ fn edit(all: &mut All, channel: &str, id: &str, body: &Value) -> (u16, Value) {
         message[field] = value.clone();
     }
     (200, message.clone())
+}
+
+fn remove(all: &mut All, channel: &str, id: &str) -> (u16, Value) {
+    let id: u64 = id.parse().expect("an id");
+    let messages = all.messages.get_mut(channel);
+    match messages.and_then(|messages| messages.remove(&id)) {
+        Some(_) => (204, Value::Null),
+        None => error(404, 10_008, "Unknown Message"),
+    }
 }
 
 /// Whatever is sent says that nobody is mentioned, but for roles by their ids.

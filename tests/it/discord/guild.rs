@@ -1,6 +1,6 @@
 //! A server with people in it, the program, and the fake between them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use livetill::{
     clock::Span,
@@ -19,7 +19,7 @@ use super::{
     fake::{Fake, Seen},
     fixtures::{ANA, MANAGERS, MIA, MODS, SHOP, TOKEN, interaction, message, user},
 };
-use crate::world::{Setup as WorldSetup, World};
+use crate::world::{PATIENCE, Setup as WorldSetup, World, eventually};
 
 /// The rooms every test of this kind has.
 pub const ROOMS: &str = "[shop]\nrooms = [\"console\", \"discord:1001\"]\n\
@@ -113,18 +113,17 @@ impl Guild {
         self.discord.health().expect("it has one").standing
     }
 
-    /// Waits for a standing, fifteen seconds at the most.
+    /// Waits for a standing.
     pub async fn stands(&self, what: &str, fits: impl Fn(&Standing) -> bool) {
-        for _ in 0..1500 {
+        eventually(what, async || {
             let standing = self.standing();
-            if fits(&standing) {
-                return;
-            }
+            let there = fits(&standing);
             // It stays so.
-            assert!(!matches!(standing, Standing::Broken(_)), "{what}: it is {standing:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{what}: it is {:?}", self.standing());
+            let broken = matches!(standing, Standing::Broken(_));
+            assert!(there || !broken, "{what}: it is {standing:?}");
+            there
+        })
+        .await;
     }
 
     pub async fn is_up(&self) {
@@ -138,7 +137,7 @@ impl Guild {
 
     /// The next thing heard.
     pub async fn next(&mut self) -> Heard {
-        let next = tokio::time::timeout(Duration::from_secs(15), self.heard.recv()).await;
+        let next = tokio::time::timeout(PATIENCE, self.heard.recv()).await;
         next.expect("something is heard").expect("it is connected")
     }
 
@@ -278,10 +277,7 @@ impl Guild {
         self.nothing_leaked();
         self.stop.cancel();
         let gone = self.gone.take().expect("connected");
-        tokio::time::timeout(Duration::from_secs(10), gone)
-            .await
-            .expect("it says farewell")
-            .expect("ends");
+        tokio::time::timeout(PATIENCE, gone).await.expect("it says farewell").expect("ends");
         self.world.done().await;
     }
 

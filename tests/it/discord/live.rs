@@ -171,6 +171,53 @@ async fn ten_changes_at_once_are_one_edit() {
 }
 
 #[tokio::test]
+async fn an_old_message_is_edited_rarely_and_replaced_when_discord_takes_no_more() {
+    let long = MUG.replace("max_duration = \"30m\"", "max_duration = \"3h\"");
+    let mut guild = Guild::new(&long).await;
+    guild.says(MOD, "!sale start mug 2h").await;
+    let opened = guild.card();
+    guild.advance(mins(61)).await;
+    let edits = |guild: &Guild| guild.fake.calls("PATCH", "/channels/1001/").len();
+    let posts = |guild: &Guild| guild.fake.calls("POST", "/channels/1001/messages").len();
+    // A change every three seconds, and an edit in thirty.
+    let before = edits(&guild);
+    for who in ["ana", "bo", "cy"] {
+        guild.world.clicks(who).await;
+        guild.advance(secs(3)).await;
+    }
+    assert_eq!(edits(&guild) - before, 1);
+    guild.advance(secs(30)).await;
+    assert_eq!(edits(&guild) - before, 2);
+    assert_eq!(field(&guild.card(), "Left"), "0 of 3");
+
+    // Too many all the same: stock waits, and nothing is posted for it.
+    guild.advance(secs(31)).await;
+    let (edited, posted) = (edits(&guild), posts(&guild));
+    guild.fake.fault("PATCH", "/channels/1001/messages", 429, 30_046, 1);
+    guild.world.pays("ana").await;
+    guild.advance(secs(60)).await;
+    assert_eq!((edits(&guild), posts(&guild)), (edited + 1, posted));
+    guild.advance(secs(90)).await;
+    assert!(edits(&guild) > edited + 1);
+    assert_eq!(guild.card()["id"], opened["id"]);
+
+    // A new state does not wait: it is said in a new message, in the old one's place.
+    guild.fake.fault("PATCH", "/channels/1001/messages", 429, 30_046, 100);
+    guild.says(MOD, "!sale pause").await;
+    let paused = guild.card();
+    assert_ne!(paused["id"], opened["id"]);
+    assert!(content(&paused).starts_with("PAUSED · Fern Mug"), "{}", content(&paused));
+    guild.fake.with(|all| all.faults.clear());
+    guild.advance(secs(3)).await;
+    guild.says(MOD, "!sale resume").await;
+    guild.advance(mins(70)).await;
+    let ended = guild.card();
+    assert_eq!(ended["id"], paused["id"]);
+    assert!(content(&ended).starts_with("ENDED · Fern Mug"), "{}", content(&ended));
+    guild.done().await;
+}
+
+#[tokio::test]
 async fn a_busy_discord_is_caught_up_with() {
     let mut guild = Guild::new(MUG).await;
     guild.fake.fault("POST", "/channels/1001/messages", 500, 0, 2);

@@ -1,9 +1,9 @@
 //! The binary itself with Twitch switched on.
 
 use std::{
-    path::Path,
+    io::{BufRead, BufReader},
     process::{Command, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use super::{
     fake::{BOT, Chat, MOD, ROOM},
     id::{CLIENT, Id},
 };
+use crate::world::eventually;
 
 struct Place {
     dir: tempfile::TempDir,
@@ -125,18 +126,22 @@ async fn a_twitch_that_cannot_work_ends_the_program_only_if_it_is_required() {
     assert!(said.contains("Mend: livetill login twitch"), "{said}");
 
     let place = Place::new("required = false").await;
-    let child = place.command(&[]).spawn().expect("starts");
-    let dir: &Path = place.dir.path();
-    let database = dir.join("livetill.db");
-    while !database.exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let mut child = place.command(&[]).spawn().expect("starts");
+    let log: Arc<Mutex<String>> = Arc::default();
+    let (said, err) = (log.clone(), BufReader::new(child.stderr.take().expect("piped")));
+    std::thread::spawn(move || {
+        for line in err.lines().map_while(Result::ok) {
+            said.lock().expect("unpoisoned").push_str(&line);
+        }
+    });
+    let told = async || log.lock().expect("unpoisoned").contains("Twitch does not work");
+    eventually("it says so", told).await;
+    // And goes on.
     tokio::time::sleep(Duration::from_secs(2)).await;
     stop(&child);
     let out = tokio::task::spawn_blocking(move || child.wait_with_output().expect("ends"));
-    let (code, said) = read(&out.await.expect("no panic"));
-    assert_eq!(code, 0, "it went on until it was told to stop: {said}");
-    assert!(said.contains("Twitch does not work"), "{said}");
+    let (code, _) = read(&out.await.expect("no panic"));
+    assert_eq!(code, 0, "it went on until it was told to stop: {:?}", log.lock());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

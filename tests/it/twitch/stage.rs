@@ -23,10 +23,7 @@ use super::{
     fake::{BOT, Chat, Person, ROOM},
     id::{CLIENT, Id},
 };
-use crate::world::{MUG, Setup, World};
-
-/// A condition on a real socket comes true within this time, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::world::{MUG, PATIENCE, Setup, World};
 
 /// The world, the chat server, the token service and the bot's place in it.
 pub struct Stage {

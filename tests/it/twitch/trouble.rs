@@ -13,7 +13,7 @@ use super::{
     fake::{Fate, MOD, OWNER, Person},
     stage::{Scene, Stage, room},
 };
-use crate::world::{mins, secs};
+use crate::world::{PATIENCE, mins, secs};
 
 fn times(stage: &Stage, start: &str) -> usize {
     stage.chat.shown().iter().filter(|line| line.starts_with(start)).count()
@@ -188,7 +188,7 @@ async fn a_mute_server_stops_no_sale_and_gets_nothing_stale() {
     let mut stage = Stage::new().await;
     stage.chat.state().mute = true;
     let started = stage.world.says("!sale start mug 10m");
-    let said = tokio::time::timeout(Duration::from_secs(15), started).await.expect("in time");
+    let said = tokio::time::timeout(PATIENCE, started).await.expect("in time");
     assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
     // The server comes back to life with a new connection; the line is the same to the letter.
     stage.chat.state().mute = false;
