@@ -22,8 +22,8 @@ use crate::{
         Web,
         buyer::{Addresses, Keys},
         desk::Logins,
-        router,
         serve::serve,
+        service,
     },
     id::Entropy,
     listen::Listener,
@@ -144,6 +144,8 @@ impl App {
             templates: templates.clone(),
             desk_token: config.http.desk_token.clone(),
             logins: Logins::default(),
+            pages: Default::default(),
+            events: Default::default(),
             platforms: platforms.clone(),
             stop: stop.clone(),
         });
@@ -180,9 +182,9 @@ impl App {
         }
         self.engine.load_views().await?;
         if let Some(listener) = self.socket.take() {
-            let router = router(self.web.clone(), self.sandbox.routes());
+            let service = service(self.web.clone(), self.sandbox.routes());
             let stop = self.stop.clone();
-            self.tasks.spawn(serve(listener, router, self.connections_max, stop));
+            self.tasks.spawn(serve(listener, service, self.connections_max, stop));
         }
         Ok(())
     }

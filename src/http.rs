@@ -11,6 +11,7 @@ mod events;
 mod hold;
 mod holds;
 mod live;
+pub mod made;
 mod ops;
 mod overlay;
 mod page;
@@ -30,11 +31,17 @@ use axum::{
     routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
 };
 
-use self::{buyer::Keys, desk::Logins};
+use self::{
+    buyer::Keys,
+    desk::Logins,
+    made::{Events, Pages},
+    serve::Served,
+};
 use crate::{
     chat::{Chat, Templates},
     config::Secret,
@@ -76,14 +83,33 @@ pub struct Web {
     pub logins: Logins,
     /// Chat services, to say how they stand.
     pub platforms: Vec<Arc<dyn Platform>>,
+    /// Sales' pages as strangers see them.
+    pub pages: Pages,
+    /// What streams tell.
+    pub events: Events,
     /// Ends streams when the program stops.
     pub stop: CancellationToken,
 }
 
 type Shared = State<Arc<Web>>;
 
-/// Everything we serve; `sandbox` goes under `/sandbox`.
-pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
+/// Everything we serve, within its bounds; `sandbox` goes under `/sandbox`.
+///
+/// What holds for every request stands around the router, not inside it: there it would cost each
+/// request a copy of every layer.
+pub fn service(web: Arc<Web>, sandbox: Router) -> impl Served {
+    ServiceBuilder::new()
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn(log))
+        // Whoever stops in the middle of a body is not waited for, and what announces itself as
+        // too large is turned away before it is read.
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(RequestBodyLimitLayer::new(BODY_MAX))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .service(router(web, sandbox))
+}
+
+fn router(web: Arc<Web>, sandbox: Router) -> Router {
     let sandbox = sandbox.layer(from_fn_with_state(web.clone(), peer::private_only));
     let forms = Router::new()
         .route("/sales/{id}/holds", post(holds::claim))
@@ -101,7 +127,7 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .route("/sales/{id}/events", get(events::events))
         .route("/holds/{token}", get(hold::show))
         .merge(forms)
-        .layer(from_fn_with_state(web.clone(), page_headers))
+        .layer(from_fn_with_state(security_policy(&web), page_headers))
         .route("/api/sales", get(api::sales))
         .route("/api/sales/{id}", get(api::sale))
         .route("/webhooks/{provider}", post(webhook::webhook))
@@ -112,13 +138,6 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .fallback(live::not_found)
         .with_state(web)
         .nest("/sandbox", sandbox)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        // What announces itself as too large is turned away before it is read, and whoever stops
-        // in the middle of a body is not waited for.
-        .layer(RequestBodyLimitLayer::new(BODY_MAX))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
-        .layer(from_fn(log))
-        .layer(CatchPanicLayer::new())
 }
 
 async fn log(request: Request, next: Next) -> Response {
@@ -163,10 +182,8 @@ fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Headers of every page for people.
-async fn page_headers(State(web): Shared, request: Request, next: Next) -> Response {
-    let mut answer = next.run(request).await;
-    let headers = answer.headers_mut();
+/// What a page of ours may load, and where its forms may lead.
+fn security_policy(web: &Web) -> Option<HeaderValue> {
     let mut hosts: Vec<String> =
         web.engine.providers().flat_map(|provider| provider.checkout_hosts()).collect();
     hosts.sort();
@@ -176,8 +193,19 @@ async fn page_headers(State(web): Shared, request: Request, next: Next) -> Respo
          frame-ancestors 'none'",
         hosts.join(" ")
     );
-    if let Ok(csp) = HeaderValue::from_str(csp.trim()) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, csp);
+    HeaderValue::from_str(csp.trim()).ok()
+}
+
+/// Headers of every page for people.
+async fn page_headers(
+    State(security_policy): State<Option<HeaderValue>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut answer = next.run(request).await;
+    let headers = answer.headers_mut();
+    if let Some(policy) = security_policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -2,7 +2,7 @@
 
 mod csv;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 
@@ -245,7 +245,7 @@ pub struct Proof {
 /// Recomputes a sale's ledger from its journal and compares it with what is stored.
 pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
     let mut proof = Proof::default();
-    let mut holds: BTreeMap<u32, (String, u32)> = BTreeMap::new();
+    let mut holds: BTreeMap<u32, (Cow<'static, str>, u32)> = BTreeMap::new();
     let mut revision = 0;
     for line in journal {
         proof.commits += 1;
@@ -282,7 +282,7 @@ fn is_taken(state: &str) -> bool {
 }
 
 /// The stored holds and payments against the recomputed ones.
-fn compare(sale: &Sale, holds: &BTreeMap<u32, (String, u32)>, proof: &mut Proof) {
+fn compare(sale: &Sale, holds: &BTreeMap<u32, (Cow<'static, str>, u32)>, proof: &mut Proof) {
     for hold in sale.holds() {
         match holds.get(&hold.id.n) {
             Some((state, units)) if state == hold.state.word() && *units == hold.units => {}

@@ -63,17 +63,17 @@ impl Sale {
     }
 
     /// Takes over what was decided.
-    pub fn apply(&mut self, decision: &Decision) {
-        self.head = decision.head.clone();
-        for hold in &decision.holds {
+    pub fn apply(&mut self, decision: Decision) {
+        self.head = decision.head;
+        for hold in decision.holds {
             if let Some(old) = self.holds.get(&hold.id) {
                 self.index.remove(old);
             }
-            self.index.add(hold);
-            self.holds.insert(hold.id, hold.clone());
+            self.index.add(&hold);
+            self.holds.insert(hold.id, hold);
         }
-        for payment in &decision.payments {
-            self.payments.insert(payment.fact.id.clone(), payment.clone());
+        for payment in decision.payments {
+            self.payments.insert(payment.fact.id.clone(), payment);
         }
     }
 

@@ -18,6 +18,8 @@ mod sqlite;
 mod sqlstore;
 mod write;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -328,7 +330,7 @@ pub struct JournalLine {
     /// Units for sale afterwards.
     pub stock: u32,
     /// What happened; none if it was set aside.
-    pub event: Option<Event>,
+    pub event: Option<Arc<Event>>,
     /// How holds moved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,

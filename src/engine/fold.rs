@@ -1,8 +1,9 @@
 //! Many events, one commit: decides them in turn over one sale and gathers what to write.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeSet, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use super::{Engine, Origin};
@@ -14,8 +15,6 @@ use crate::{
         Decision, Sale, decide,
         effect::{Due, Effect},
         event::Event,
-        hold::Hold,
-        payment::Payment,
         refusal::Refusal,
     },
     store::{Commit, JournalLine, QueuedEffect, SaleChange, Seen},
@@ -37,9 +36,9 @@ pub(super) struct Fold<'a> {
     sale: &'a mut Sale,
     now: Timestamp,
     expected: u64,
-    holds: BTreeMap<HoldId, Hold>,
+    holds: BTreeSet<HoldId>,
     pages: Vec<(HoldId, crate::id::CheckoutId, Option<String>)>,
-    payments: BTreeMap<PaymentId, Payment>,
+    payments: BTreeSet<PaymentId>,
     journal: Vec<JournalLine>,
     seen: HashSet<Seen>,
     commit: Commit,
@@ -55,9 +54,9 @@ impl<'a> Fold<'a> {
             sale,
             now,
             expected,
-            holds: BTreeMap::new(),
+            holds: BTreeSet::new(),
             pages: Vec::new(),
-            payments: BTreeMap::new(),
+            payments: BTreeSet::new(),
             journal: Vec::new(),
             seen: HashSet::new(),
             commit,
@@ -66,7 +65,7 @@ impl<'a> Fold<'a> {
 
     /// Decides one event and takes the decision over. A refused event changes nothing, but what
     /// caused it counts as heard.
-    pub(super) fn add(&mut self, event: &Event, by: &str, origin: &Origin) -> Verdict {
+    pub(super) fn add(&mut self, event: &Arc<Event>, by: &str, origin: &Origin) -> Verdict {
         // The same thing twice in one batch: the first one counts.
         if let Origin::Seen(seen) = origin
             && !self.seen.insert(seen.clone())
@@ -101,12 +100,17 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn take(&mut self, decision: Decision, event: &Event, by: &str) {
+    fn take(&mut self, mut decision: Decision, event: &Arc<Event>, by: &str) {
         if !decision.changed {
             return;
         }
-        self.sale.apply(&decision);
-        let Decision { head, holds, payments, effects, moves, pages, .. } = decision;
+        self.holds.extend(decision.holds.iter().map(|hold| hold.id));
+        self.payments.extend(decision.payments.iter().map(|payment| payment.fact.id.clone()));
+        self.pages.append(&mut decision.pages);
+        let effects = std::mem::take(&mut decision.effects);
+        let moves = std::mem::take(&mut decision.moves);
+        self.sale.apply(decision);
+        let head = &self.sale.head;
         self.journal.push(JournalLine {
             revision: head.revision,
             at: head.last_at,
@@ -117,9 +121,6 @@ impl<'a> Fold<'a> {
             quarantined: None,
         });
         self.commit.effects.extend(queue(self.engine, self.sale, head.revision, &effects));
-        self.pages.extend(pages);
-        self.holds.extend(holds.into_iter().map(|hold| (hold.id, hold)));
-        self.payments.extend(payments.into_iter().map(|p| (p.fact.id.clone(), p)));
     }
 
     /// Sets a poisonous event aside: the journal keeps it, moderators hear of it, and whatever
@@ -178,13 +179,14 @@ impl<'a> Fold<'a> {
 
     pub(super) fn finish(mut self) -> Commit {
         if !self.journal.is_empty() {
+            let sale = &*self.sale;
             self.commit.sale = Some(SaleChange {
-                head: self.sale.head.clone(),
+                head: sale.head.clone(),
                 expected: Some(self.expected),
-                wake_at: self.sale.next_deadline(),
-                holds: self.holds.into_values().collect(),
+                wake_at: sale.next_deadline(),
+                holds: self.holds.iter().filter_map(|id| sale.hold(*id).cloned()).collect(),
                 pages: self.pages,
-                payments: self.payments.into_values().collect(),
+                payments: self.payments.iter().filter_map(|p| sale.payment(p).cloned()).collect(),
                 journal: self.journal,
             });
         } else {
@@ -281,7 +283,7 @@ pub(super) fn first_commit(
         at: head.last_at,
         by: by.to_owned(),
         stock: head.stock,
-        event: Some(event),
+        event: Some(Arc::new(event)),
         moves: decision.moves.clone(),
         quarantined: None,
     };

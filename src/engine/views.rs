@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{id::SaleId, view::View};
+use crate::{clock::Timestamp, id::SaleId, view::View};
 
 /// The newest view of every recent sale.
 pub struct Views {
@@ -79,6 +79,18 @@ impl Views {
         let mut all: Vec<_> = views.values().map(|view| view.borrow().clone()).collect();
         all.sort_by_key(|view| std::cmp::Reverse(view.number));
         all
+    }
+
+    /// What viewers may buy from, or could a moment ago, as seen at `now`; newest sale first.
+    pub fn on(&self, now: Timestamp) -> Vec<Arc<View>> {
+        let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
+        let is_on = |view: &View| view.state.is_public() && !view.state.is_over();
+        let on = views.values().filter(|view| is_on(&view.borrow()));
+        let mut on: Vec<_> = on.map(|view| view.borrow().clone().at(now)).collect();
+        drop(views);
+        on.retain(|view| is_on(view));
+        on.sort_by_key(|view| std::cmp::Reverse(view.number));
+        on
     }
 
     /// Sales that are not closed, newest first.

@@ -3,12 +3,10 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    body::{Body, Bytes},
     extract::{Path, State},
-    http::StatusCode,
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use futures_util::stream::unfold;
 
@@ -17,6 +15,9 @@ use crate::view::View;
 
 /// Keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A comment: whoever reads the stream ignores it.
+const STILL_HERE: Bytes = Bytes::from_static(b":\n\n");
 
 pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
     let Some(view) = api::find(&web, &id).await else {
@@ -27,18 +28,27 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) 
     };
     views.mark_changed();
     let stream = unfold((views, web), |(mut views, web)| async move {
-        tokio::select! {
-            changed = views.changed() => changed.ok()?,
+        let bytes = tokio::select! {
+            changed = views.changed() => {
+                changed.ok()?;
+                let now = web.engine.now();
+                let view = views.borrow_and_update().clone().at(now);
+                web.events.get(&view, now, || event(&view))
+            }
+            () = tokio::time::sleep(KEEP_ALIVE) => STILL_HERE,
             () = web.stop.cancelled() => return None,
-        }
-        let view = views.borrow_and_update().clone().at(web.engine.now());
-        Some((event(&view), (views, web)))
+        };
+        Some((Ok::<_, Infallible>(bytes), (views, web)))
     });
-    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    Sse::new(stream).keep_alive(keep_alive).into_response()
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, Body::from_stream(stream)).into_response()
 }
 
-fn event(view: &View) -> Result<Event, Infallible> {
+/// JSON holds no line break, so one `data` line takes it.
+fn event(view: &View) -> Bytes {
     let data = serde_json::to_string(view).unwrap_or_else(|_| "{}".to_owned());
-    Ok(Event::default().event("view").id(view.revision.to_string()).data(data))
+    format!("event: view\nid: {}\ndata: {data}\n\n", view.revision).into()
 }

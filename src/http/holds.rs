@@ -80,7 +80,15 @@ async fn wants(
     let Some(view) = api::find(&web, &id).await.filter(|view| view.state.is_public()) else {
         return missing(&web);
     };
-    let (buyer, cookie) = match web.keys.buyer(&headers) {
+    let known = web.keys.buyer(&headers);
+    // What cannot succeed is answered from the view, after a look for what this browser has.
+    if let Some(refusal) = hopeless(want, &view, web.engine.now()) {
+        return match held_already(&web, &view, known).await {
+            Some(hold) => to_hold(&web, hold),
+            None => refused(&web, &view, &headers, &refusal).await,
+        };
+    }
+    let (buyer, cookie) = match known {
         Some(buyer) => (buyer, None),
         None => {
             let secure = web.base_url.starts_with("https://");
@@ -89,20 +97,10 @@ async fn wants(
             (buyer, Some(cookie))
         }
     };
-    let known = cookie.is_none();
-    let answer = match hopeless(want, &view, web.engine.now()) {
-        // What cannot succeed is answered from the view, after a look for what this browser has.
-        Some(refusal) => match held_already(&web, &view, &buyer, known).await {
-            Some(hold) => to_hold(&web, hold),
-            None => refused(&web, &view, &headers, &refusal).await,
-        },
-        None => {
-            let address = address_mark(&web, peer, &headers);
-            match claim_from(&web, &view, buyer, address, &fields) {
-                Ok(claim) => make(&web, &view, want, claim, &headers).await,
-                Err(refusal) => refused(&web, &view, &headers, &refusal).await,
-            }
-        }
+    let address = address_mark(&web, peer, &headers);
+    let answer = match claim_from(&web, &view, buyer, address, &fields) {
+        Ok(claim) => make(&web, &view, want, claim, &headers).await,
+        Err(refusal) => refused(&web, &view, &headers, &refusal).await,
     };
     with_cookie(answer, cookie)
 }
@@ -120,11 +118,8 @@ fn with_cookie(mut answer: Response, cookie: Option<HeaderValue>) -> Response {
     answer
 }
 
-async fn held_already(web: &Web, view: &View, buyer: &Buyer, known: bool) -> Option<HoldId> {
-    if !known {
-        return None;
-    }
-    let buyer = buyer.clone();
+async fn held_already(web: &Web, view: &View, buyer: Option<Buyer>) -> Option<HoldId> {
+    let buyer = buyer?;
     let look = move |sale: &Sale| sale.live_hold_of(&buyer).map(|hold| hold.id);
     web.engine.look(view.id, look).await.ok()?
 }

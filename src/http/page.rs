@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::{
+    body::Bytes,
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
@@ -31,7 +32,7 @@ pub(super) struct SalePage<'a> {
     pub(super) over: bool,
     pub(super) show_stock: bool,
     pub(super) mine: Option<Mine>,
-    pub(super) says: Option<String>,
+    pub(super) says: Option<&'a str>,
     pub(super) form: Option<ClaimForm>,
 }
 
@@ -125,13 +126,18 @@ pub(super) struct MessagePage<'a> {
 
 /// Renders a page with a status.
 pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
-    match page.render() {
+    match html(page) {
         Ok(html) => (status, Html(html)).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
-        }
+        Err(answer) => answer,
     }
+}
+
+/// Renders a page; if that fails, answers what to say instead.
+pub(super) fn html(page: &impl Template) -> Result<Bytes, Response> {
+    page.render().map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "a page could not be rendered");
+        (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
+    })
 }
 
 /// A state in words that viewers understand.
@@ -174,10 +180,11 @@ pub(super) fn summary(view: &View, now: Timestamp) -> String {
 }
 
 /// The form for a claim, while one can be made.
-pub(super) fn claim_form(view: &View, shape: CheckoutShape, hold: &str) -> Option<ClaimForm> {
+pub(super) fn claim_form(view: &View) -> Option<ClaimForm> {
     let (to, button, says) = match view.state {
-        _ if shape == CheckoutShape::Shared => return None,
+        _ if view.shape == CheckoutShape::Shared => return None,
         State::Open => {
+            let hold = view.hold.words();
             let says = format!("You pay on the shop's payment page. It stays yours for {hold}.");
             ("holds", "Get yours", says)
         }

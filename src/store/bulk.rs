@@ -1,6 +1,6 @@
 //! Several rows in one statement: a round trip to the database costs more than a row.
 //!
-//! Row counts are powers of four, so that few texts exist and each stays prepared.
+//! Row counts are powers of two, so that few texts exist and each stays prepared.
 
 use std::{
     collections::HashMap,
@@ -11,8 +11,8 @@ use sqlx::{Any, AnyConnection, any::AnyArguments, query::Query};
 
 use super::StoreError;
 
-/// Rows in one statement at the most.
-const ROWS_MAX: usize = 16;
+/// Rows in one statement at the most: enough for what gathers during one sync.
+const ROWS_MAX: usize = 128;
 
 /// An `insert … values (…), (…) …`, for any number of rows.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Bulk {
 
 impl Bulk {
     /// Row counts for which a text is made.
-    pub const SIZES: [usize; 3] = [ROWS_MAX, 4, 1];
+    pub const SIZES: [usize; 8] = [ROWS_MAX, 64, 32, 16, 8, 4, 2, 1];
 
     /// The statement for that many rows; made once, kept for good.
     pub fn text(&self, rows: usize) -> &'static str {
