@@ -18,7 +18,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use self::{
     decide::{decide, start},
@@ -41,7 +41,8 @@ use crate::{
 pub struct Sale {
     /// Everything about it but holds and payments.
     pub head: Head,
-    holds: BTreeMap<HoldId, Hold>,
+    /// Shared with what is being written of them.
+    holds: BTreeMap<HoldId, Arc<Hold>>,
     payments: BTreeMap<PaymentId, Payment>,
     index: Index,
 }
@@ -57,7 +58,7 @@ impl Sale {
         };
         for hold in holds {
             sale.index.add(&hold);
-            sale.holds.insert(hold.id, hold);
+            sale.holds.insert(hold.id, Arc::new(hold));
         }
         sale
     }
@@ -70,7 +71,7 @@ impl Sale {
                 self.index.remove(old);
             }
             self.index.add(&hold);
-            self.holds.insert(hold.id, hold);
+            self.holds.insert(hold.id, Arc::new(hold));
         }
         for payment in decision.payments {
             self.payments.insert(payment.fact.id.clone(), payment);
@@ -79,12 +80,17 @@ impl Sale {
 
     /// The hold called `id`.
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(&id)
+        self.holds.get(&id).map(Arc::as_ref)
+    }
+
+    /// The same, to be kept beyond the next change.
+    pub fn hold_as_it_is(&self, id: HoldId) -> Option<Arc<Hold>> {
+        self.holds.get(&id).cloned()
     }
 
     /// All holds, oldest first.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
-        self.holds.values()
+        self.holds.values().map(Arc::as_ref)
     }
 
     /// All payments.
@@ -99,7 +105,7 @@ impl Sale {
 
     /// All holds of one buyer, oldest first.
     pub fn holds_of<'a>(&'a self, buyer: &'a Buyer) -> impl Iterator<Item = &'a Hold> {
-        self.index.of_buyer(buyer).filter_map(|id| self.holds.get(id))
+        self.index.of_buyer(buyer).filter_map(|id| self.hold(*id))
     }
 
     /// The hold that one buyer has a page for, or waits with.

@@ -165,7 +165,7 @@ pub struct SaleChange {
     /// When the timer must look at it.
     pub wake_at: Option<Timestamp>,
     /// New or changed holds.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<Arc<Hold>>,
     /// New pages: hold, page, the provider's order.
     pub pages: Vec<(HoldId, CheckoutId, Option<String>)>,
     /// New or changed payments.

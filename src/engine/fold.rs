@@ -184,7 +184,7 @@ impl<'a> Fold<'a> {
                 head: sale.head.clone(),
                 expected: Some(self.expected),
                 wake_at: sale.next_deadline(),
-                holds: self.holds.iter().filter_map(|id| sale.hold(*id).cloned()).collect(),
+                holds: self.holds.iter().filter_map(|id| sale.hold_as_it_is(*id)).collect(),
                 pages: self.pages,
                 payments: self.payments.iter().filter_map(|p| sale.payment(p).cloned()).collect(),
                 journal: self.journal,

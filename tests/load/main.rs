@@ -25,7 +25,7 @@ use self::row::Row;
 /// A group of rows, and how it is made from a number of pairs.
 type Group = (&'static str, fn(usize) -> Vec<Row>);
 
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     ("redirects", |pairs| [64, 512].map(|n| pages::redirects(n, pairs)).into()),
     ("pages", |pairs| vec![pages::live(64, pairs)]),
     ("refusals", |pairs| vec![pages::sold_out(64, pairs), pages::all_held(64, pairs)]),
@@ -42,6 +42,7 @@ const GROUPS: [Group; 10] = [
         rows
     }),
     ("listeners", |_| listeners::listeners()),
+    ("sales", |_| stock::sales(1)),
     ("journal", |pairs| stock::journal(pairs.min(3))),
 ];
 

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use crate::{
-    claims,
+    claims, client,
     row::Row,
     shop::{Plan, Shop, file, runtime},
 };
@@ -32,6 +32,28 @@ pub fn journal(pairs: usize) -> Vec<Row> {
         start.ours.push(took.as_secs_f64() * 1000.0);
     }
     vec![row, start]
+}
+
+/// What a claim costs while 1,000 sales are on, beside one.
+pub fn sales(pairs: usize) -> Vec<Row> {
+    let mut row = Row::new("durable claims with 1,000 open sales", "/s", "");
+    for _ in 0..pairs {
+        row.add(runtime().block_on(among(1_000)), runtime().block_on(among(1)));
+    }
+    vec![row]
+}
+
+async fn among(sales: usize) -> client::Run {
+    const CLAIMS: usize = 3_000;
+    let plan = Plan { stock: CLAIMS, warm: CLAIMS, ..Plan::default() };
+    let mut shop = Shop::closed(plan).await;
+    for _ in 1..sales {
+        shop.start("!sale start mug 30m stock=1", 1).await;
+    }
+    shop.start("!sale start mug 30m", CLAIMS).await;
+    let run = shop.claims(64, CLAIMS).await;
+    shop.close().await;
+    run
 }
 
 /// A database with one sale that ran, and a long journal of it.
