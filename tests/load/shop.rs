@@ -140,7 +140,7 @@ impl Shop {
         let path = dir.path().join("config.toml");
         let text = format!(
             "{config}\n[templates.mug]\nprice = \"18.00\"\nstock = {stock}\nmax_stock = {stock}\n\
-             warm = {warm}\nhold = \"20m\"\nsales_per_hour = 100000\n{template}\n\
+             warm = {warm}\nhold = \"20m\"\nduration = \"30m\"\nsales_per_hour = 100000\n{template}\n\
              [providers.sandbox]\ncalls_per_second = 100000\n"
         );
         std::fs::write(&path, text).expect("written");
