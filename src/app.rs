@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::{Config, Loaded},
     engine::{Engine, Parts},
+    gate::{CodeKey, Gate},
     http::{
         Web,
         buyer::{Addresses, Keys},
@@ -139,6 +140,7 @@ impl App {
             keys,
             trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
             limits,
+            gate: Gate::new(CodeKey::new(&secret), config.shop.check_secret.clone())?,
             sandbox_public: config.providers.sandbox.allow_public,
             chat: chat.clone(),
             templates: templates.clone(),
@@ -344,7 +346,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(loopback, address.port())
 }
 
-fn fresh_secret(entropy: &dyn Entropy) -> [u8; 32] {
+/// A secret that nobody had before.
+pub(crate) fn fresh_secret(entropy: &dyn Entropy) -> [u8; 32] {
     let mut secret = [0; 32];
     secret[..16].copy_from_slice(&entropy.bytes());
     secret[16..].copy_from_slice(&entropy.bytes());

@@ -1,5 +1,6 @@
 //! The program's verbs.
 
+mod codes;
 mod demo;
 mod discord;
 mod provider;
@@ -117,6 +118,16 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Load codes that conditions and special prices ask for, or count them.
+    #[command(after_help = "Examples: livetill codes vip-codes add codes.txt\n          \
+                            some-program | livetill codes vip-codes add -\n          \
+                            livetill codes vip-codes count")]
+    Codes {
+        /// The list, as templates name it.
+        list: String,
+        #[command(subcommand)]
+        what: WithCodes,
+    },
     /// Find what the bot made and left at a provider.
     #[command(after_help = "Example: livetill audit --retire")]
     Audit {
@@ -124,6 +135,18 @@ enum Verb {
         #[arg(long)]
         retire: bool,
     },
+}
+
+/// What to do with a list of codes.
+#[derive(Debug, Subcommand)]
+enum WithCodes {
+    /// Add codes, one a line; those it has already are left alone. A running bot knows them at once.
+    Add {
+        /// The file, or - for standard input.
+        file: PathBuf,
+    },
+    /// Say how many codes the list has. What they are nobody can say: only their marks are kept.
+    Count,
 }
 
 /// A service that a bot logs in to by a person's consent.
@@ -175,6 +198,7 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Verb::Probe { template, json, .. } => {
             provider::history(&args.config, template.as_deref(), json)
         }
+        Verb::Codes { list, what } => codes::codes(&loaded, &list, &what).await,
         Verb::Audit { retire } => provider::audit(&loaded, retire).await,
         Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &args.config).await,
     };

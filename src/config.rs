@@ -3,8 +3,10 @@
 //! Every key has its default here and its sentence in the shipped `config.toml`; a test holds the
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
+mod able;
 mod discord;
 mod load;
+mod offer;
 mod polar;
 mod rooms;
 mod secret;
@@ -26,9 +28,6 @@ pub use self::{
     twitch::{ChatServer, Twitch},
 };
 use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
-
-/// Providers that a template may name.
-const PROVIDERS: [&str; 3] = ["sandbox", "square", "polar"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -64,6 +63,8 @@ pub struct Shop {
     pub rooms: Vec<Room>,
     /// Rooms where only moderators read.
     pub mod_rooms: Vec<Room>,
+    /// Signs what a condition's own check is asked; from the environment only.
+    pub check_secret: Secret,
 }
 
 /// The listener.
@@ -138,6 +139,7 @@ impl Default for Shop {
             public_url: String::new(),
             rooms: vec![Room::console()],
             mod_rooms: Vec::new(),
+            check_secret: Secret::default(),
         }
     }
 }
@@ -227,7 +229,8 @@ impl Config {
         match templates(&self.templates) {
             Ok(templates) => {
                 template::check(&templates, &mut found);
-                self.providers.polar.check_templates(&templates, &mut found);
+                self.providers.check_templates(&templates, &mut found);
+                self.check_offers(&templates, &mut found);
             }
             Err(mut errors) => found.append(&mut errors),
         }
@@ -278,7 +281,7 @@ impl Config {
                 "square" => self.providers.square.missing().map(str::to_owned),
                 "polar" => self.providers.polar.missing().map(str::to_owned),
                 other => {
-                    let guess = nearest(other, PROVIDERS.iter().copied());
+                    let guess = nearest(other, Providers::NAMES.iter().copied());
                     let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
                     Some(format!("there is no provider {other}.{guess}"))
                 }
@@ -290,11 +293,12 @@ impl Config {
     }
 
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 9] {
+    fn secrets(&self) -> [(&'static str, bool); 10] {
         let Self { discord, twitch, .. } = self;
         let Providers { square, polar, .. } = &self.providers;
         [
             ("http.desk_token", self.http.desk_token.is_set()),
+            ("shop.check_secret", self.shop.check_secret.is_set()),
             ("discord.token", discord.token.is_set()),
             ("twitch.token", twitch.token.is_set()),
             ("twitch.client_secret", twitch.client_secret.is_set()),

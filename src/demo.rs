@@ -134,6 +134,8 @@ fn rehearsed(template: Template, rehearsal: &Rehearsal) -> Template {
         hold: part(6),
         grace: part(8),
         ask: Vec::new(),
+        // The crowd wants the goods, and has no codes.
+        offers: crate::sale::offer::Offers::default(),
         ..template
     };
     template.bounds.max_stock = template.bounds.max_stock.max(rehearsal.stock);

@@ -8,6 +8,7 @@ pub mod buyer;
 pub mod desk;
 mod desk_page;
 mod events;
+mod extras;
 mod hold;
 mod holds;
 mod live;
@@ -46,6 +47,7 @@ use crate::{
     chat::{Chat, Templates},
     config::Secret,
     engine::Engine,
+    gate::Gate,
     meter,
     platform::Platform,
     sale::event::ClaimLimits,
@@ -71,6 +73,8 @@ pub struct Web {
     pub trusted_proxies: BTreeSet<IpAddr>,
     /// Bounds on greed.
     pub limits: ClaimLimits,
+    /// Checks codes before claims.
+    pub gate: Gate,
     /// Whether the sandbox's pages are for everybody.
     pub sandbox_public: bool,
     /// Moderators' lines typed at the desk go in here.

@@ -22,6 +22,7 @@ pub mod announce;
 pub mod budget;
 pub mod chat;
 pub mod engine;
+pub mod gate;
 pub mod http;
 pub mod listen;
 pub mod reconcile;

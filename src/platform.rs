@@ -85,6 +85,8 @@ pub struct Wish {
     pub delivery: Option<String>,
     /// How many, if they said so.
     pub units: Option<u32>,
+    /// Ids of the roles they have in that place.
+    pub roles: Vec<String>,
 }
 
 /// The answer to a wish.

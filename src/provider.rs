@@ -5,7 +5,7 @@
 //! definite answer is an error that has the same request repeated under the same key.
 
 pub mod polar;
-mod rest;
+pub(crate) mod rest;
 pub mod sandbox;
 pub mod signature;
 pub mod square;
@@ -18,6 +18,7 @@ use crate::{
     id::{CheckoutId, HoldId, SaleId},
     sale::{
         Sale,
+        carry::cannot,
         effect::Effect,
         event::{CloseAnswer, Listing, Verdict},
         hold::Checkout,
@@ -35,7 +36,8 @@ pub trait Provider: Send + Sync + 'static {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Whether it can carry a template, options included.
+    /// Whether it understands a template's options of its own; what it can do at all is said by
+    /// its capabilities, see [`carries`].
     ///
     /// # Errors
     /// One line naming what it cannot do.
@@ -84,6 +86,17 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Hosts a checkout may lead to, for the page's content security policy.
     fn checkout_hosts(&self) -> Vec<String>;
+}
+
+/// Whether a provider can carry a template: what it can do, and its own options.
+///
+/// # Errors
+/// One line naming the key and what cannot be done.
+pub fn carries(provider: &dyn Provider, template: &Template) -> Result<(), String> {
+    match cannot(template, &provider.capabilities()).first() {
+        Some(no) => Err(no.to_string()),
+        None => provider.accepts(template),
+    }
 }
 
 /// Where a buyer returns to after paying.

@@ -2,7 +2,10 @@
 
 mod csv;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::Serialize;
 
@@ -10,7 +13,7 @@ use crate::{
     clock::Timestamp,
     money::Money,
     sale::{
-        Sale,
+        Move, Sale,
         hold::{Hold, HoldState},
         payment::{Fate, Payment, PaymentStatus},
         template::Ask,
@@ -80,6 +83,15 @@ pub struct Row {
     pub units: Option<u32>,
     /// Delivery choice.
     pub delivery: Option<String>,
+    /// The value of each option.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Up-sells that go with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub upsells: BTreeSet<String>,
+    /// Whose special price was paid: `code:LIST` or `role:ID`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub special: Option<String>,
     /// How much.
     pub amount: Money,
     /// `kept`, `refunding`, `refunded`, `person` or `pending`.
@@ -188,6 +200,15 @@ impl Row {
         if let Some(delivery) = &self.delivery {
             line.push_str(&format!(" {delivery}"));
         }
+        for (option, value) in &self.options {
+            line.push_str(&format!(" · {option} {value}"));
+        }
+        for upsell in &self.upsells {
+            line.push_str(&format!(" · plus {upsell}"));
+        }
+        if let Some(special) = &self.special {
+            line.push_str(&format!(" · at {special}"));
+        }
         if let Some(buyer) = &self.buyer {
             line.push_str(&format!(" · {}", crate::notice::text::plain(buyer)));
         }
@@ -207,6 +228,7 @@ impl Row {
 fn row(sale: &Sale, payment: &Payment) -> Row {
     let hold = payment.hold.and_then(|id| sale.hold(id));
     let page = payment.fact.checkout.as_ref();
+    let extras = hold.map(|hold| hold.extras.clone()).unwrap_or_default();
     let order = hold.zip(page).and_then(|(hold, page)| hold.checkout(page)?.order.clone());
     Row {
         payment: payment.fact.id.to_string(),
@@ -217,6 +239,9 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
         buyer: hold.and_then(|hold| hold.buyer_name.clone()),
         units: hold.map(|hold| hold.units),
         delivery: hold.and_then(|hold| hold.delivery.clone()),
+        options: extras.options,
+        upsells: extras.upsells,
+        special: extras.special,
         amount: payment.fact.amount,
         fate: payment.fate.word(),
         why: match &payment.fate {
@@ -246,6 +271,7 @@ pub struct Proof {
 pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
     let mut proof = Proof::default();
     let mut holds: BTreeMap<u32, (Cow<'static, str>, u32)> = BTreeMap::new();
+    let mut added = Added::default();
     let mut revision = 0;
     for line in journal {
         proof.commits += 1;
@@ -254,6 +280,7 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
         }
         revision = line.revision;
         for step in &line.moves {
+            added.step(step);
             let was = holds.insert(step.n, (step.to.clone(), step.units));
             let was = was.map(|(state, _)| state);
             if was != step.from {
@@ -266,6 +293,7 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
             holds.values().filter(|(state, _)| is_taken(state)).map(|(_, units)| units).sum();
         proof.taken_max = proof.taken_max.max(taken);
         proof.oversold = proof.oversold.max(taken.saturating_sub(line.stock));
+        proof.oversold = proof.oversold.max(added.over(sale));
     }
     if revision != sale.head.revision {
         proof.wrong.push(format!(
@@ -275,6 +303,32 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
     }
     compare(sale, &holds, &mut proof);
     proof
+}
+
+/// Up-sells that are taken, by their name.
+#[derive(Default)]
+struct Added(BTreeMap<String, BTreeSet<u32>>);
+
+impl Added {
+    fn step(&mut self, step: &Move) {
+        for name in &step.added {
+            let holders = self.0.entry(name.clone()).or_default();
+            if is_taken(&step.to) {
+                holders.insert(step.n);
+            } else {
+                holders.remove(&step.n);
+            }
+        }
+    }
+
+    /// How many are taken above what there are, of the worst of them.
+    fn over(&self, sale: &Sale) -> u32 {
+        let over = self.0.iter().filter_map(|(name, holders)| {
+            let stock = sale.head.template.offers.upsell(name)?.stock?;
+            Some(u32::try_from(holders.len()).unwrap_or(u32::MAX).saturating_sub(stock))
+        });
+        over.max().unwrap_or(0)
+    }
 }
 
 fn is_taken(state: &str) -> bool {

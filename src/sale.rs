@@ -5,6 +5,7 @@
 //! around it does all that. The invariants: `held + paid ≤ stock` at all times, one live hold per
 //! buyer, units return only when the provider confirmed that a page can no longer be paid.
 
+pub mod carry;
 pub mod decide;
 mod draft;
 pub mod effect;
@@ -12,6 +13,7 @@ pub mod event;
 mod head;
 pub mod hold;
 mod index;
+pub mod offer;
 pub mod payment;
 pub mod refusal;
 pub mod template;
@@ -188,16 +190,18 @@ impl Sale {
     /// Names the first invariant that does not hold.
     pub fn audit(&self) -> Result<(), &'static str> {
         let mut scan = Tally::default();
+        let mut added = BTreeMap::new();
         let mut live: BTreeMap<&Buyer, u32> = BTreeMap::new();
         for hold in self.holds.values() {
             draft::count(&mut scan, hold);
+            draft::count_added(&mut added, hold);
             if hold.is_live()
                 && let Some(buyer) = &hold.buyer
             {
                 *live.entry(buyer).or_default() += 1;
             }
         }
-        if scan != self.head.tally {
+        if scan != self.head.tally || added != self.head.added {
             return Err("the counters differ from the holds");
         }
         if scan.taken() > self.head.stock {

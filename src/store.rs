@@ -149,6 +149,8 @@ pub struct Commit {
     pub parked: Vec<(EffectId, String, String)>,
     /// What this step was caused by, so that it happens once.
     pub seen: Vec<Seen>,
+    /// What counts as never having come: it may come again.
+    pub freed: Vec<Seen>,
     /// Payments that belong to no sale, with their provider.
     pub unmatched: Vec<(String, PaymentFact)>,
     /// When.

@@ -9,8 +9,9 @@ use crate::{
     id::SaleId,
     money::Money,
     sale::{
-        EndReason, PauseReason, Phase, Sale,
+        EndReason, Head, PauseReason, Phase, Sale,
         hold::Hold,
+        offer::Offers,
         refusal::Refusal,
         template::{Ask, CheckoutShape, Delivery},
     },
@@ -67,6 +68,12 @@ pub struct View {
     /// What buyers are asked.
     #[serde(skip)]
     pub ask: Vec<Ask>,
+    /// What is offered beside the units.
+    #[serde(skip)]
+    pub offers: Offers,
+    /// Names of up-sells that are sold out or held.
+    #[serde(skip)]
+    pub gone: Vec<String>,
     /// Units one buyer may have.
     #[serde(skip)]
     pub per_buyer: u32,
@@ -248,6 +255,8 @@ impl View {
             delivery: template.delivery.clone(),
             closed_choices: head.closed_choices.clone(),
             ask: template.ask.clone(),
+            offers: template.offers.clone(),
+            gone: gone(&sale.head),
             per_buyer: template.per_buyer,
             paying: head.tally.unsettled,
             waiting: head.tally.waiting,
@@ -265,6 +274,12 @@ impl View {
             hold: template.hold,
         }
     }
+}
+
+/// Up-sells that nobody can have right now.
+fn gone(head: &Head) -> Vec<String> {
+    let names = head.template.offers.upsells.iter().map(|upsell| &upsell.name);
+    names.filter(|name| head.free_of(name) == Some(0)).cloned().collect()
 }
 
 fn state_of(sale: &Sale) -> State {

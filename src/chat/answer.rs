@@ -117,6 +117,9 @@ fn page_lines(sale: &Sale, now: Timestamp) -> Vec<String> {
         if let Some(delivery) = &hold.delivery {
             line.push_str(&format!(" · {delivery}"));
         }
+        if !hold.extras.is_empty() {
+            line.push_str(&format!(" · {}", hold.extras.words()));
+        }
         if let Some(name) = &hold.buyer_name {
             line.push_str(&format!(" · {}", text::plain(name)));
         }

@@ -8,6 +8,7 @@ use crate::{
     id::{Buyer, SaleId},
     notice::text,
     platform::Reply,
+    provider::carries,
     room::Message,
     sale::{
         Phase, Sale,
@@ -47,7 +48,7 @@ impl Chat {
         arm: bool,
     ) -> Result<Arc<View>, No> {
         if let Some(provider) = self.engine.provider(&template.provider) {
-            provider.accepts(&template).map_err(No::Say)?;
+            carries(provider.as_ref(), &template).map_err(No::Say)?;
         }
         let order = StartOrder {
             template,

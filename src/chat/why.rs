@@ -72,6 +72,9 @@ fn tell_hold(hold: &Hold, lines: &mut Vec<String>) {
         None => "kept warm, nobody claimed it".to_owned(),
     };
     lines.push(format!("  hold {} · {} × · {} · {claimed}", hold.id.n, hold.units, hold.amount));
+    if !hold.extras.is_empty() {
+        lines.push(format!("  with {}", hold.extras.words()));
+    }
     for page in &hold.checkouts {
         let proven = if page.proven { "proven payable" } else { "not proven" };
         let closed = if page.closed { "closed" } else { "not closed" };

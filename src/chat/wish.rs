@@ -11,6 +11,7 @@ use crate::{
     platform::{Grant, Wish},
     sale::{
         event::{Claim, Event},
+        offer::Extras,
         refusal::Refusal,
     },
     view::View,
@@ -25,7 +26,7 @@ impl Chat {
         let Some(view) = self.engine.views().get(wish.sale).filter(|v| v.state.is_public()) else {
             return Grant::No("That sale is over.".to_owned());
         };
-        if !view.ask.is_empty() {
+        if !view.ask.is_empty() || view.offers.needs_page() {
             return Grant::No(format!("This one asks a few things first: {}", view.link));
         }
         let buyer = Buyer::from(wish.user.key());
@@ -49,6 +50,10 @@ impl Chat {
             units: wish.units.unwrap_or(1),
             delivery: wish.delivery.clone().or_else(|| only.map(|choice| choice.name.clone())),
             answers: BTreeMap::new(),
+            extras: Extras {
+                special: view.offers.special_of_roles(&wish.roles),
+                ..Extras::default()
+            },
             limits: self.limits,
         };
         let by = wish.user.key();

@@ -19,7 +19,7 @@ use crate::{
         spread,
     },
     provider::{Call, signature::short_hash},
-    sale::template::Template,
+    sale::{carry::facts, template::Template},
     store::{self, Access, OpenError, Store},
 };
 
@@ -42,6 +42,16 @@ pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String,
             let key = format!("providers.{}", provider.name());
             all.push((key, true, "answers, and has what the templates need".to_owned()));
         }
+        let (can, cannot): (Vec<_>, Vec<_>) =
+            facts(&provider.capabilities()).into_iter().partition(|(_, able)| *able);
+        let words = |list: &[(&str, bool)]| {
+            list.iter().map(|(what, _)| *what).collect::<Vec<_>>().join("; ")
+        };
+        let says = match cannot.as_slice() {
+            [] => format!("can: {}", words(&can)),
+            none => format!("can: {}. Cannot: {}", words(&can), words(none)),
+        };
+        all.push((format!("providers.{}", provider.name()), true, says));
         all.extend(found.into_iter().map(|Finding { key, says, warning }| (key, warning, says)));
     }
     Ok(all)

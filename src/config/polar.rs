@@ -1,11 +1,8 @@
 //! `[providers.polar]`.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::{Finding, secret::Secret};
-use crate::{provider::polar, sale::template::Template};
 
 /// A Polar organization.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,15 +51,6 @@ impl Polar {
         self.api_url.trim().trim_end_matches('/') == "https://api.polar.sh"
     }
 
-    /// Why a template with `what` is not for Polar.
-    pub fn no_physical(what: &str) -> String {
-        format!(
-            "Polar resells digital goods and services only, and {what} is for goods that are sent \
-             or fetched: use another provider, leave it out, or set \
-             providers.polar.allow_physical = true if Polar agreed to it"
-        )
-    }
-
     pub(super) fn check(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.polar.{name}");
         let url = self.api_url.trim();
@@ -79,20 +67,6 @@ impl Polar {
                         asking every few seconds only. Set \
                         LIVETILL_PROVIDERS__POLAR__WEBHOOK_SECRET";
             found.push(Finding::warning(key("webhook_secret"), says));
-        }
-    }
-
-    /// Templates that Polar's rules forbid.
-    pub(super) fn check_templates(
-        &self,
-        templates: &BTreeMap<String, Template>,
-        found: &mut Vec<Finding>,
-    ) {
-        for template in templates.values().filter(|one| one.provider == polar::NAME) {
-            if let Some(what) = polar::physical(template).filter(|_| !self.allow_physical) {
-                let key = format!("templates.{}.{what}", template.name);
-                found.push(Finding::error(key, Self::no_physical(what)));
-            }
         }
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Finding;
+use super::{
+    Finding,
+    offer::{RawCondition, RawOffers, RawOption, RawSpecial, RawUpsell},
+};
 use crate::{
     clock::Span,
     money::{Currency, Money},
@@ -37,6 +40,10 @@ pub struct Raw {
     warm: Option<u32>,
     delivery: Vec<RawDelivery>,
     ask: Vec<Ask>,
+    options: Vec<RawOption>,
+    upsell: Vec<RawUpsell>,
+    condition: Option<RawCondition>,
+    special: Vec<RawSpecial>,
     max_stock: Option<u32>,
     max_duration: Option<String>,
     min_price: Option<Text>,
@@ -50,7 +57,7 @@ pub struct Raw {
 /// A price: written as a text, though a number is understood too, by its shortest decimal form.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
-enum Text {
+pub(super) enum Text {
     Quoted(String),
     Whole(i64),
     Decimal(f64),
@@ -98,13 +105,13 @@ pub fn templates(raw: &BTreeMap<String, Raw>) -> Result<BTreeMap<String, Templat
     if errors.is_empty() { Ok(good) } else { Err(errors) }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     name: &'a str,
     errors: &'a mut Vec<Finding>,
 }
 
 impl Reader<'_> {
-    fn wrong(&mut self, key: &str, says: impl ToString) {
+    pub(super) fn wrong(&mut self, key: &str, says: impl ToString) {
         let key = format!("templates.{}.{key}", self.name);
         self.errors.push(Finding::error(key, says.to_string()));
     }
@@ -120,6 +127,12 @@ impl Reader<'_> {
         let hold = Span::from_mins(3).min((duration + grace).minus(Span::from_secs(1)));
         let hold = self.span("hold", raw.hold.as_deref(), hold);
         let stock = raw.stock.unwrap_or(1);
+        let offers = RawOffers {
+            options: &raw.options,
+            upsells: &raw.upsell,
+            condition: raw.condition.as_ref(),
+            specials: &raw.special,
+        };
         let template = Template {
             name: self.name.to_owned(),
             title: raw.title.clone().unwrap_or_else(|| self.name.to_owned()),
@@ -143,8 +156,9 @@ impl Reader<'_> {
             warm: raw.warm.unwrap_or(3),
             delivery: self.deliveries(raw, currency),
             ask: raw.ask.clone(),
+            offers: self.offers(&offers, price),
             bounds: self.bounds(raw, price, stock, duration),
-            options: self.options(raw),
+            options: self.own_options(raw),
         };
         self.check_values(&template);
         let fits = match template.provider.as_str() {
@@ -185,7 +199,7 @@ impl Reader<'_> {
         self.money("price", price, currency)
     }
 
-    fn money(&mut self, key: &str, text: &Text, currency: Currency) -> Money {
+    pub(super) fn money(&mut self, key: &str, text: &Text, currency: Currency) -> Money {
         Money::parse(&text.text(), currency).unwrap_or_else(|error| {
             self.wrong(key, error);
             Money::new(0, currency)
@@ -240,7 +254,7 @@ impl Reader<'_> {
     }
 
     /// The options of the template's own provider; another provider's are a mistake.
-    fn options(&mut self, raw: &Raw) -> serde_json::Value {
+    fn own_options(&mut self, raw: &Raw) -> serde_json::Value {
         let mut own = serde_json::Value::Null;
         for (provider, options) in [(square::NAME, &raw.square), (polar::NAME, &raw.polar)] {
             let Some(options) = options else { continue };

@@ -15,6 +15,8 @@ use crate::{
         Decision, Sale, decide,
         effect::{Due, Effect},
         event::Event,
+        hold::{Hold, HoldState},
+        offer::Code,
         refusal::Refusal,
     },
     store::{Commit, JournalLine, QueuedEffect, SaleChange, Seen},
@@ -41,11 +43,14 @@ pub(super) struct Fold<'a> {
     payments: BTreeSet<PaymentId>,
     journal: Vec<JournalLine>,
     seen: HashSet<Seen>,
+    /// Codes that other orders used up, as far as the store told.
+    used: &'a [Seen],
     commit: Commit,
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(engine: &'a Engine, sale: &'a mut Sale) -> Self {
+    /// `used` is what the store said came before.
+    pub(super) fn new(engine: &'a Engine, sale: &'a mut Sale, used: &'a [Seen]) -> Self {
         let now = engine.now();
         let expected = sale.head.revision;
         let commit = Commit { at: now, ..Commit::default() };
@@ -59,6 +64,7 @@ impl<'a> Fold<'a> {
             payments: BTreeSet::new(),
             journal: Vec::new(),
             seen: HashSet::new(),
+            used,
             commit,
         }
     }
@@ -76,6 +82,7 @@ impl<'a> Fold<'a> {
         let now = self.now;
         let decided = catch_unwind(AssertUnwindSafe(|| decide(sale, event, now)));
         let verdict = match decided {
+            Ok(Ok(_)) if self.uses_again(event) => Verdict::Refused(Refusal::CodeUsed),
             Ok(Ok(decision)) => {
                 let hold = decision.hold;
                 self.take(decision, event, by);
@@ -87,6 +94,39 @@ impl<'a> Fold<'a> {
         };
         self.settle(origin);
         verdict
+    }
+
+    /// Whether a claim brings a code that another order has.
+    fn uses_again(&self, event: &Event) -> bool {
+        let (Event::Claimed(claim) | Event::Joined(claim)) = event else { return false };
+        let mut codes = claim.extras.codes.iter().map(seen_of);
+        codes.any(|code| self.used.contains(&code) || self.commit.seen.contains(&code))
+    }
+
+    /// A code belongs to its hold for as long as that is not released; the store holds it to one.
+    fn note_codes(&mut self, decision: &Decision) {
+        for hold in decision.holds.iter().filter(|hold| !hold.extras.codes.is_empty()) {
+            let has = |hold: &Hold| !matches!(hold.state, HoldState::Released { .. });
+            let had = self
+                .sale
+                .hold(hold.id)
+                .is_some_and(|old| has(old) && old.extras.codes == hold.extras.codes);
+            let codes = hold.extras.codes.iter().map(seen_of);
+            match (had, has(hold)) {
+                (true, false) => {
+                    for code in codes {
+                        self.commit.seen.retain(|seen| *seen != code);
+                        self.commit.freed.push(code);
+                    }
+                }
+                // A late payment that is kept takes no code from somebody who has it by now.
+                (false, true) => {
+                    let free = |code: &Seen| !self.used.contains(code);
+                    self.commit.seen.extend(codes.filter(free));
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
     }
 
     fn settle(&mut self, origin: &Origin) {
@@ -104,6 +144,7 @@ impl<'a> Fold<'a> {
         if !decision.changed {
             return;
         }
+        self.note_codes(&decision);
         self.holds.extend(decision.holds.iter().map(|hold| hold.id));
         self.payments.extend(decision.payments.iter().map(|payment| payment.fact.id.clone()));
         self.pages.append(&mut decision.pages);
@@ -262,6 +303,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned());
     format!("the program stumbled: {}", text.unwrap_or_default())
+}
+
+/// A code as something that counts once.
+fn seen_of(code: &Code) -> Seen {
+    Seen { source: format!("code:{}", code.list), id: code.mark.clone() }
 }
 
 /// Removes the ids that were heard before from what a sale's letters brought.

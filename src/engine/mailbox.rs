@@ -172,7 +172,7 @@ impl Mailbox {
             self.let_others_go_first(n).await;
             self.load().await?;
             let Some(sale) = self.sale.as_mut() else { return Err(TellError::Unknown) };
-            let mut fold = Fold::new(&self.engine, sale);
+            let mut fold = Fold::new(&self.engine, sale, &repeated);
             let mut verdicts = Vec::with_capacity(batch.len());
             for envelope in batch {
                 let verdict = if is_repeated(&envelope.origin, &repeated) {
@@ -253,7 +253,7 @@ impl Mailbox {
             return error;
         }
         let Some(sale) = self.sale.as_mut() else { return TellError::Unknown };
-        let mut fold = Fold::new(&self.engine, sale);
+        let mut fold = Fold::new(&self.engine, sale, &[]);
         fold.quarantine(&envelope.event, &envelope.by, &envelope.origin, why);
         let commit = fold.finish();
         let outcome = self.engine.store().commit(commit).await;

@@ -191,7 +191,7 @@ fn hold_row(sale: &Sale, hold: &Hold) -> HoldRow {
         n: hold.id.n,
         buyer: hold.buyer_name.as_deref().map_or_else(|| "a browser".to_owned(), plain),
         units: hold.units,
-        delivery: hold.delivery.clone().unwrap_or_default(),
+        delivery: chosen(hold),
         state: hold.state.word(),
         claimed: minute(hold.claimed_at),
         pages: format!("{} made, {open} not closed", hold.checkouts.len()),
@@ -301,4 +301,10 @@ fn away(error: &dyn std::fmt::Display) -> Response {
 /// Date, hours and minutes, UTC.
 fn minute(at: Timestamp) -> String {
     at.rfc3339().get(..16).unwrap_or_default().replace('T', " ")
+}
+
+/// Delivery and everything else that was chosen.
+fn chosen(hold: &Hold) -> String {
+    let all = [hold.delivery.clone().unwrap_or_default(), hold.extras.words()];
+    all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }

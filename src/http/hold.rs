@@ -21,6 +21,7 @@ use crate::{
     sale::{
         Sale,
         hold::{Hold, HoldState, Lapse},
+        offer::{Bill, Line},
         payment::{Fate, Payment},
     },
     view::View,
@@ -60,6 +61,7 @@ pub(super) async fn show(
         units: facts.hold.units,
         amount: facts.hold.amount.to_string(),
         delivery: facts.delivery.clone(),
+        choices: facts.choices.join(" · "),
         until: told.until.map(Timestamp::millis),
         time_left: told.until.map(|at| at.since(now).words()).unwrap_or_default(),
         says: told.says,
@@ -86,6 +88,7 @@ struct Facts {
     place: Option<usize>,
     deadline: Option<Timestamp>,
     delivery: Option<String>,
+    choices: Vec<String>,
     sandbox: bool,
 }
 
@@ -100,11 +103,24 @@ impl Facts {
                 .as_deref()
                 .and_then(|name| template.delivery(name))
                 .map(|delivery| delivery.label.clone()),
+            choices: choices(sale, &hold),
             sandbox: !sale.head.capabilities.real_money,
             hold,
             payments,
         }
     }
+}
+
+/// What was chosen beside units and delivery, and what it adds.
+fn choices(sale: &Sale, hold: &Hold) -> Vec<String> {
+    let bill = sale.head.template.bill(hold.units, hold.delivery.as_deref(), &hold.extras);
+    let Some(Bill { price, unit, adds, upsells, .. }) = bill else { return Vec::new() };
+    let special = (unit != price).then(|| format!("special price {unit}"));
+    let line = |Line { label, amount }: Line| match amount.minor {
+        0 => label,
+        _ => format!("{label} + {amount}"),
+    };
+    special.into_iter().chain(adds.into_iter().chain(upsells).map(line)).collect()
 }
 
 /// What a buyer is told.

@@ -12,7 +12,7 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    Web, api,
+    Web, api, extras,
     live::{missing, sale_page},
     page::{MessagePage, field_name, render},
     peer::address_mark,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     clock::{Span, Timestamp},
     engine::{Origin, TellError, Told},
+    gate::Guest,
     id::{Buyer, HoldId},
     meter,
     notice::text,
@@ -98,8 +99,10 @@ async fn wants(
         }
     };
     let address = address_mark(&web, peer, &headers);
-    let answer = match claim_from(&web, &view, buyer, address, &fields) {
-        Ok(claim) => make(&web, &view, want, claim, &headers).await,
+    let is_known = cookie.is_none();
+    let answer = match admitted(&web, &view, (buyer, is_known), address, &fields).await {
+        Ok(Admitted::Claim(claim)) => make(&web, &view, want, claim, &headers).await,
+        Ok(Admitted::Holds(hold)) => to_hold(&web, hold),
         Err(refusal) => refused(&web, &view, &headers, &refusal).await,
     };
     with_cookie(answer, cookie)
@@ -124,6 +127,42 @@ async fn held_already(web: &Web, view: &View, buyer: Option<Buyer>) -> Option<Ho
     web.engine.look(view.id, look).await.ok()?
 }
 
+/// What comes of a form.
+enum Admitted {
+    /// A claim that may be told to the sale.
+    Claim(Box<Claim>),
+    /// This browser has something already: nothing is checked twice.
+    Holds(HoldId),
+}
+
+/// The claim of a form, its codes checked where there are any.
+async fn admitted(
+    web: &Web,
+    view: &View,
+    (buyer, known): (Buyer, bool),
+    address: Option<String>,
+    fields: &Fields,
+) -> Result<Admitted, Refusal> {
+    let mut claim = claim_from(web, view, buyer, address, fields)?;
+    let given = extras::given(|name| field(fields, name));
+    if view.offers.condition.is_none() && given.special.is_none() {
+        return Ok(Admitted::Claim(claim));
+    }
+    if let Some(hold) = held_already(web, view, known.then(|| claim.buyer.clone())).await {
+        return Ok(Admitted::Holds(hold));
+    }
+    let guest = Guest { buyer: claim.buyer.as_str(), address: claim.address.as_deref() };
+    let (store, now) = (web.engine.store(), web.engine.now());
+    web.gate.admit(store, view, (guest, given), now, &mut claim.extras).await?;
+    Ok(Admitted::Claim(claim))
+}
+
+/// A field that is not empty.
+fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    let found = fields.iter().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+}
+
 fn claim_from(
     web: &Web,
     view: &View,
@@ -131,10 +170,7 @@ fn claim_from(
     address: Option<String>,
     fields: &Fields,
 ) -> Result<Box<Claim>, Refusal> {
-    let field = |name: &str| {
-        let found = fields.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
-    };
+    let field = |name: &str| field(fields, name);
     let units = match field("units") {
         None => 1,
         Some(text) => text.parse().map_err(|_| Refusal::TooManyUnits { left: view.per_buyer })?,
@@ -151,6 +187,7 @@ fn claim_from(
         units,
         delivery: field("delivery").map(str::to_owned),
         answers,
+        extras: extras::chosen(view, field, fields.iter().map(|(name, _)| name.as_str())),
         limits: web.limits,
     }))
 }

@@ -7,6 +7,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
+use super::extras::{self, CodeField, OptionField, Sums, UpsellField};
 use crate::{
     clock::Timestamp,
     id::SaleId,
@@ -48,6 +49,10 @@ pub(super) struct ClaimForm {
     pub(super) delivery: Vec<Choice>,
     pub(super) units: u32,
     pub(super) ask: Vec<Question>,
+    pub(super) options: Vec<OptionField>,
+    pub(super) upsells: Vec<UpsellField>,
+    pub(super) codes: Vec<CodeField>,
+    pub(super) sums: Sums,
     /// Where it is sent, below the sale.
     pub(super) to: &'static str,
     pub(super) button: &'static str,
@@ -58,6 +63,7 @@ pub(super) struct Choice {
     pub(super) name: String,
     pub(super) label: String,
     pub(super) fee: String,
+    pub(super) add: i64,
     pub(super) sold_out: bool,
     pub(super) checked: bool,
 }
@@ -102,6 +108,7 @@ pub(super) struct HoldPage<'a> {
     pub(super) units: u32,
     pub(super) amount: String,
     pub(super) delivery: Option<String>,
+    pub(super) choices: String,
     pub(super) says: String,
     pub(super) until: Option<i64>,
     pub(super) time_left: String,
@@ -215,6 +222,10 @@ pub(super) fn claim_form(view: &View) -> Option<ClaimForm> {
         delivery: delivery.map(|one| choice(one, sold_out(one), Some(one) == first)).collect(),
         units: view.per_buyer.min(view.left).min(20),
         ask: view.ask.iter().map(|ask| question(*ask)).collect(),
+        options: extras::options(view),
+        upsells: extras::upsells(view, view.state == State::AllHeld),
+        codes: extras::codes(view),
+        sums: extras::sums(view),
         to,
         button,
         says,
@@ -228,7 +239,7 @@ fn choice(delivery: &Delivery, sold_out: bool, checked: bool) -> Choice {
         _ => format!("+ {}", delivery.fee),
     };
     let (name, label) = (delivery.name.clone(), delivery.label.clone());
-    Choice { name, label, fee, sold_out, checked }
+    Choice { name, label, fee, add: delivery.fee.minor, sold_out, checked }
 }
 
 /// The form field of a question.

@@ -201,6 +201,25 @@ pub fn refusal(refusal: &Refusal) -> String {
             format!("{label} is sold out. There is still: {}.", labels(left))
         }
         Refusal::MissingAnswer(ask) => format!("Please give your {}.", ask_word(*ask)),
+        Refusal::UnknownOption { label, values } => {
+            format!("Please choose {label}: {}.", values.join(", "))
+        }
+        Refusal::UpsellGone { label } => {
+            format!("Sold out: {label}. The rest can still be had.")
+        }
+        Refusal::NotInLine { label } => {
+            format!("{label} cannot be waited for: please wait without.")
+        }
+        Refusal::CodeMissing { label } => format!("Please give your {label}."),
+        Refusal::CodeWrong { label } => format!("That {label} is not one that counts here."),
+        Refusal::CodeUsed => "That code was used for another order already.".to_owned(),
+        Refusal::CodeTries { after } => {
+            format!("Too many wrong codes. Please try again in {}.", after.words())
+        }
+        Refusal::CheckAway { label } => format!(
+            "The shop cannot check your {label} at the moment. Nothing was taken; please try \
+             again shortly."
+        ),
         Refusal::SharedCheckout => "This sale has one page for all: use its link.".to_owned(),
         Refusal::UnknownHold => "There is no such hold.".to_owned(),
         Refusal::HoldOver => "That hold is settled already.".to_owned(),

@@ -14,6 +14,19 @@
       el.textContent = words(Number(el.dataset.until) - Date.now() - skew);
     }
   };
+  // What the choices come to. It only shows: the server counts for itself.
+  const count = () => {
+    const form = main().querySelector("form[data-price]"), total = form && form.querySelector("[data-total]");
+    if (!total) return;
+    const sum = (name) => [...form.querySelectorAll(`[data-${name}]:checked`)].reduce((n, el) => n + Number(el.dataset[name]), 0);
+    const units = Number(form.elements.units?.value || 1), digits = Number(form.dataset.decimals);
+    const minor = units * (Number(form.dataset.price) + sum("each")) + sum("once");
+    const text = (minor / 10 ** digits).toFixed(digits).replace(/\.0+$/, "");
+    total.textContent = form.dataset.zero.replace("0", text);
+    total.parentElement.hidden = false;
+  };
+  const chosen = () => [...main().querySelectorAll("input,option")].some((el) =>
+    el.matches("option") ? el.selected !== el.defaultSelected && el.index > 0 : el.checked !== el.defaultChecked || el.value !== el.defaultValue);
   let busy = false;
   const refresh = async () => {
     if (busy) return;
@@ -23,12 +36,13 @@
       const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("main");
       if (fresh && fresh.innerHTML !== main().innerHTML) {
         const typing = main().contains(document.activeElement) && document.activeElement.matches("input,textarea,select");
-        if (!typing || fresh.dataset.state !== main().dataset.state) main().replaceWith(fresh);
+        if (!(typing || chosen()) || fresh.dataset.state !== main().dataset.state) main().replaceWith(fresh);
       }
       if (fresh) skew = Number(fresh.dataset.now || Date.now() + skew) - Date.now();
     } catch { /* offline for a moment: the next event or poll tries again */ }
     busy = false;
     tick();
+    count();
   };
   const show = (view) => {
     const now = main();
@@ -43,8 +57,10 @@
   if (main().dataset.events && "EventSource" in window) {
     new EventSource(main().dataset.events).addEventListener("view", (e) => show(JSON.parse(e.data)));
   }
+  document.addEventListener("input", count);
   setInterval(tick, 500);
   setInterval(() => { if (main().dataset.poll && !document.hidden) refresh(); }, 3000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
   tick();
+  count();
 })();

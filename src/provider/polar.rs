@@ -20,7 +20,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use self::options::{Options, physical};
+pub use self::options::Options;
 use self::{client::Client, page::Plan, status::Told};
 use crate::{
     clock::{Span, Timestamp},
@@ -44,13 +44,34 @@ pub const NAME: &str = "polar";
 /// Late webhooks are waited for before the products go.
 const RETIRE_AFTER: Span = Span::from_secs(30);
 
+/// What Polar can do. A page has one product and one price of its own.
+pub fn capabilities(config: &config::Polar) -> Capabilities {
+    Capabilities {
+        per_buyer: true,
+        shared: true,
+        revocable: true,
+        refund: RefundKind::Instant,
+        idempotent: false,
+        units: false,
+        physical: config.allow_physical,
+        any_amount: true,
+        add_ons: false,
+        prefill: true,
+        real_money: config.takes_real_money(),
+        retire_after: RETIRE_AFTER,
+    }
+}
+
+/// What lifts the bar on goods that are sent or fetched.
+pub const PHYSICAL_ALLOWED: &str =
+    "; or, if Polar agreed to it, set providers.polar.allow_physical = true";
+
 /// A Polar organization as a provider.
 pub struct Polar {
     client: Client,
     keys: Vec<Vec<u8>>,
     webhook_url: String,
-    allow_physical: bool,
-    real_money: bool,
+    capabilities: Capabilities,
     /// The address of what stands in for Polar, where one is configured.
     stand_in: Option<Url>,
     told: Mutex<Told>,
@@ -69,8 +90,7 @@ impl Polar {
             client: Client::new(api, config.access_token.clone())?,
             keys: webhook::keys(&config.webhook_secret),
             webhook_url: format!("{base_url}/webhooks/{NAME}"),
-            allow_physical: config.allow_physical,
-            real_money: config.takes_real_money(),
+            capabilities: capabilities(config),
             stand_in: Url::parse(api).ok().filter(|url| !own(url)),
             told: Mutex::default(),
         })
@@ -88,23 +108,10 @@ impl Provider for Polar {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            per_buyer: true,
-            shared: true,
-            revocable: true,
-            refund: RefundKind::Instant,
-            idempotent: false,
-            units: false,
-            physical: self.allow_physical,
-            real_money: self.real_money,
-            retire_after: RETIRE_AFTER,
-        }
+        self.capabilities.clone()
     }
 
     fn accepts(&self, template: &Template) -> Result<(), String> {
-        if let Some(what) = physical(template).filter(|_| !self.allow_physical) {
-            return Err(config::Polar::no_physical(what));
-        }
         Options::of(template).map(drop)
     }
 

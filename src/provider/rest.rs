@@ -47,6 +47,19 @@ pub(super) enum Fault {
     Refused { status: u16, code: String, says: String, after: Option<Span> },
 }
 
+/// A client for the service at `base`: it says who we are, follows no redirect, and goes past
+/// proxies to what stands in for a service on this machine.
+///
+/// # Errors
+/// If no HTTP client can be made.
+pub(crate) fn client(base: &str, within: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    let http = reqwest::Client::builder()
+        .timeout(within)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("Livetill/", env!("CARGO_PKG_VERSION")));
+    if base.trim().starts_with("http://") { http.no_proxy().build() } else { http.build() }
+}
+
 impl Rest {
     /// # Errors
     /// If no HTTP client can be made.
@@ -55,16 +68,9 @@ impl Rest {
         name: &'static str,
         complaint: fn(&Value) -> Option<Complaint>,
     ) -> Result<Self, reqwest::Error> {
-        let mut http = reqwest::Client::builder()
-            .timeout(CALL_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("Livetill/", env!("CARGO_PKG_VERSION")));
-        if base.starts_with("http://") {
-            // A stand-in on this machine.
-            http = http.no_proxy();
-        }
+        let http = client(base, CALL_TIMEOUT)?;
         let base = base.trim().trim_end_matches('/').to_owned();
-        Ok(Self { http: http.build()?, base, name, complaint })
+        Ok(Self { http, base, name, complaint })
     }
 
     pub(super) async fn call(

@@ -21,13 +21,36 @@ use tokio::sync::Notify;
 
 pub use self::faults::Faults;
 use self::ledger::Ledger;
-use crate::{clock::Clock, id::Entropy, store::Store};
+use crate::{
+    clock::{Clock, Span},
+    id::Entropy,
+    sale::template::{Capabilities, RefundKind},
+    store::Store,
+};
 
 /// Its name.
 pub const NAME: &str = "sandbox";
 
 /// A call that takes longer has failed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the sandbox can do: everything that the program knows of.
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        per_buyer: true,
+        shared: true,
+        revocable: true,
+        refund: RefundKind::Instant,
+        idempotent: true,
+        units: true,
+        physical: true,
+        any_amount: true,
+        add_ons: true,
+        prefill: false,
+        real_money: false,
+        retire_after: Span::ZERO,
+    }
+}
 
 /// What the sandbox needs.
 pub struct Setup {

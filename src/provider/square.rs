@@ -9,6 +9,7 @@ mod close;
 mod doctor;
 mod error;
 mod item;
+mod lines;
 mod link;
 mod listing;
 mod money;
@@ -58,10 +59,28 @@ pub const NAME: &str = "square";
 /// webhook troubleshooting guide).
 const RETIRE_AFTER: Span = Span::from_secs(60);
 
+/// What Square can do. A payment link takes one payment and any lines.
+pub fn capabilities(config: &config::Square) -> Capabilities {
+    Capabilities {
+        per_buyer: true,
+        shared: false,
+        revocable: true,
+        refund: RefundKind::Instant,
+        idempotent: true,
+        units: true,
+        physical: true,
+        any_amount: true,
+        add_ons: true,
+        prefill: true,
+        real_money: config.environment == Environment::Production,
+        retire_after: RETIRE_AFTER,
+    }
+}
+
 /// A Square account as a provider.
 pub struct Square {
     client: Client,
-    environment: Environment,
+    capabilities: Capabilities,
     version: String,
     location: String,
     notification_url: String,
@@ -104,7 +123,7 @@ impl Square {
         let phrases = config.probe_reject.iter().map(|phrase| phrase.trim().to_lowercase());
         Ok(Self {
             client: Client::new(api, &config.api_version, config.access_token.clone())?,
-            environment: config.environment,
+            capabilities: capabilities(config),
             version: config.api_version.clone(),
             location: config.location_id.clone(),
             notification_url,
@@ -161,17 +180,7 @@ impl Provider for Square {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            per_buyer: true,
-            shared: false,
-            revocable: true,
-            refund: RefundKind::Instant,
-            idempotent: true,
-            units: true,
-            physical: true,
-            real_money: self.environment == Environment::Production,
-            retire_after: RETIRE_AFTER,
-        }
+        self.capabilities.clone()
     }
 
     fn accepts(&self, template: &Template) -> Result<(), String> {

@@ -15,10 +15,12 @@ impl Report {
         csv.write_record([
             "sale", "payment", "order", "link", "paid_at", "hold", "buyer", "units", "delivery",
             "amount", "currency", "fate", "why", "late", "surplus", "name", "email", "phone",
-            "address",
+            "address", "options", "upsells", "special",
         ])?;
         for row in &self.payments {
             let answer = |ask| row.answers.get(&ask).cloned().unwrap_or_default();
+            let options = row.options.iter().map(|(option, value)| format!("{option}: {value}"));
+            let options: Vec<String> = options.collect();
             let cells = [
                 self.number.to_string(),
                 row.payment.clone(),
@@ -39,6 +41,9 @@ impl Report {
                 answer(Ask::Email),
                 answer(Ask::Phone),
                 answer(Ask::Address),
+                options.join(", "),
+                row.upsells.iter().cloned().collect::<Vec<_>>().join(", "),
+                row.special.clone().unwrap_or_default(),
             ];
             csv.write_record(cells.map(harmless))?;
         }

@@ -104,6 +104,7 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
         length: template.duration,
         paused_for: Span::ZERO,
         tally: Tally::default(),
+        added: std::collections::BTreeMap::new(),
         next_n: 1,
         listing: ListingState::Making,
         note: None,

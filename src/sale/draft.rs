@@ -1,6 +1,9 @@
 //! A decision while it is being made: changes laid over a sale that stays as it was.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     Head, ListingState, Sale, Tally,
@@ -47,6 +50,9 @@ pub struct Move {
     pub to: Cow<'static, str>,
     /// Its units.
     pub units: u32,
+    /// Its up-sells.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub added: BTreeSet<String>,
 }
 
 /// Adds one hold to the counters.
@@ -71,6 +77,23 @@ pub(super) fn count(tally: &mut Tally, hold: &Hold) {
     *units += hold.units;
     if !hold.is_settled() {
         *unsettled += 1;
+    }
+}
+
+/// Adds a hold's up-sells to what is taken of them.
+pub(super) fn count_added(added: &mut BTreeMap<String, u32>, hold: &Hold) {
+    for name in hold.extras.upsells.iter().filter(|_| hold.is_taken()) {
+        *added.entry(name.clone()).or_default() += 1;
+    }
+}
+
+/// Takes a hold's up-sells out again.
+fn uncount_added(added: &mut BTreeMap<String, u32>, hold: &Hold) {
+    for name in hold.extras.upsells.iter().filter(|_| hold.is_taken()) {
+        match added.get_mut(name) {
+            Some(n) if *n > 1 => *n -= 1,
+            Some(_) | None => drop(added.remove(name)),
+        }
     }
 }
 
@@ -135,8 +158,10 @@ impl<'a> Draft<'a> {
                 return;
             }
             uncount(&mut self.head.tally, old);
+            uncount_added(&mut self.head.added, old);
         }
         count(&mut self.head.tally, &hold);
+        count_added(&mut self.head.added, &hold);
         self.holds.insert(hold.id, hold);
     }
 
@@ -252,6 +277,12 @@ impl<'a> Draft<'a> {
         if tally.taken() > *stock {
             return Err(Refusal::Broken("more units taken than there are"));
         }
+        for (name, taken) in &self.head.added {
+            let stock = self.head.template.offers.upsell(name).and_then(|one| one.stock);
+            if stock.is_some_and(|stock| *taken > stock) {
+                return Err(Refusal::Broken("more of an up-sell taken than there are"));
+            }
+        }
         if self.head.is_closed() && (tally.unsettled > 0 || tally.warm > 0) {
             return Err(Refusal::Broken("closed with something unsettled"));
         }
@@ -281,7 +312,8 @@ impl<'a> Draft<'a> {
             let to = hold.state.word();
             if from != Some(to) {
                 let (from, to) = (from.map(Cow::Borrowed), Cow::Borrowed(to));
-                moves.push(Move { n: hold.id.n, from, to, units: hold.units });
+                let (units, added) = (hold.units, hold.extras.upsells.clone());
+                moves.push(Move { n: hold.id.n, from, to, units, added });
             }
         }
         moves

@@ -11,6 +11,7 @@ use crate::{
     sale::{
         effect::Effect,
         hold::Checkout,
+        offer::Extras,
         payment::{PaymentFact, RefundFact},
         template::{Ask, Capabilities, Template},
     },
@@ -185,6 +186,9 @@ pub struct Claim {
     /// Answers to what the template asks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<Ask, String>,
+    /// What was chosen beside units and delivery, and what was checked.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
     /// Bounds on greed.
     pub limits: ClaimLimits,
 }

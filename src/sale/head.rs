@@ -1,11 +1,12 @@
 //! Everything about a sale but its holds and payments: small, and stored whole.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     event::Listing,
+    hold::Hold,
     template::{Capabilities, Template},
 };
 use crate::{
@@ -51,6 +52,9 @@ pub struct Head {
     pub paused_for: Span,
     /// Counters over the holds.
     pub tally: Tally,
+    /// How many of each up-sell are held or paid.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub added: BTreeMap<String, u32>,
     /// The number the next hold gets.
     pub next_n: u32,
     /// What stands at the provider.
@@ -272,6 +276,18 @@ impl Head {
     /// Units nobody holds.
     pub fn free(&self) -> u32 {
         self.stock.saturating_sub(self.tally.taken())
+    }
+
+    /// How many of an up-sell nobody holds; none if it follows the units.
+    pub fn free_of(&self, upsell: &str) -> Option<u32> {
+        let stock = self.template.offers.upsell(upsell)?.stock?;
+        Some(stock.saturating_sub(self.added.get(upsell).copied().unwrap_or(0)))
+    }
+
+    /// Whether a hold that takes nothing so far could take what it asks for.
+    pub(super) fn has_room_for(&self, hold: &Hold) -> bool {
+        self.free() >= hold.units
+            && hold.extras.upsells.iter().all(|name| self.free_of(name) != Some(0))
     }
 
     /// The moment no page may outlive, whatever its own deadline says.

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     id::{Buyer, CheckoutId, HoldId, PaymentId},
     money::Money,
-    sale::template::Ask,
+    sale::{offer::Extras, template::Ask},
 };
 
 /// One buyer's time-limited claim on `units`; or, before it has a buyer, a page kept warm for one.
@@ -30,7 +30,10 @@ pub struct Hold {
     /// Name of the delivery choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
-    /// What the page must ask for: units × price + fee.
+    /// What was chosen beside units and delivery.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
+    /// What the page must ask for, see [`crate::sale::offer`].
     pub amount: Money,
     /// What the buyer answered on our page.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

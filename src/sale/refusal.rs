@@ -47,6 +47,45 @@ pub enum Refusal {
     },
     /// Something that was asked is missing.
     MissingAnswer(Ask),
+    /// An option was not chosen, or not from what there is.
+    UnknownOption {
+        /// What the buyer reads of it.
+        label: String,
+        /// What there is.
+        values: Vec<String>,
+    },
+    /// That up-sell is sold out, or there never was one.
+    UpsellGone {
+        /// What the buyer reads of it.
+        label: String,
+    },
+    /// That up-sell cannot be waited for.
+    NotInLine {
+        /// What the buyer reads of it.
+        label: String,
+    },
+    /// The code that is asked for is missing.
+    CodeMissing {
+        /// What it is called.
+        label: String,
+    },
+    /// The code is not among those that count.
+    CodeWrong {
+        /// What it is called.
+        label: String,
+    },
+    /// The code was used for another order.
+    CodeUsed,
+    /// Too many wrong codes.
+    CodeTries {
+        /// When the next one is looked at.
+        after: Span,
+    },
+    /// Nobody can say at the moment whether the code is right.
+    CheckAway {
+        /// What it is called.
+        label: String,
+    },
     /// This sale's page is shared: there is nothing to claim.
     SharedCheckout,
     /// No such hold in this sale.
@@ -111,6 +150,14 @@ impl Refusal {
             Self::UnknownDelivery(_) => "unknown_delivery",
             Self::ChoiceSoldOut { .. } => "choice_sold_out",
             Self::MissingAnswer(_) => "missing_answer",
+            Self::UnknownOption { .. } => "unknown_option",
+            Self::UpsellGone { .. } => "upsell_gone",
+            Self::NotInLine { .. } => "not_in_line",
+            Self::CodeMissing { .. } => "code_missing",
+            Self::CodeWrong { .. } => "code_wrong",
+            Self::CodeUsed => "code_used",
+            Self::CodeTries { .. } => "code_tries",
+            Self::CheckAway { .. } => "check_away",
             Self::SharedCheckout => "shared_checkout",
             Self::UnknownHold => "unknown_hold",
             Self::HoldOver => "hold_over",

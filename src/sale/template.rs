@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Span,
     money::Money,
-    sale::refusal::{Bound, Refusal},
+    sale::{
+        offer::{Choice, Offers},
+        refusal::{Bound, Refusal},
+    },
 };
 
 /// A named preset. A running sale carries its own copy, so that a reload changes nothing mid-sale.
@@ -47,6 +50,9 @@ pub struct Template {
     pub delivery: Vec<Delivery>,
     /// What the buyer is asked on our own page before a checkout is made.
     pub ask: Vec<Ask>,
+    /// What is offered beside the units.
+    #[serde(default, skip_serializing_if = "Offers::is_empty")]
+    pub offers: Offers,
     /// What no command may exceed.
     pub bounds: Bounds,
     /// The provider's own options, read by its adapter only.
@@ -121,6 +127,16 @@ pub struct Capabilities {
     pub units: bool,
     /// Physical goods: addresses and delivery choices.
     pub physical: bool,
+    /// A buyer's page may ask for another amount than the template's: options that cost more,
+    /// special prices.
+    #[serde(default)]
+    pub any_amount: bool,
+    /// Lines of their own beside the goods: up-sells.
+    #[serde(default)]
+    pub add_ons: bool,
+    /// Its page is filled in with what the buyer was asked on ours.
+    #[serde(default)]
+    pub prefill: bool,
     /// Whether real money moves; if not, pages say so.
     pub real_money: bool,
     /// How long to wait for late news before cleaning up.
@@ -209,9 +225,7 @@ impl Template {
         if self.hold > max_duration {
             return Err(Refusal::Bound(Bound::MaxDuration(max_duration)));
         }
-        let dearest = self.delivery.iter().map(|d| d.fee.minor).max().unwrap_or(0);
-        let total = self.price.times(self.stock).and_then(|m| m.minor.checked_add(dearest));
-        if total.is_none() {
+        if self.dearest().is_none() {
             return Err(Refusal::Value { key: "price", why: "is too large".to_owned() });
         }
         Ok(())
@@ -222,13 +236,16 @@ impl Template {
         self.delivery.iter().find(|d| d.name == name)
     }
 
-    /// What `units` cost with that delivery; `None` if it cannot be counted.
-    pub fn total(&self, units: u32, delivery: Option<&str>) -> Option<Money> {
-        let goods = self.price.times(units)?;
-        match delivery {
-            Some(name) => goods.plus(self.delivery(name)?.fee),
-            None => Some(goods),
-        }
+    /// The most that an order can come to; `None` if it cannot be counted.
+    fn dearest(&self) -> Option<Money> {
+        let Offers { options, upsells, .. } = &self.offers;
+        let most = |choice: &Choice| choice.values.iter().map(|value| value.add.minor).max();
+        let adds = options.iter().filter_map(most).try_fold(0_i64, i64::checked_add)?;
+        let fees = self.delivery.iter().map(|delivery| delivery.fee.minor).max();
+        let mut once = upsells.iter().map(|one| one.price.minor).chain(fees);
+        let once = once.try_fold(0_i64, i64::checked_add)?;
+        let money = |minor| Money::new(minor, self.price.currency);
+        self.price.plus(money(adds))?.times(self.stock)?.plus(money(once))
     }
 }
 

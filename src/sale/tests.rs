@@ -2,4 +2,4 @@
 
 mod cases;
 mod histories;
-mod play;
+pub(super) mod play;

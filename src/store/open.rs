@@ -96,6 +96,8 @@ pub enum OpenError {
 pub enum Access {
     /// By a program that writes: with SQLite the only one, with PostgreSQL one of several.
     Write,
+    /// Beside it, for rows that it reads anew each time it needs them.
+    Beside,
     /// Beside it, looking only.
     Read,
 }
@@ -112,8 +114,10 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     if let Place::File(path) = &place {
         match access {
             Access::Write => lock = Some(sqlite::lock(path)?),
-            Access::Read if !path.exists() => return Err(OpenError::Missing(place.to_string())),
-            Access::Read => {}
+            Access::Read | Access::Beside if !path.exists() => {
+                return Err(OpenError::Missing(place.to_string()));
+            }
+            Access::Read | Access::Beside => {}
         }
         sqlite::check_header(path)?;
         if access == Access::Write {
@@ -135,10 +139,14 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
             }
             Some(Writer::start(place.clone(), db, speaker))
         }
+        Access::Beside => {
+            let db = place.writer().await.map_err(explain)?;
+            Some(Writer::start(place.clone(), db, None))
+        }
         Access::Read => None,
     };
     let pool = place.readers().await.map_err(explain)?;
-    if access == Access::Read {
+    if access != Access::Write {
         check_version(&pool, &place).await?;
     }
     Ok(SqlStore { pool, writer, shared, _lock: lock })

@@ -94,6 +94,8 @@ statements! {
     INSERT_JOURNAL = "insert into journal (sale, revision, at, body) values ($1, $2, $3, $4)";
     SELECT_JOURNAL = "select revision, body from journal where sale = $1 order by revision";
 
+    DELETE_SEEN = "delete from seen where source = $1 and id = $2";
+
     INSERT_SHOP = "insert into shop (id, version, secret, body) values (1, 0, $1, $2) \
         on conflict (id) do nothing";
     SELECT_SHOP = "select version, body from shop where id = 1";

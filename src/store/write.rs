@@ -99,7 +99,7 @@ pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Writt
 }
 
 async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, StoreError> {
-    let Commit { sale, shop, guard, effects, done, parked, seen, unmatched, at } = step;
+    let Commit { sale, shop, guard, effects, done, parked, seen, freed, unmatched, at } = step;
     if let Some(shop) = shop {
         let expected = shop.version.saturating_sub(1);
         let rows = query(sql::UPDATE_SHOP)
@@ -122,6 +122,9 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
         if still.execute(&mut *db).await?.rows_affected() != 1 {
             return Ok(Committed::Stale);
         }
+    }
+    for Seen { source, id } in freed {
+        query(sql::DELETE_SEEN).bind(source).bind(id).execute(&mut *db).await?;
     }
     let repeated = hear_all(db, seen, *at).await?;
     if !repeated.is_empty() {

@@ -37,6 +37,7 @@ const RANKS: &[(&str, u32)] = &[
     ("listen", 3),
     ("budget", 3),
     ("waiting", 3),
+    ("gate", 3),
     ("http", 3),
     // wiring
     ("app", 4),
@@ -64,7 +65,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("announce", &["engine"]),
     ("listen", &["chat"]),
     ("waiting", &["engine"]),
-    ("http", &["engine", "chat"]),
+    ("http", &["engine", "chat", "gate"]),
 ];
 
 /// What looks up and may: the reason stands beside it.
@@ -84,7 +85,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("axum", &["http.rs", "http/", "provider/sandbox.rs", "provider/sandbox/"]),
     ("hyper", &["http/serve.rs"]),
-    ("reqwest", &["provider/", "demo/", "platform/twitch/auth.rs"]),
+    ("reqwest", &["provider/", "demo/", "gate.rs", "gate/", "platform/twitch/auth.rs"]),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),
     ("metrics", &["meter.rs"]),
@@ -206,6 +207,7 @@ fn adapters_know_neither_each_other_nor_the_shell() {
         "listen",
         "budget",
         "waiting",
+        "gate",
         "http",
     ];
     for (file, text) in all() {

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use livetill::config::{Config, load};
+use livetill::{
+    config::{Config, Providers, load},
+    sale::carry::facts,
+};
 
 const SHIPPED: &str = include_str!("../../config.toml");
 
@@ -43,5 +46,18 @@ fn every_key_is_explained() {
         let is_key = line.chars().next().is_some_and(char::is_alphabetic) && line.contains(" = ");
         let above = n > 0 && (lines[n - 1].starts_with('#') || lines[n - 1].contains(" = "));
         assert!(!is_key || line.contains('#') || above, "line {}: {line}", n + 1);
+    }
+}
+
+/// The table of the documentation and the program's own data say the same.
+#[test]
+fn what_providers_can_do_is_told_as_it_is() {
+    let told = include_str!("../../docs/selling.md");
+    let providers = Providers::default();
+    let known = Providers::NAMES.map(|name| facts(&providers.capabilities(name).expect(name)));
+    for (row, (what, _)) in known[0].iter().enumerate() {
+        let yes = known.iter().map(|facts| if facts[row].1 { " yes |" } else { " no |" });
+        let line = format!("| {what} |{}", yes.collect::<String>());
+        assert!(told.lines().any(|one| one == line), "docs/selling.md lacks: {line}");
     }
 }

@@ -16,6 +16,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod line;
+mod offers;
 mod pages;
 mod polar;
 mod postgres;

@@ -6,6 +6,7 @@ mod doctor;
 mod evenings;
 mod fake;
 mod hooks;
+mod offers;
 mod shared;
 mod shop;
 mod trouble;

@@ -358,3 +358,30 @@ fn what_a_probe_measured_is_kept_and_shown_by_hour_beside_a_running_bot() {
     bot.child.kill().expect("killed");
     bot.child.wait().expect("gone");
 }
+
+#[test]
+fn codes_are_loaded_before_and_while_it_runs() {
+    let dir = folder(&format!("{CONFIG}condition = {{ label = \"Code\", codes = \"vip\" }}\n"));
+    let add = |input: &str| {
+        let out = run(dir.path(), &["codes", "vip", "add", "-"], input);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        text(&out.stdout)
+    };
+    assert_eq!(add("A-1\nB-2\n\n"), "vip: 2 added, 0 there already\n");
+    let mut running = Running::start(dir.path());
+    running.until("Type !sale");
+    std::fs::write(dir.path().join("more.txt"), "b2\nC-3\n").expect("written");
+    let out = run(dir.path(), &["codes", "vip", "add", "more.txt"], "");
+    assert_eq!(text(&out.stdout), "vip: 1 added, 1 there already\n");
+    let out = run(dir.path(), &["codes", "vip", "count"], "");
+    assert_eq!(text(&out.stdout), "vip: 3 in all\n");
+    // A file that is not there, and a line that is no code.
+    let out = run(dir.path(), &["codes", "vip", "add", "none.txt"], "");
+    assert!(!out.status.success() && text(&out.stderr).contains("cannot read none.txt"));
+    let out = run(dir.path(), &["codes", "vip", "add", "-"], &"x".repeat(200));
+    assert!(!out.status.success() && text(&out.stderr).contains("line 1 is no code"));
+    let out = run(dir.path(), &["codes", "other", "count"], "");
+    assert!(text(&out.stderr).contains("no template asks for a code of other"));
+    running.child.kill().expect("killed");
+    running.child.wait().expect("ends");
+}

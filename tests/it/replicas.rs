@@ -165,6 +165,7 @@ async fn what_three_replicas_hear_is_done_once_and_answered_once() {
         sale,
         delivery: None,
         units: None,
+        roles: Vec::new(),
     };
     for ear in &three.ears {
         ear.send(Heard::Wants(wish.clone())).await.expect("listens");

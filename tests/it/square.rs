@@ -9,6 +9,7 @@ mod doctor;
 mod evenings;
 mod fake;
 mod hooks;
+mod offers;
 mod options;
 mod shop;
 mod trouble;

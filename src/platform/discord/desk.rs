@@ -173,7 +173,8 @@ impl Desk {
         (sale, delivery, units): (SaleId, Option<String>, Option<u32>),
     ) -> Result<(), Failed> {
         let id = interaction.id.clone();
-        let wish = Wish { id, room, user: user(member), sale, delivery, units };
+        let roles = member.roles.clone();
+        let wish = Wish { id, room, user: user(member), sale, delivery, units, roles };
         self.hand_on(Heard::Wants(wish)).await;
         Ok(())
     }

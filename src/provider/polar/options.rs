@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::sale::template::{Ask, CheckoutShape, Template};
+use crate::sale::template::{CheckoutShape, Template};
 
 /// Pairs of metadata on one thing, and ours among them (Polar's "Metadata" guide).
 const METADATA_MAX: usize = 50;
-const METADATA_OURS: usize = 5;
+const METADATA_OURS: usize = 6;
+
+/// The longest value of metadata, in characters.
+pub(super) const METADATA_VALUE_MAX: usize = 500;
 
 /// What our own metadata keys begin with.
 pub(super) const MARK: &str = "livetill";
@@ -61,7 +64,7 @@ impl Options {
         options.check_values(template)?;
         check_template(template)?;
         if template.checkout == CheckoutShape::Shared {
-            options.check_shared(template)?;
+            options.check_shared()?;
         }
         Ok(options)
     }
@@ -102,7 +105,7 @@ impl Options {
                 ));
             }
             let fine = match value {
-                Value::String(text) => (1..=500).contains(&text.chars().count()),
+                Value::String(text) => (1..=METADATA_VALUE_MAX).contains(&text.chars().count()),
                 Value::Number(_) | Value::Bool(_) => true,
                 Value::Null | Value::Array(_) | Value::Object(_) => false,
             };
@@ -126,7 +129,7 @@ impl Options {
         Ok(())
     }
 
-    fn check_shared(&self, template: &Template) -> Result<(), String> {
+    fn check_shared(&self) -> Result<(), String> {
         if self.discount_id.is_some() {
             return Err(
                 "discount_id goes with checkout = \"per_buyer\" only: a shared link drops \
@@ -134,35 +137,20 @@ impl Options {
                     .to_owned(),
             );
         }
-        if !template.ask.is_empty() || !template.delivery.is_empty() {
-            return Err("checkout = \"shared\" has no page of ours to ask on: leave ask and \
-                        delivery out"
-                .to_owned());
-        }
         Ok(())
     }
 }
 
 fn check_template(template: &Template) -> Result<(), String> {
-    if template.per_buyer > 1 {
-        return Err("Polar sells one unit per order: leave per_buyer at 1".to_owned());
-    }
     if template.title.chars().count() < NAME_MIN {
         return Err(format!("Polar wants a title of at least {NAME_MIN} characters"));
     }
-    if template.price.currency.code() == "USD" && template.price.minor < USD_MIN {
+    let specials = template.offers.specials.iter().map(|special| special.price.minor);
+    let least = specials.fold(template.price.minor, i64::min);
+    if template.price.currency.code() == "USD" && least < USD_MIN {
         return Err("Polar takes no less than $0.50".to_owned());
     }
     Ok(())
-}
-
-/// What in a template is about goods that are sent or fetched. Polar resells digital goods and
-/// services only (its "Acceptable use" page).
-pub fn physical(template: &Template) -> Option<&'static str> {
-    if !template.delivery.is_empty() {
-        return Some("delivery");
-    }
-    template.ask.contains(&Ask::Address).then_some("ask")
 }
 
 #[cfg(test)]
@@ -192,8 +180,6 @@ mod tests {
             ("", "success_url = \"shop\"", "must be an address"),
             ("", "label = \"x\"", "it names the link"),
             ("checkout = \"shared\"", "discount_id = \"x\"", "drops a discount"),
-            ("checkout = \"shared\"\nask = [\"name\"]", "", "no page of ours to ask on"),
-            ("per_buyer = 2", "", "one unit per order"),
             ("min_price = \"0.01\"", "", ""),
         ] {
             let error = template(more, polar).err().unwrap_or_default();
@@ -202,12 +188,5 @@ mod tests {
         let good = "discount_id = \"d\"\nmetadata = { a = \"x\", n = 3, b = true }\n\
                     success_url = \"https://x.example/?checkout_id={CHECKOUT_ID}\"";
         assert!(template("", good).is_ok());
-    }
-
-    #[test]
-    fn what_is_sent_or_fetched_is_known() {
-        assert_eq!(template("", "").ok().as_ref().and_then(physical), None);
-        let ask = template("ask = [\"address\"]", "").expect("good");
-        assert_eq!(physical(&ask), Some("ask"));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Polar,
-    options::{MARK, NAME_MAX, Options},
+    options::{MARK, METADATA_VALUE_MAX, NAME_MAX, Options},
 };
 use crate::{
     clock::Span,
@@ -22,7 +22,7 @@ use crate::{
         Sale,
         event::Verdict,
         hold::{Checkout, Hold},
-        template::Ask,
+        template::{Ask, Template},
     },
 };
 
@@ -90,10 +90,12 @@ pub(super) fn plan(
     if let Some(delivery) = delivery {
         metadata.insert(format!("{MARK}_delivery"), Value::from(delivery.name.clone()));
     }
-    let title = match delivery {
-        Some(delivery) => format!("{} ({})", template.title, delivery.label),
-        None => template.title.clone(),
-    };
+    let choices = hold.extras.words();
+    if !choices.is_empty() {
+        let choices = choices.chars().take(METADATA_VALUE_MAX).collect::<String>();
+        metadata.insert(format!("{MARK}_choices"), Value::from(choices));
+    }
+    let title = title(template, hold);
     let product = json!({
         "name": title.chars().take(NAME_MAX).collect::<String>(),
         "description": Some(&template.description).filter(|text| !text.is_empty()),
@@ -104,6 +106,18 @@ pub(super) fn plan(
     let page = page(sale, hold, &title, metadata, options, pages);
     let expect = options.discount_id.is_none().then_some(hold.amount);
     Plan { mark, product, page, shared, expect }
+}
+
+/// What the page says is bought. Polar shows one thing at one price, so what was chosen stands
+/// behind its name.
+fn title(template: &Template, hold: &Hold) -> String {
+    let bill = template.bill(hold.units, hold.delivery.as_deref(), &hold.extras);
+    let chosen = bill.into_iter().flat_map(|bill| bill.adds.into_iter().chain(bill.fee));
+    let chosen: Vec<String> = chosen.map(|line| line.label).collect();
+    match chosen.as_slice() {
+        [] => template.title.clone(),
+        some => format!("{} ({})", template.title, some.join(", ")),
+    }
 }
 
 /// The session or the link, without its product.

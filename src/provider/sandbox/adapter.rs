@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{NAME, Sandbox};
+use super::{NAME, Sandbox, capabilities};
 use crate::{
     clock::{Span, Timestamp},
     id::{CheckoutId, PaymentId},
@@ -18,8 +18,9 @@ use crate::{
         effect::Effect,
         event::{CloseAnswer, Listing, Verdict},
         hold::{Checkout, Hold},
+        offer::Bill,
         payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
-        template::{Capabilities, CheckoutShape, RefundKind, Template},
+        template::{Capabilities, Template},
     },
 };
 
@@ -117,10 +118,24 @@ fn page_order(sale: &Sale, hold: &Hold, nth: u32, pages: &dyn ReturnPages) -> Va
         "units": hold.units,
         "delivery": delivery.map(|d| d.label.clone()),
         "ask_address": delivery.is_some_and(|d| d.ask_address),
+        "parts": parts(template, hold),
         "total": hold.amount,
         "shared": hold.id.is_shared(),
         "return_url": return_url,
     })
+}
+
+/// What the page lists beside the goods, each with what it comes to.
+fn parts(template: &Template, hold: &Hold) -> Vec<String> {
+    let bill = template.bill(hold.units, hold.delivery.as_deref(), &hold.extras);
+    let Some(Bill { price, unit, adds, upsells, .. }) = bill else { return Vec::new() };
+    let special = (unit != price).then(|| format!("Special price: {unit} each"));
+    let each = adds.into_iter().map(|line| match line.amount.minor {
+        0 => line.label,
+        _ => format!("{}: {} each", line.label, line.amount),
+    });
+    let once = upsells.into_iter().map(|line| format!("{}: {}", line.label, line.amount));
+    special.into_iter().chain(each).chain(once).collect()
 }
 
 #[async_trait]
@@ -130,23 +145,10 @@ impl Provider for Sandbox {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            per_buyer: true,
-            shared: true,
-            revocable: true,
-            refund: RefundKind::Instant,
-            idempotent: true,
-            units: true,
-            physical: true,
-            real_money: false,
-            retire_after: Span::ZERO,
-        }
+        capabilities()
     }
 
-    fn accepts(&self, template: &Template) -> Result<(), String> {
-        if template.checkout == CheckoutShape::Shared && !template.ask.is_empty() {
-            return Err("checkout = \"shared\" has no page of ours to ask on".to_owned());
-        }
+    fn accepts(&self, _: &Template) -> Result<(), String> {
         Ok(())
     }
 

@@ -24,6 +24,9 @@ pub(super) struct PageOrder {
     pub(super) units: u32,
     pub(super) delivery: Option<String>,
     pub(super) ask_address: bool,
+    /// What else is paid for, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<String>,
     pub(super) total: Money,
     /// Whether it may be paid more than once.
     pub(super) shared: bool,

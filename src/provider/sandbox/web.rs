@@ -204,6 +204,7 @@ struct FormHtml {
     units: u32,
     title: String,
     delivery: Option<String>,
+    parts: Vec<String>,
     total: String,
     ask_address: bool,
 }
@@ -238,6 +239,7 @@ fn page(shown: Shown, says: Option<&'static str>) -> Response {
                 units: order.units,
                 title: order.title.clone(),
                 delivery: order.delivery.clone(),
+                parts: order.parts.clone(),
                 total: order.total.to_string(),
                 ask_address: order.ask_address,
             };

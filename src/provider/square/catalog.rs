@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 
 use super::{
     Square,
-    client::{list, segment, text},
+    client::text,
     error::Fault,
     item,
     listing::{Notes, Plan},
     options::{After, Strategy},
 };
-use crate::provider::{Call, Outcome, ProviderError};
+use crate::provider::{
+    Call, Outcome, ProviderError,
+    rest::{list, segment},
+};
 
 /// A retrieved object is written back this often when somebody else writes it meanwhile.
 const TRIES: u32 = 3;

@@ -6,7 +6,7 @@ use reqwest::{Method, header::RETRY_AFTER};
 use serde_json::Value;
 
 use super::error::Fault;
-use crate::{clock::Span, config::Secret};
+use crate::{clock::Span, config::Secret, provider::rest::client};
 
 /// A call that takes longer is repeated under the same key.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -23,15 +23,7 @@ impl Client {
     /// # Errors
     /// If no HTTP client can be made.
     pub(super) fn new(base: &str, version: &str, token: Secret) -> Result<Self, reqwest::Error> {
-        let mut http = reqwest::Client::builder()
-            .timeout(CALL_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("Livetill/", env!("CARGO_PKG_VERSION")));
-        if base.starts_with("http://") {
-            // A stand-in for Square on this machine.
-            http = http.no_proxy();
-        }
-        let http = http.build()?;
+        let http = client(base, CALL_TIMEOUT)?;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Self { http, base, version: version.to_owned(), token })
     }
@@ -88,18 +80,8 @@ fn lost(error: &reqwest::Error) -> Fault {
     Fault::Lost(says.to_owned())
 }
 
-/// One segment of a path.
-pub(super) fn segment(id: &str) -> String {
-    form_urlencoded::byte_serialize(id.as_bytes()).collect()
-}
-
 /// A text that an answer must have.
 pub(super) fn text<'a>(answer: &'a Value, path: &str) -> Result<&'a str, Fault> {
     let found = answer.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
     found.ok_or_else(|| Fault::Lost(format!("answered without {}", path.trim_start_matches('/'))))
-}
-
-/// A list that an answer may have.
-pub(super) fn list<'a>(answer: &'a Value, path: &str) -> &'a [Value] {
-    answer.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

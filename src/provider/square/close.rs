@@ -5,15 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Square,
-    client::{segment, text},
-    error::Fault,
-    money::payment_fact,
-};
+use super::{Square, client::text, error::Fault, money::payment_fact};
 use crate::{
     clock::{Span, Timestamp},
-    provider::{Call, ProviderError},
+    provider::{Call, ProviderError, rest::segment},
     sale::{event::CloseAnswer, payment::PaymentStatus},
 };
 

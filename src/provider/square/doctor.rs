@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    NAME, Options, Square,
-    client::{list, segment},
-    error::Fault,
-    listing::MARK,
-};
+use super::{NAME, Options, Square, error::Fault, listing::MARK};
 use crate::{
     config::Finding,
-    provider::{Call, Leftover, ProviderError},
+    provider::{
+        Call, Leftover, ProviderError,
+        rest::{list, segment},
+    },
     sale::{event::CloseAnswer, template::Template},
 };
 

@@ -7,20 +7,24 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Square,
-    client::{list, segment, text},
+    client::text,
     error::Fault,
+    lines::Charge,
     listing::{MARK, Notes},
     options::Options,
 };
 use crate::{
     id::{CheckoutId, HoldId},
     money::Money,
-    provider::{Call, Outcome, ProviderError, ReturnPages},
+    provider::{
+        Call, Outcome, ProviderError, ReturnPages,
+        rest::{list, segment},
+    },
     sale::{
         Sale,
         event::CloseAnswer,
         hold::{Checkout, Hold},
-        template::{Ask, Delivery},
+        template::Ask,
     },
 };
 
@@ -28,6 +32,9 @@ const LINKS: &str = "/v2/online-checkout/payment-links";
 
 /// The longest telephone number Square takes (its PrePopulatedData reference).
 const PHONE_MAX: usize = 17;
+
+/// The longest value of metadata (its Order reference).
+const METADATA_MAX: usize = 255;
 
 /// Pages of links looked through for one of ours.
 const LIST_PAGES_MAX: usize = 50;
@@ -48,7 +55,7 @@ pub(super) fn frame(
     let Some(notes) = sale.head.listing().and_then(Notes::read) else { return Value::Null };
     let template = &sale.head.template;
     let delivery = hold.delivery.as_deref().and_then(|name| template.delivery(name));
-    let charge = Charge::of(hold, delivery, &notes, options);
+    let Some(charge) = Charge::of(template, hold, &notes, options) else { return Value::Null };
     let redirect = options.redirect_url.clone().unwrap_or_else(|| pages.hold_page(hold.id));
     let mut checkout = json!({
         "redirect_url": redirect,
@@ -70,12 +77,18 @@ pub(super) fn frame(
         "location_id": notes.location,
         "reference_id": hold.id,
         "metadata": metadata(sale, hold),
-        "line_items": [charge.line],
+        "line_items": charge.lines,
     });
     for (field, ids) in [("taxes", &options.taxes), ("discounts", &options.discounts)] {
         if !ids.is_empty() {
             let all = ids.iter().map(|id| json!({ "catalog_object_id": id, "scope": "ORDER" }));
             order[field] = all.collect();
+        }
+    }
+    if let Some(special) = charge.discount {
+        match order["discounts"].as_array_mut() {
+            Some(all) => all.push(special),
+            None => order["discounts"] = json!([special]),
         }
     }
     let mut request = json!({
@@ -103,41 +116,11 @@ fn metadata(sale: &Sale, hold: &Hold) -> Value {
     if let Some(delivery) = &hold.delivery {
         metadata["delivery"] = Value::from(delivery.clone());
     }
-    metadata
-}
-
-/// What is charged: the goods on the line, the fee once for the whole order.
-struct Charge {
-    line: Value,
-    shipping_fee: Option<Value>,
-}
-
-impl Charge {
-    /// A modifier's price counts once per unit, so that with several units, or without a modifier,
-    /// the fee goes into the shipping fee, and never into both.
-    fn of(hold: &Hold, delivery: Option<&Delivery>, notes: &Notes, options: &Options) -> Self {
-        let mut line = json!({
-            "quantity": hold.units.to_string(),
-            "catalog_object_id": notes.variation,
-        });
-        let Some(delivery) = delivery else { return Self { line, shipping_fee: None } };
-        let modifier = notes.modifiers.get(&delivery.name);
-        let priced = delivery.fee.minor > 0;
-        let on_modifier = modifier.is_some() && !options.shipping_fee && hold.units == 1;
-        match modifier {
-            Some(id) => {
-                let mut chosen = json!({ "catalog_object_id": id, "quantity": "1" });
-                if priced && !on_modifier && !options.shipping_fee {
-                    chosen["base_price_money"] = json!(Money::new(0, delivery.fee.currency));
-                }
-                line["modifiers"] = json!([chosen]);
-            }
-            None => line["note"] = Value::from(delivery.label.clone()),
-        }
-        let shipping_fee = (priced && !on_modifier)
-            .then(|| json!({ "name": delivery.label, "charge": delivery.fee }));
-        Self { line, shipping_fee }
+    let choices = hold.extras.words();
+    if !choices.is_empty() {
+        metadata["choices"] = Value::from(choices.chars().take(METADATA_MAX).collect::<String>());
     }
+    metadata
 }
 
 /// What the buyer told us, where Square's form asks for it too.

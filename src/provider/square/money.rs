@@ -2,16 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Square,
-    client::{segment, text},
-    error::Fault,
-};
+use super::{Square, client::text, error::Fault};
 use crate::{
     clock::Timestamp,
     id::PaymentId,
     money::Money,
-    provider::{Call, Outcome, ProviderError},
+    provider::{Call, Outcome, ProviderError, rest::segment},
     sale::payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
 };
 

@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    money::Money,
-    sale::template::{CheckoutShape, Template},
-};
+use crate::{money::Money, sale::template::Template};
 
 /// Square's own options of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -93,11 +90,6 @@ impl Options {
         options.check_strategy()?;
         options.check_lengths(template)?;
         options.app_fee(template)?;
-        if template.checkout == CheckoutShape::Shared {
-            return Err("Square's payment links take one payment each: use checkout = \
-                        \"per_buyer\""
-                .to_owned());
-        }
         Ok(options)
     }
 

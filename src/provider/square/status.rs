@@ -4,14 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{
-    Square, client::list, close::payment_ids, error::Fault, item, listing::Notes,
-    money::payment_fact,
-};
+use super::{Square, close::payment_ids, error::Fault, item, listing::Notes, money::payment_fact};
 use crate::{
     clock::Span,
     id::HoldId,
-    provider::{News, StatusAsk},
+    provider::{News, StatusAsk, rest::list},
     sale::hold::Checkout,
 };
 

@@ -4,11 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Square, client::list, error::Fault, listing::Plan};
+use super::{Square, error::Fault, listing::Plan};
 use crate::{
     clock::{Span, Timestamp},
     config::ADJUSTMENTS_CHANGED,
-    provider::Call,
+    provider::{Call, rest::list},
 };
 
 /// Square refuses times in its future; our clock may be a little ahead.

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    config::Environment,
     provider::{Delivery, News, Verified, Webhook, WebhookError, signature},
 };
 
@@ -31,10 +30,7 @@ const OTHER_PRODUCTS: [&str; 7] = [
 
 impl Square {
     pub(super) fn check_signature(&self, webhook: &Webhook) -> Result<Verified, WebhookError> {
-        let ours = match self.environment {
-            Environment::Sandbox => "Sandbox",
-            Environment::Production => "Production",
-        };
+        let ours = if self.capabilities.real_money { "Production" } else { "Sandbox" };
         let verified =
             signature::with_address(&self.keys, &self.notification_url, SIGNATURE, webhook)?;
         match webhook.header(ENVIRONMENT) {

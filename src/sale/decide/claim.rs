@@ -8,6 +8,7 @@ use crate::{
         draft::Draft,
         event::Claim,
         hold::{Hold, HoldState, Lapse},
+        offer::Extras,
         refusal::Refusal,
         template::{CheckoutShape, Delivery},
     },
@@ -34,6 +35,7 @@ pub(super) fn check(draft: &Draft<'_>, claim: &Claim) -> Result<Option<String>, 
     check_open(draft)?;
     let delivery = chosen_delivery(draft, claim)?;
     check_answers(draft, claim)?;
+    check_extras(draft, claim)?;
     check_buyer(draft, claim)?;
     Ok(delivery)
 }
@@ -87,6 +89,33 @@ fn check_answers(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What is offered beside the units: every option chosen, nothing that is gone, and the condition
+/// met. Who may have a special price was checked before; what it is stands in the template.
+fn check_extras(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
+    let offers = &draft.head.template.offers;
+    for choice in &offers.options {
+        let given = claim.extras.options.get(&choice.name);
+        if given.and_then(|name| choice.value(name)).is_none() {
+            let values = choice.values.iter().map(|value| value.label.clone()).collect();
+            return Err(Refusal::UnknownOption { label: choice.label.clone(), values });
+        }
+    }
+    for name in &claim.extras.upsells {
+        let Some(upsell) = offers.upsell(name) else {
+            return Err(Refusal::UpsellGone { label: name.clone() });
+        };
+        if draft.head.free_of(name) == Some(0) {
+            return Err(Refusal::UpsellGone { label: upsell.label.clone() });
+        }
+    }
+    match &offers.condition {
+        Some(condition) if !claim.extras.admitted => {
+            Err(Refusal::CodeMissing { label: condition.label.clone() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// What this buyer, and the address they come from, may still have.
 fn check_buyer(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
     let per_buyer = draft.head.template.per_buyer;
@@ -136,7 +165,14 @@ fn check_stock(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
 }
 
 fn warm_page(draft: &Draft<'_>, claim: &Claim, delivery: &Option<String>) -> Option<Hold> {
-    if claim.units != 1 || !draft.head.template.ask.is_empty() {
+    let template = &draft.head.template;
+    // What they cost and say was fixed when they were made.
+    let Extras { options, upsells, special, admitted: _, codes: _ } = &claim.extras;
+    let plain = *options == template.offers.plain().options;
+    if claim.units != 1 || !template.ask.is_empty() || !plain {
+        return None;
+    }
+    if special.is_some() || !upsells.is_empty() {
         return None;
     }
     let id = draft.base().index.first_ready(delivery)?;
@@ -149,6 +185,7 @@ fn take_over(draft: &mut Draft<'_>, warm: Hold, claim: &Claim) -> Hold {
         buyer: Some(claim.buyer.clone()),
         buyer_name: claim.buyer_name.clone(),
         address: claim.address.clone(),
+        extras: claim.extras.clone(),
         claimed_at: draft.now,
         ..warm
     };
@@ -177,7 +214,7 @@ pub(super) fn make(
     let amount = draft
         .head
         .template
-        .total(claim.units, delivery.as_deref())
+        .total(claim.units, delivery.as_deref(), &claim.extras)
         .ok_or(Refusal::Value { key: "units", why: "cannot be counted".to_owned() })?;
     Ok(Hold {
         id: draft.next_id(),
@@ -186,6 +223,7 @@ pub(super) fn make(
         address: claim.address.clone(),
         units: claim.units,
         delivery,
+        extras: claim.extras.clone(),
         amount,
         answers: claim.answers.clone(),
         claimed_at: draft.now,

@@ -29,6 +29,13 @@ pub(super) fn joined(draft: &mut Draft<'_>, wish: &Claim) -> Result<(), Refusal>
         return claim::claimed(draft, &one);
     }
     let delivery = claim::check(draft, &one)?;
+    // Waiting takes nothing, and an offer must not come without what was asked for.
+    let counted = |name: &&String| draft.head.free_of(name).is_some();
+    if let Some(name) = one.extras.upsells.iter().find(counted) {
+        let upsell = draft.head.template.offers.upsell(name);
+        let label = upsell.map_or_else(|| name.clone(), |upsell| upsell.label.clone());
+        return Err(Refusal::NotInLine { label });
+    }
     if draft.head.tally.waiting >= LINE_MAX {
         return Err(Refusal::AllHeld);
     }

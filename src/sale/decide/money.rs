@@ -62,7 +62,7 @@ fn complete(draft: &mut Draft<'_>, mut payment: Payment) {
         return wrong_amount(draft, payment, hold);
     }
     // A warm or discarded page counts as nothing until claimed, like a released one.
-    if !hold.is_taken() && draft.head.free() < hold.units {
+    if !hold.is_taken() && !draft.head.has_room_for(&hold) {
         payment.surplus = true;
         return refund(draft, payment, RefundReason::Surplus);
     }
@@ -134,7 +134,7 @@ fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
     let expected = page_of(&hold, &payment.fact).map_or(hold.amount, |page| page.total);
     let why = format!("paid {}, expected {expected}", payment.fact.amount);
     payment.fate = Fate::Person { why };
-    if hold.is_taken() || draft.head.free() >= hold.units {
+    if hold.is_taken() || draft.head.has_room_for(&hold) {
         hold.state = HoldState::Lapsed { why: Lapse::WrongAmount, at: draft.now };
         draft.put(hold);
     }

@@ -54,7 +54,9 @@ fn order_canary(draft: &mut Draft<'_>) {
 }
 
 fn order_warm(draft: &mut Draft<'_>, id: HoldId, delivery: Option<String>) {
-    let Some(amount) = draft.head.template.total(1, delivery.as_deref()) else { return };
+    let template = &draft.head.template;
+    let extras = template.offers.plain();
+    let Some(amount) = template.total(1, delivery.as_deref(), &extras) else { return };
     let mut hold = Hold {
         id,
         buyer: None,
@@ -62,6 +64,7 @@ fn order_warm(draft: &mut Draft<'_>, id: HoldId, delivery: Option<String>) {
         address: None,
         units: 1,
         delivery,
+        extras,
         amount,
         answers: std::collections::BTreeMap::new(),
         claimed_at: draft.now,

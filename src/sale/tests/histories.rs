@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::play::{CloseMood, Page, Play, delivery, template};
+use super::play::{CloseMood, Page, Play, delivery, template, usd};
 use crate::{
     clock::Span,
     sale::{
@@ -10,7 +10,9 @@ use crate::{
         effect::Effect,
         event::{Claim, Event},
         hold::{Hold, HoldState},
+        offer::{Choice, CodeList, Extras, Offers, Special, Upsell, Value, Whose},
         payment::Fate,
+        refusal::Refusal,
         template::{CheckoutShape, Template},
     },
 };
@@ -21,8 +23,9 @@ enum Step {
         buyer: u8,
         units: u8,
         ship: bool,
+        extra: u8,
     },
-    Join(u8),
+    Join(u8, u8),
     Accept(u8),
     LetGo(u8),
     Pass(u16),
@@ -58,9 +61,9 @@ fn mood() -> impl Strategy<Value = CloseMood> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..9u8, 1..3u8, any::<bool>())
-            .prop_map(|(buyer, units, ship)| Step::Claim { buyer, units, ship }),
-        4 => (0..9u8).prop_map(Step::Join),
+        8 => (0..9u8, 1..3u8, any::<bool>(), 0..32u8)
+            .prop_map(|(buyer, units, ship, extra)| Step::Claim { buyer, units, ship, extra }),
+        4 => (0..9u8, 0..32u8).prop_map(|(buyer, extra)| Step::Join(buyer, extra)),
         4 => any::<u8>().prop_map(Step::Accept),
         2 => any::<u8>().prop_map(Step::LetGo),
         6 => (0..240u16).prop_map(Step::Pass),
@@ -85,13 +88,74 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn templates() -> impl Strategy<Value = (Template, bool)> {
-    (1..6u32, 1..3u32, 0..3u32, any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
-        .prop_map(|(stock, per_buyer, warm, choice, shared, arm)| {
+    let rare = || prop::bool::weighted(0.2);
+    (1..6u32, 1..3u32, 0..3u32, any::<bool>(), rare(), rare(), any::<bool>(), 1..3u32).prop_map(
+        |(stock, per_buyer, warm, choice, shared, arm, more, stickers)| {
             let delivery =
                 if choice { vec![delivery("ship", "8"), delivery("pickup", "0")] } else { vec![] };
             let checkout = if shared { CheckoutShape::Shared } else { CheckoutShape::PerBuyer };
-            (Template { stock, per_buyer, warm, delivery, checkout, ..template() }, arm)
-        })
+            let offers = if more && !shared { offers(stickers) } else { Offers::default() };
+            (Template { stock, per_buyer, warm, delivery, checkout, offers, ..template() }, arm)
+        },
+    )
+}
+
+/// Two sizes, a few stickers, a card for every order, and a price for friends.
+fn offers(stickers: u32) -> Offers {
+    let value = |name: &str, add| Value { name: name.into(), label: name.into(), add: usd(add) };
+    let upsell = |name: &str, price, stock| Upsell {
+        name: name.into(),
+        label: name.into(),
+        price: usd(price),
+        stock,
+    };
+    let list = CodeList { name: "friends".into(), once: true };
+    Offers {
+        options: vec![Choice {
+            name: "size".into(),
+            label: "Size".into(),
+            values: vec![value("M", "0"), value("XL", "2.50")],
+        }],
+        upsells: vec![upsell("sticker", "4", Some(stickers)), upsell("card", "1", None)],
+        condition: None,
+        specials: vec![Special { price: usd("12"), of: Whose::List(list) }],
+    }
+}
+
+/// What a buyer chooses, by the bits of a number; with the highest, nothing of it.
+fn extras(template: &Template, bits: u8) -> Extras {
+    if template.offers.is_empty() || bits & 16 != 0 {
+        return Extras::default();
+    }
+    let size = if bits & 1 == 0 { "M" } else { "XL" };
+    let mut extras = template.offers.plain();
+    extras.options.insert("size".into(), size.into());
+    for (bit, name) in [(2, "sticker"), (4, "card")] {
+        if bits & bit != 0 {
+            extras.upsells.insert(name.into());
+        }
+    }
+    extras.special = (bits & 8 != 0).then(|| "code:friends".into());
+    extras
+}
+
+/// No up-sell is promised oftener than there are, and every hold costs what its parts do.
+fn offers_are_kept(play: &Play) {
+    let template = &play.sale.head.template;
+    for upsell in &template.offers.upsells {
+        let has = |hold: &&Hold| hold.is_taken() && hold.extras.upsells.contains(&upsell.name);
+        let taken = play.sale.holds().filter(has).count();
+        assert!(upsell.stock.is_none_or(|stock| taken <= stock as usize), "{taken} promised");
+    }
+    for hold in play.sale.holds() {
+        let extras = &hold.extras;
+        let unit = if extras.special.is_some() { 1200 } else { template.price.minor };
+        let add = if extras.options.values().any(|size| size == "XL") { 250 } else { 0 };
+        let more = |name: &str, price| if extras.upsells.contains(name) { price } else { 0 };
+        let fee = if hold.delivery.as_deref() == Some("ship") { 800 } else { 0 };
+        let whole = i64::from(hold.units) * (unit + add) + more("sticker", 400) + more("card", 100);
+        assert_eq!(hold.amount.minor, whole + fee, "{extras:?}");
+    }
 }
 
 fn nth<T>(items: &[T], n: u8) -> Option<&T> {
@@ -101,20 +165,24 @@ fn nth<T>(items: &[T], n: u8) -> Option<&T> {
 fn take_step(play: &mut Play, step: &Step) {
     // Refusals are ordinary here; `tell` audits the sale after every event either way.
     match step {
-        Step::Claim { buyer, units, ship } => {
+        Step::Claim { buyer, units, ship, extra } => {
             let delivery = (!play.sale.head.template.delivery.is_empty())
                 .then(|| if *ship { "ship" } else { "pickup" }.to_owned());
             let units = u32::from(*units);
-            let claim = Claim { units, delivery, ..Play::claim_of(&format!("b{buyer}")) };
+            let extras = extras(&play.sale.head.template, *extra);
+            let claim = Claim { units, delivery, extras, ..Play::claim_of(&format!("b{buyer}")) };
             let closed = is_closed(play, claim.delivery.as_deref());
             let told = play.tell(Event::Claimed(Box::new(claim)));
+            assert!(!matches!(told, Err(Refusal::Broken(_))), "{told:?}");
             assert!(!closed || told.is_err(), "claimed with a choice that is sold out");
         }
-        Step::Join(buyer) => {
+        Step::Join(buyer, extra) => {
             let delivery = play.sale.head.template.delivery.first().map(|d| d.name.clone());
-            let claim = Claim { delivery, ..Play::claim_of(&format!("b{buyer}")) };
+            let extras = extras(&play.sale.head.template, *extra);
+            let claim = Claim { delivery, extras, ..Play::claim_of(&format!("b{buyer}")) };
             let closed = is_closed(play, claim.delivery.as_deref());
             let told = play.tell(Event::Joined(Box::new(claim)));
+            assert!(!matches!(told, Err(Refusal::Broken(_))), "{told:?}");
             assert!(!closed || told.is_err(), "in line for a choice that is sold out");
         }
         Step::Accept(n) => {
@@ -289,6 +357,7 @@ proptest! {
             }
             within_bounds(&play);
             line_is_served(&play);
+            offers_are_kept(&play);
             tick_twice_is_tick_once(&play);
         }
         // The dust settles: the provider is well again and every webhook arrives.

@@ -16,6 +16,7 @@ use crate::{
         effect::Effect,
         event::{Claim, ClaimLimits, CloseAnswer, Event, Listing, Start, Verdict},
         hold::{Checkout, Hold},
+        offer::{Extras, Offers},
         payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
         refusal::Refusal,
         start,
@@ -47,6 +48,7 @@ pub fn template() -> Template {
         warm: 0,
         delivery: vec![],
         ask: vec![],
+        offers: Offers::default(),
         bounds: Bounds {
             max_stock: 10,
             max_duration: Span::from_mins(30),
@@ -70,6 +72,9 @@ pub fn capabilities() -> Capabilities {
         idempotent: true,
         units: true,
         physical: true,
+        any_amount: true,
+        add_ons: true,
+        prefill: true,
         real_money: true,
         retire_after: Span::from_secs(10),
     }
@@ -184,6 +189,7 @@ impl Play {
             units: 1,
             delivery: None,
             answers: BTreeMap::new(),
+            extras: Extras::default(),
             limits: ClaimLimits { per_address: 2, tries: 3 },
         }
     }

@@ -95,7 +95,8 @@ async fn goods_that_are_sent_are_refused_unless_the_owner_says_so() {
     std::fs::write(&path, &sent).expect("written");
     let token = [("LIVETILL_PROVIDERS__POLAR__ACCESS_TOKEN".to_owned(), "x".to_owned())];
     let error = livetill::config::load(&path, &token.into()).expect_err("refused").to_string();
-    assert!(error.contains("templates.plan.delivery: Polar resells digital goods"), "{error}");
+    assert!(error.contains("templates.plan.delivery: polar carries digital goods"), "{error}");
+    assert!(error.contains("set providers.polar.allow_physical = true"), "{error}");
     let mut shop = Shop::with(&sent, "allow_physical = true").await;
     shop.opens().await;
     shop.world.claims("ana", &[("delivery", "ship")]).await;

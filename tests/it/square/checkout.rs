@@ -50,7 +50,18 @@ impl Books {
         let mut total = amount(&body["checkout_options"]["shipping_fee"]["charge"]);
         for line in body["order"]["line_items"].as_array().into_iter().flatten() {
             let quantity: i64 = line["quantity"].as_str().and_then(|q| q.parse().ok()).unwrap_or(0);
-            let id = line["catalog_object_id"].as_str().unwrap_or_default();
+            let Some(id) = line["catalog_object_id"].as_str() else {
+                // A line of no catalog has a name and a price of its own.
+                if line["name"].as_str().is_none_or(str::is_empty) {
+                    return Err(no(
+                        400,
+                        "MISSING_REQUIRED_PARAMETER",
+                        "An ad hoc line needs a name.",
+                    ));
+                }
+                total += amount(&line["base_price_money"]) * quantity;
+                continue;
+            };
             let Some(object) = self.objects.get(id).filter(|o| o["type"] == "ITEM_VARIATION")
             else {
                 self.wrong.push(format!("a line of {id}, which is no variation"));
@@ -58,7 +69,14 @@ impl Books {
             };
             let mut price = amount(&object["item_variation_data"]["price_money"]);
             for modifier in line["modifiers"].as_array().into_iter().flatten() {
-                let id = modifier["catalog_object_id"].as_str().unwrap_or_default();
+                let Some(id) = modifier["catalog_object_id"].as_str() else {
+                    if modifier["name"].as_str().is_none_or(str::is_empty) {
+                        let says = "An ad hoc modifier needs a name.";
+                        return Err(no(400, "MISSING_REQUIRED_PARAMETER", says));
+                    }
+                    price += amount(&modifier["base_price_money"]);
+                    continue;
+                };
                 let Some(object) = self.objects.get(id).filter(|o| o["type"] == "MODIFIER") else {
                     return Err(no(404, "NOT_FOUND", "Modifier not found."));
                 };
@@ -69,6 +87,8 @@ impl Books {
             }
             total += price * quantity;
         }
+        let discounts = body["order"]["discounts"].as_array().into_iter().flatten();
+        total -= discounts.map(|one| amount(&one["amount_money"])).sum::<i64>();
         Ok(total)
     }
 
@@ -266,7 +286,8 @@ impl Books {
         }
         let lines = self.orders[order]["line_items"].as_array().cloned().unwrap_or_default();
         for line in lines {
-            let id = line["catalog_object_id"].as_str().expect("a variation").to_owned();
+            // What is in no catalog has no stock there.
+            let Some(id) = line["catalog_object_id"].as_str().map(str::to_owned) else { continue };
             let units: i64 = line["quantity"].as_str().and_then(|q| q.parse().ok()).expect("units");
             if let Some((count, _)) = self.counts.get(&id).copied() {
                 self.set_count(&id, count - units);

@@ -1,0 +1,304 @@
+//! Who may claim, and at which price: codes are looked up in the store, and the shop's own check is
+//! asked. Whoever cannot be checked is not let in, and is told so.
+//!
+//! Codes are kept and compared as keyed marks only. Wrong ones are counted for each browser and
+//! each address, in memory: a restart forgives them.
+
+mod check;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use self::check::{Check, Question};
+use crate::{
+    clock::{Span, Timestamp},
+    config::Secret,
+    provider::signature::{derive, mark},
+    sale::{
+        offer::{Code, CodeList, Extras, Judge, Whose},
+        refusal::Refusal,
+    },
+    store::{Doc, DocChange, Store, StoreError},
+    view::View,
+};
+
+/// Wrong codes that one browser, and one address, may give within [`TRIES_WITHIN`].
+const TRIES_PER_BUYER: usize = 5;
+const TRIES_PER_ADDRESS: usize = 20;
+const TRIES_WITHIN: Span = Span::from_mins(10);
+
+/// Browsers and addresses whose wrong codes are remembered; beyond that nobody new is let guess.
+const GUESSERS_MAX: usize = 20_000;
+
+/// The longest code, in characters.
+const CODE_CHARS_MAX: usize = 100;
+
+/// Documents of codes.
+const KIND: &str = "code";
+
+/// Codes written in one transaction.
+const BATCH: usize = 500;
+
+/// The key under which codes are marked, made from the shop's secret.
+#[derive(Clone)]
+pub struct CodeKey(Vec<u8>);
+
+impl CodeKey {
+    /// The key of a shop.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(derive(secret, "codes"))
+    }
+
+    /// The mark of a code in a list: case, spaces and dashes do not count. None for what is no code.
+    pub fn mark(&self, list: &str, code: &str) -> Option<String> {
+        let plain: String = code
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '-')
+            .flat_map(char::to_uppercase)
+            .collect();
+        is_code(&plain).then(|| mark(&self.0, &format!("{list}\n{plain}")))
+    }
+}
+
+/// Whether a text can be a code at all.
+fn is_code(text: &str) -> bool {
+    (1..=CODE_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// What a buyer gave.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// For the condition.
+    pub code: Option<&'a str>,
+    /// For a special price.
+    pub special: Option<&'a str>,
+}
+
+/// Who gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest<'a> {
+    /// Their browser's buyer.
+    pub buyer: &'a str,
+    /// The mark of their address; none for trusted ones.
+    pub address: Option<&'a str>,
+}
+
+/// Stands before claims.
+pub struct Gate {
+    key: CodeKey,
+    check: Check,
+    wrong: Mutex<HashMap<String, Vec<Timestamp>>>,
+}
+
+impl Gate {
+    /// A gate; `secret` signs what the shop's own check is asked.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn new(key: CodeKey, secret: Secret) -> Result<Self, reqwest::Error> {
+        Ok(Self { key, check: Check::new(secret)?, wrong: Mutex::default() })
+    }
+
+    /// Checks what a buyer gave and lays the result down in their choices.
+    ///
+    /// # Errors
+    /// Says why they may not claim.
+    pub async fn admit(
+        &self,
+        store: &dyn Store,
+        view: &View,
+        (guest, given): (Guest<'_>, Given<'_>),
+        now: Timestamp,
+        extras: &mut Extras,
+    ) -> Result<(), Refusal> {
+        let mut codes = BTreeSet::new();
+        if let Some(condition) = &view.offers.condition {
+            let label = condition.label.clone();
+            let code = given.code.ok_or_else(|| Refusal::CodeMissing { label: label.clone() })?;
+            self.may_guess(guest, now)?;
+            let away = || Refusal::CheckAway { label: label.clone() };
+            let right = match &condition.judge {
+                Judge::List(list) => {
+                    let found = self.find(store, list, code).await.map_err(|_| away())?;
+                    codes.extend(found.iter().flatten().cloned());
+                    found.is_some()
+                }
+                Judge::Url { .. } if !is_code(code) => false,
+                Judge::Url { url } => {
+                    let question = Question { url, code, view, at: now };
+                    self.check.ask(&question).await.map_err(|_| away())?
+                }
+            };
+            if !right {
+                self.note_wrong(guest, now);
+                return Err(Refusal::CodeWrong { label });
+            }
+            extras.admitted = true;
+        }
+        if let Some(code) = given.special.filter(|_| view.offers.special_lists().next().is_some()) {
+            let label = SPECIAL.to_owned();
+            self.may_guess(guest, now)?;
+            let mut best: Option<(i64, String, Option<Code>)> = None;
+            for special in &view.offers.specials {
+                let Whose::List(list) = &special.of else { continue };
+                let away = |_| Refusal::CheckAway { label: label.clone() };
+                let Some(code) = self.find(store, list, code).await.map_err(away)? else {
+                    continue;
+                };
+                if best.as_ref().is_none_or(|(price, ..)| special.price.minor < *price) {
+                    best = Some((special.price.minor, special.key(), code));
+                }
+            }
+            let Some((_, key, code)) = best else {
+                self.note_wrong(guest, now);
+                return Err(Refusal::CodeWrong { label });
+            };
+            extras.special = Some(key);
+            codes.extend(code);
+        }
+        extras.codes = codes.into_iter().collect();
+        Ok(())
+    }
+
+    /// Whether a list has a code; if it counts once, the code that is used up by it.
+    async fn find(
+        &self,
+        store: &dyn Store,
+        list: &CodeList,
+        code: &str,
+    ) -> Result<Option<Option<Code>>, StoreError> {
+        let Some(mark) = self.key.mark(&list.name, code) else { return Ok(None) };
+        let found = store.doc(KIND, &mark).await?.filter(|doc| doc.parent == list.name);
+        Ok(found.map(|_| list.once.then(|| Code { list: list.name.clone(), mark })))
+    }
+
+    fn wrong(&self) -> MutexGuard<'_, HashMap<String, Vec<Timestamp>>> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_guess(&self, guest: Guest<'_>, now: Timestamp) -> Result<(), Refusal> {
+        let mut wrong = self.wrong();
+        if wrong.len() >= GUESSERS_MAX {
+            wrong.retain(|_, tries| tries.iter().any(|at| *at + TRIES_WITHIN > now));
+        }
+        if wrong.len() >= GUESSERS_MAX && !wrong.contains_key(guest.buyer) {
+            return Err(Refusal::CodeTries { after: TRIES_WITHIN });
+        }
+        for (who, max) in bounds(guest) {
+            let Some(tries) = wrong.get_mut(who) else { continue };
+            tries.retain(|at| *at + TRIES_WITHIN > now);
+            if tries.len() >= max {
+                let first = tries.first().copied().unwrap_or(now);
+                return Err(Refusal::CodeTries { after: (first + TRIES_WITHIN).since(now) });
+            }
+        }
+        Ok(())
+    }
+
+    fn note_wrong(&self, guest: Guest<'_>, now: Timestamp) {
+        let mut wrong = self.wrong();
+        for (who, _) in bounds(guest) {
+            wrong.entry(who.to_owned()).or_default().push(now);
+        }
+    }
+}
+
+/// What the code for a special price is called.
+pub const SPECIAL: &str = "code for a special price";
+
+fn bounds(guest: Guest<'_>) -> impl Iterator<Item = (&str, usize)> {
+    let address = guest.address.map(|address| (address, TRIES_PER_ADDRESS));
+    [(guest.buyer, TRIES_PER_BUYER)].into_iter().chain(address)
+}
+
+/// How adding codes went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// New ones.
+    pub new: usize,
+    /// Those that were there already.
+    pub known: usize,
+}
+
+/// Adds codes to a list, each line one.
+///
+/// # Errors
+/// If a line is no code, naming it, or the store fails; nothing of the list was added in the first
+/// case.
+pub async fn add_codes(
+    store: &dyn Store,
+    key: &CodeKey,
+    list: &str,
+    text: &str,
+) -> anyhow::Result<Added> {
+    let mut marks = BTreeSet::new();
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let Some(mark) = key.mark(list, line) else {
+            anyhow::bail!("line {} is no code: 1 to {CODE_CHARS_MAX} characters", n + 1);
+        };
+        marks.insert(mark);
+    }
+    let known: BTreeSet<String> = codes_of(store, list).await?.into_iter().map(|d| d.id).collect();
+    let new: Vec<&String> = marks.difference(&known).collect();
+    for some in new.chunks(BATCH) {
+        let docs = some.iter().map(|mark| DocChange {
+            kind: KIND,
+            id: (*mark).clone(),
+            parent: list.to_owned(),
+            expected: 0,
+            body: Some(serde_json::Value::Null),
+        });
+        anyhow::ensure!(store.put_docs(docs.collect()).await?, "somebody else adds codes: again");
+    }
+    Ok(Added { new: new.len(), known: marks.len() - new.len() })
+}
+
+/// The codes of a list, by their marks.
+///
+/// # Errors
+/// If the store fails.
+pub async fn codes_of(store: &dyn Store, list: &str) -> Result<Vec<Doc>, StoreError> {
+    store.docs(KIND, Some(list)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_code_is_typed_does_not_matter() {
+        let key = CodeKey::new(&[1; 32]);
+        let mark = key.mark("vip", "ab-12 cd").expect("a code");
+        assert_eq!(key.mark("vip", " AB12CD "), Some(mark.clone()));
+        assert_ne!(key.mark("friends", "AB12CD"), Some(mark.clone()), "lists are apart");
+        assert_ne!(CodeKey::new(&[2; 32]).mark("vip", "AB12CD"), Some(mark), "shops are apart");
+        for bad in ["", " - ", &"x".repeat(101), "a\u{7}"] {
+            assert_eq!(key.mark("vip", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn guessing_ends_for_a_browser_and_for_an_address() {
+        // Installed by whichever test comes first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let gate = Gate::new(CodeKey::new(&[1; 32]), Secret::default()).expect("a client");
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let guest = |buyer| Guest { buyer, address: Some("net") };
+        for _ in 0..TRIES_PER_BUYER {
+            assert!(gate.may_guess(guest("a"), now).is_ok());
+            gate.note_wrong(guest("a"), now);
+        }
+        let full = Refusal::CodeTries { after: TRIES_WITHIN };
+        assert_eq!(gate.may_guess(guest("a"), now), Err(full));
+        let names: Vec<String> = (0..15).map(|n| format!("b{n}")).collect();
+        for name in &names {
+            assert!(gate.may_guess(guest(name), now).is_ok());
+            gate.note_wrong(guest(name), now);
+        }
+        assert!(gate.may_guess(guest("new"), now).is_err(), "the address is known");
+        assert!(gate.may_guess(Guest { buyer: "new", address: None }, now).is_ok());
+        assert!(gate.may_guess(guest("a"), now + TRIES_WITHIN).is_ok(), "it is forgiven");
+    }
+}
