@@ -40,10 +40,8 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) 
         };
         Some((Ok::<_, Infallible>(bytes), (views, web)))
     });
-    let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     (headers, Body::from_stream(stream)).into_response()
 }
 

@@ -12,8 +12,7 @@ use axum::{
 use super::{
     Web, api,
     page::{
-        Card, ListPage, MessagePage, Mine, SalePage, claim_form, html, render, state_words,
-        summary,
+        Card, ListPage, MessagePage, Mine, SalePage, claim_form, html, render, state_words, summary,
     },
 };
 use crate::{

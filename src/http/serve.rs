@@ -31,12 +31,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// What answers requests; it fails only by answering so.
 pub trait Served:
-    Service<
-        Request,
-        Response = Response<Self::Answer>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
+    Service<Request, Response = Response<Self::Answer>, Error = Infallible, Future: Send>
+    + Clone
     + Send
     + 'static
 {

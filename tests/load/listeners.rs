@@ -51,7 +51,12 @@ pub fn listeners() -> Vec<Row> {
     vec![
         Row::single(format!("{what}: share that heard the last revision"), share, "", "1"),
         Row::single(format!("{what}: until all had it"), took.as_secs_f64() * 1000.0, "ms", ""),
-        Row::single(format!("{what}: memory of each, client's end included"), kilobytes, "kB", "≤ 10"),
+        Row::single(
+            format!("{what}: memory of each, client's end included"),
+            kilobytes,
+            "kB",
+            "≤ 10",
+        ),
     ]
 }
 

@@ -31,9 +31,7 @@ const GROUPS: [Group; 11] = [
     ("refusals", |pairs| vec![pages::sold_out(64, pairs), pages::all_held(64, pairs)]),
     ("claims", |pairs| [64, 512].into_iter().flat_map(|n| claims::durable(n, pairs)).collect()),
     ("webhooks", |pairs| vec![webhooks::durable(64, pairs)]),
-    ("postgres", |pairs| {
-        vec![claims::on_postgres(64, pairs), webhooks::on_postgres(64, pairs)]
-    }),
+    ("postgres", |pairs| vec![claims::on_postgres(64, pairs), webhooks::on_postgres(64, pairs)]),
     ("open loop", |_| webhooks::open_loop()),
     ("chat", |pairs| {
         let mut rows = claims::clicks(Duration::from_millis(300), pairs.min(3));

@@ -11,7 +11,8 @@ use crate::{
 /// Requests in one run.
 const REQUESTS: usize = 20_000;
 
-const LIVE: &[u8] = b"GET /live HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; \
+const LIVE: &[u8] =
+    b"GET /live HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; \
     rv:140.0) Gecko/20100101 Firefox/140.0\r\n\r\n";
 
 /// The redirect of a shared page beside a bare redirect.

@@ -108,7 +108,11 @@ async fn webhook(
 }
 
 /// A bare listener that always gives one answer.
-pub async fn fixed(status: StatusCode, headers: Vec<(String, String)>, body: Vec<u8>) -> SocketAddr {
+pub async fn fixed(
+    status: StatusCode,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+) -> SocketAddr {
     let headers: HeaderMap = headers
         .into_iter()
         .filter(|(name, _)| !["content-length", "date"].contains(&name.as_str()))

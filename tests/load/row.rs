@@ -27,7 +27,12 @@ impl Row {
     }
 
     /// A figure without a reference.
-    pub fn single(what: impl Into<String>, figure: f64, unit: &'static str, goal: &'static str) -> Self {
+    pub fn single(
+        what: impl Into<String>,
+        figure: f64,
+        unit: &'static str,
+        goal: &'static str,
+    ) -> Self {
         Self { ours: vec![figure], ..Self::new(what, unit, goal) }
     }
 
@@ -58,7 +63,14 @@ pub fn print(rows: &[Row], json: bool) {
     }
     println!(
         "{:<58} {:>8} {:>9} {:>5}  {:<10} {:>15} {:>15} {:>13}",
-        "what", "ours", "reference", "ratio", "goal", "p50/p99 ours ms", "p50/p99 ref ms", "µs CPU each"
+        "what",
+        "ours",
+        "reference",
+        "ratio",
+        "goal",
+        "p50/p99 ours ms",
+        "p50/p99 ref ms",
+        "µs CPU each"
     );
     for row in rows {
         let (ours, reference) = (median(&row.ours), median(&row.reference));

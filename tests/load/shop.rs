@@ -190,7 +190,8 @@ impl Shop {
     pub fn claim(&self) -> Request {
         let id = self.sale;
         Arc::new(move |_| {
-            format!("POST /sales/{id}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").into()
+            format!("POST /sales/{id}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+                .into()
         })
     }
 

@@ -86,8 +86,7 @@ pub fn open_loop() -> Vec<Row> {
         let pay = Arc::new(move |n: usize| webhooks[n].clone());
         let every = |per_second: u64| Duration::from_micros(1_000_000 / per_second);
         let (address, claim) = (shop.address(), shop.claim());
-        let claimed =
-            tokio::spawn(client::open_loop(address, 256, (claims, every(2_000)), claim));
+        let claimed = tokio::spawn(client::open_loop(address, 256, (claims, every(2_000)), claim));
         let paid = client::open_loop(address, 64, (payments, every(500)), pay).await;
         let claimed = claimed.await.expect("no panic");
         shop.close().await;
@@ -96,7 +95,12 @@ pub fn open_loop() -> Vec<Row> {
     assert_eq!((claimed.classes[3], paid.classes[2]), (claims, payments), "all are answered");
     let row = |what: &str, run: &client::Run| {
         let p99 = run.p99.as_secs_f64() * 1000.0;
-        Row::single(format!("open loop 2,000 claims/s + 500 webhooks/s: {what} p99"), p99, "ms", "≤ 15")
+        Row::single(
+            format!("open loop 2,000 claims/s + 500 webhooks/s: {what} p99"),
+            p99,
+            "ms",
+            "≤ 15",
+        )
     };
     vec![row("claims", &claimed), row("webhooks", &paid)]
 }
