@@ -20,9 +20,8 @@ use crate::{
     engine::{Engine, Parts},
     gate::{CodeKey, Gate},
     http::{
-        Web,
+        Memory, Web,
         buyer::{Addresses, Keys},
-        desk::Logins,
         serve::serve,
         service,
     },
@@ -145,9 +144,7 @@ impl App {
             chat: chat.clone(),
             templates: templates.clone(),
             desk_token: config.http.desk_token.clone(),
-            logins: Logins::default(),
-            pages: Default::default(),
-            events: Default::default(),
+            memory: Memory::default(),
             platforms: platforms.clone(),
             stop: stop.clone(),
         });

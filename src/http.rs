@@ -83,16 +83,23 @@ pub struct Web {
     pub templates: Templates,
     /// Opens the desk; without one there is none.
     pub desk_token: Secret,
-    /// Wrong tries at the desk.
-    pub logins: Logins,
     /// Chat services, to say how they stand.
     pub platforms: Vec<Arc<dyn Platform>>,
+    /// What it remembers from one request to the next.
+    pub memory: Memory,
+    /// Ends streams when the program stops.
+    pub stop: CancellationToken,
+}
+
+/// What is remembered from one request to the next; nothing of it is missed after a restart.
+#[derive(Default)]
+pub struct Memory {
+    /// Wrong tries at the desk.
+    pub logins: Logins,
     /// Sales' pages as strangers see them.
     pub pages: Pages,
     /// What streams tell.
     pub events: Events,
-    /// Ends streams when the program stops.
-    pub stop: CancellationToken,
 }
 
 type Shared = State<Arc<Web>>;

@@ -33,7 +33,7 @@ pub(super) async fn events(State(web): State<Arc<Web>>, Path(id): Path<String>) 
                 changed.ok()?;
                 let now = web.engine.now();
                 let view = views.borrow_and_update().clone().at(now);
-                web.events.get(&view, now, || event(&view))
+                web.memory.events.get(&view, now, || event(&view))
             }
             () = tokio::time::sleep(KEEP_ALIVE) => STILL_HERE,
             () = web.stop.cancelled() => return None,

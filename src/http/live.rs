@@ -135,7 +135,7 @@ pub(super) async fn sale_page(
     // Strangers all see the same.
     let Some(buyer) = web.keys.buyer(headers) else {
         let make = || draw(web, view, None, says.as_deref(), now);
-        return match web.pages.get(view, says.as_deref(), now, make) {
+        return match web.memory.pages.get(view, says.as_deref(), now, make) {
             Ok(html) => (status, Html(html)).into_response(),
             Err(answer) => answer,
         };
