@@ -8,6 +8,7 @@ mod milestone;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -35,6 +36,9 @@ const PUT_RIGHT_AFTER: Span = Span::from_secs(60);
 
 /// After a room could not be reached, try again after this long.
 const AGAIN_AFTER: Span = Span::from_secs(5);
+
+/// Changes of a sale are gathered this long before rooms are looked at.
+const GATHER_FOR: Duration = Duration::from_millis(30);
 
 /// While another replica sends to a platform, look again after this long.
 const OTHERS_TURN: Span = Span::from_secs(1);
@@ -315,7 +319,8 @@ impl Announcer {
             let next = next.unwrap_or_else(|| self.engine.now() + Span::from_secs(3600));
             tokio::select! {
                 () = self.engine.clock().sleep_until(next) => {}
-                _ = bell.changed() => {}
+                // A crowd's changes come close together, and one look serves many of them.
+                _ = bell.changed() => tokio::time::sleep(GATHER_FOR).await,
                 () = stop.cancelled() => return,
             }
         }

@@ -20,12 +20,11 @@ use crate::{
     engine::{Engine, Parts},
     gate::{CodeKey, Gate},
     http::{
-        Web,
+        Memory, Web,
         buyer::{Addresses, Keys},
-        desk::Logins,
         door::Doors,
-        router,
         serve::serve,
+        service,
     },
     id::Entropy,
     listen::Listener,
@@ -147,7 +146,7 @@ impl App {
             chat: chat.clone(),
             templates: templates.clone(),
             desk_token: config.http.desk_token.clone(),
-            logins: Logins::default(),
+            memory: Memory::default(),
             platforms: platforms.clone(),
             stop: stop.clone(),
         });
@@ -183,9 +182,9 @@ impl App {
         }
         self.engine.load_views().await?;
         if let Some(listener) = self.socket.take() {
-            let router = router(self.web.clone(), self.sandbox.routes());
+            let service = service(self.web.clone(), self.sandbox.routes());
             let stop = self.stop.clone();
-            self.tasks.spawn(serve(listener, router, self.web.clone(), stop));
+            self.tasks.spawn(serve(listener, service, self.web.clone(), stop));
         }
         Ok(())
     }

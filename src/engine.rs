@@ -138,7 +138,7 @@ type Look = Box<dyn FnOnce(Result<&Sale, TellError>) + Send>;
 /// Something for one sale's mailbox.
 enum Letter {
     /// Something happened.
-    Event { event: Box<Event>, by: String, origin: Origin, reply: oneshot::Sender<Reply> },
+    Event { event: Arc<Event>, by: String, origin: Origin, reply: oneshot::Sender<Reply> },
     /// Somebody wants to look.
     Look(Look),
 }
@@ -169,7 +169,7 @@ impl Engine {
     pub async fn tell(&self, sale: SaleId, event: Event, by: &str, origin: Origin) -> Reply {
         let (reply, answer) = oneshot::channel();
         let by = by.to_owned();
-        self.post(sale, Letter::Event { event: Box::new(event), by, origin, reply })?;
+        self.post(sale, Letter::Event { event: Arc::new(event), by, origin, reply })?;
         // The mailbox went down with its task: nothing was committed for us.
         answer.await.unwrap_or(Err(TellError::Busy))
     }

@@ -13,6 +13,7 @@ mod extras;
 mod hold;
 mod holds;
 mod live;
+pub mod made;
 mod ops;
 mod overlay;
 mod page;
@@ -33,11 +34,19 @@ use axum::{
     routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
 };
 
-use self::{buyer::Keys, desk::Logins, door::Doors, page::photo_origins};
+use self::{
+    buyer::Keys,
+    desk::Logins,
+    door::Doors,
+    made::{Events, Pages},
+    page::photo_origins,
+    serve::Served,
+};
 use crate::{
     chat::{Chat, Templates},
     config::Secret,
@@ -80,18 +89,44 @@ pub struct Web {
     pub templates: Templates,
     /// Opens the desk; without one there is none.
     pub desk_token: Secret,
-    /// Wrong tries at the desk.
-    pub logins: Logins,
     /// Chat services, to say how they stand.
     pub platforms: Vec<Arc<dyn Platform>>,
+    /// What it remembers from one request to the next.
+    pub memory: Memory,
     /// Ends streams when the program stops.
     pub stop: CancellationToken,
 }
 
+/// What is remembered from one request to the next; nothing of it is missed after a restart.
+#[derive(Default)]
+pub struct Memory {
+    /// Wrong tries at the desk.
+    pub logins: Logins,
+    /// Sales' pages as strangers see them.
+    pub pages: Pages,
+    /// What streams tell.
+    pub events: Events,
+}
+
 type Shared = State<Arc<Web>>;
 
-/// Everything we serve; `sandbox` goes under `/sandbox`.
-pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
+/// Everything we serve, within its bounds; `sandbox` goes under `/sandbox`.
+///
+/// What holds for every request stands around the router, not inside it: there it would cost each
+/// request a copy of every layer.
+pub fn service(web: Arc<Web>, sandbox: Router) -> impl Served {
+    ServiceBuilder::new()
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn(log))
+        // Whoever stops in the middle of a body is not waited for, and what announces itself as
+        // too large is turned away before it is read.
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(RequestBodyLimitLayer::new(BODY_MAX))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .service(router(web, sandbox))
+}
+
+fn router(web: Arc<Web>, sandbox: Router) -> Router {
     let sandbox = sandbox.layer(from_fn_with_state(web.clone(), peer::private_only));
     let forms = Router::new()
         .route("/sales/{id}/holds", post(holds::claim))
@@ -109,7 +144,7 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .route("/sales/{id}/events", get(events::events))
         .route("/holds/{token}", get(hold::show))
         .merge(forms)
-        .layer(from_fn_with_state(web.clone(), page_headers))
+        .layer(from_fn_with_state(Arc::new(Policy::new(&web)), page_headers))
         .route("/api/sales", get(api::sales))
         .route("/api/sales/{id}", get(api::sale))
         .route("/webhooks/{provider}", post(webhook::webhook))
@@ -120,13 +155,6 @@ pub fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .fallback(live::not_found)
         .with_state(web)
         .nest("/sandbox", sandbox)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        // What announces itself as too large is turned away before it is read, and whoever stops
-        // in the middle of a body is not waited for.
-        .layer(RequestBodyLimitLayer::new(BODY_MAX))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
-        .layer(from_fn(log))
-        .layer(CatchPanicLayer::new())
 }
 
 async fn log(request: Request, next: Next) -> Response {
@@ -174,22 +202,49 @@ fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
     }
 }
 
+/// What a page of ours may load, and where its forms may lead; but for its photos, it is the same
+/// for every page.
+struct Policy {
+    forms: String,
+    /// Of a page without photos.
+    plain: Option<HeaderValue>,
+}
+
+impl Policy {
+    fn new(web: &Web) -> Self {
+        let mut hosts: Vec<String> =
+            web.engine.providers().flat_map(|provider| provider.checkout_hosts()).collect();
+        hosts.sort();
+        let mut policy = Self { forms: hosts.join(" "), plain: None };
+        policy.plain = policy.with("");
+        policy
+    }
+
+    fn with(&self, photos: &str) -> Option<HeaderValue> {
+        let forms = &self.forms;
+        let text = format!(
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+             img-src 'self' data:{photos}; form-action 'self' {forms}; base-uri 'none'; \
+             frame-ancestors 'none'"
+        );
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
 /// Headers of every page for people.
-async fn page_headers(State(web): Shared, request: Request, next: Next) -> Response {
+async fn page_headers(
+    State(policy): State<Arc<Policy>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut answer = next.run(request).await;
-    let photos = photo_origins(&answer);
+    let policy = match photo_origins(&answer) {
+        photos if photos.is_empty() => policy.plain.clone(),
+        photos => policy.with(&photos),
+    };
     let headers = answer.headers_mut();
-    let mut hosts: Vec<String> =
-        web.engine.providers().flat_map(|provider| provider.checkout_hosts()).collect();
-    hosts.sort();
-    let csp = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-         img-src 'self' data:{photos}; form-action 'self' {}; base-uri 'none'; \
-         frame-ancestors 'none'",
-        hosts.join(" ")
-    );
-    if let Ok(csp) = HeaderValue::from_str(&csp) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, csp);
+    if let Some(policy) = policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A buyer's own address is told to nobody else. (With "no-referrer", browsers would send our

@@ -64,6 +64,8 @@ fn describe() {
         "livetill_messages_total",
         "Chat messages heard that were for us, by platform"
     );
+    describe_counter!("livetill_commits_total", "Transactions on disk, each with one sync");
+    describe_counter!("livetill_writes_total", "Writes they held");
     describe_gauge!("livetill_sales", "Sales that are not closed, by state");
     describe_gauge!("livetill_units", "Units of running sales: left, held, paid");
     describe_gauge!("livetill_waiting_buyers", "Buyers in line for what may come free");
@@ -100,6 +102,12 @@ pub fn click_to_checkout(took: Duration) {
 pub fn request(part: &'static str, status: u16) {
     let labels = [("path", part.to_owned()), ("status", format!("{}xx", status / 100))];
     counter!("livetill_http_requests_total", &labels).increment(1);
+}
+
+/// A transaction is on disk, with that many writes in it.
+pub fn commit(writes: usize) {
+    counter!("livetill_commits_total").increment(1);
+    counter!("livetill_writes_total").increment(writes as u64);
 }
 
 /// A message for us was heard.

@@ -178,14 +178,15 @@ impl Run<'_> {
 
     fn tell(&mut self, event: &Event, now: Timestamp) {
         // What the sale refuses changes nothing, here as in the running program.
-        let Ok(decision) = decide(&self.sale, event, now) else { return };
-        self.sale.apply(&decision);
+        let Ok(mut decision) = decide(&self.sale, event, now) else { return };
+        let effects = std::mem::take(&mut decision.effects);
+        self.sale.apply(decision);
         if let Phase::Closing { end } | Phase::Closed { end, .. } = &self.sale.head.phase
             && end.reason == crate::sale::EndReason::Failed
         {
             self.round.failed.clone_from(&self.sale.head.note);
         }
-        self.queue(decision.effects);
+        self.queue(effects);
     }
 
     async fn carry_out(&self, effect: &Effect, mut body: serde_json::Value) -> Result<Event> {

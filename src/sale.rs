@@ -20,7 +20,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use self::{
     decide::{decide, start},
@@ -43,7 +43,8 @@ use crate::{
 pub struct Sale {
     /// Everything about it but holds and payments.
     pub head: Head,
-    holds: BTreeMap<HoldId, Hold>,
+    /// Shared with what is being written of them.
+    holds: BTreeMap<HoldId, Arc<Hold>>,
     payments: BTreeMap<PaymentId, Payment>,
     index: Index,
 }
@@ -59,34 +60,39 @@ impl Sale {
         };
         for hold in holds {
             sale.index.add(&hold);
-            sale.holds.insert(hold.id, hold);
+            sale.holds.insert(hold.id, Arc::new(hold));
         }
         sale
     }
 
     /// Takes over what was decided.
-    pub fn apply(&mut self, decision: &Decision) {
-        self.head = decision.head.clone();
-        for hold in &decision.holds {
+    pub fn apply(&mut self, decision: Decision) {
+        self.head = decision.head;
+        for hold in decision.holds {
             if let Some(old) = self.holds.get(&hold.id) {
                 self.index.remove(old);
             }
-            self.index.add(hold);
-            self.holds.insert(hold.id, hold.clone());
+            self.index.add(&hold);
+            self.holds.insert(hold.id, Arc::new(hold));
         }
-        for payment in &decision.payments {
-            self.payments.insert(payment.fact.id.clone(), payment.clone());
+        for payment in decision.payments {
+            self.payments.insert(payment.fact.id.clone(), payment);
         }
     }
 
     /// The hold called `id`.
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(&id)
+        self.holds.get(&id).map(Arc::as_ref)
+    }
+
+    /// The same, to be kept beyond the next change.
+    pub fn hold_as_it_is(&self, id: HoldId) -> Option<Arc<Hold>> {
+        self.holds.get(&id).cloned()
     }
 
     /// All holds, oldest first.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
-        self.holds.values()
+        self.holds.values().map(Arc::as_ref)
     }
 
     /// All payments.
@@ -101,7 +107,7 @@ impl Sale {
 
     /// All holds of one buyer, oldest first.
     pub fn holds_of<'a>(&'a self, buyer: &'a Buyer) -> impl Iterator<Item = &'a Hold> {
-        self.index.of_buyer(buyer).filter_map(|id| self.holds.get(id))
+        self.index.of_buyer(buyer).filter_map(|id| self.hold(*id))
     }
 
     /// The hold that one buyer has a page for, or waits with.

@@ -18,6 +18,8 @@ mod sqlite;
 mod sqlstore;
 mod write;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -165,7 +167,7 @@ pub struct SaleChange {
     /// When the timer must look at it.
     pub wake_at: Option<Timestamp>,
     /// New or changed holds.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<Arc<Hold>>,
     /// New pages: hold, page, the provider's order.
     pub pages: Vec<(HoldId, CheckoutId, Option<String>)>,
     /// New or changed payments.
@@ -330,7 +332,7 @@ pub struct JournalLine {
     /// Units for sale afterwards.
     pub stock: u32,
     /// What happened; none if it was set aside.
-    pub event: Option<Event>,
+    pub event: Option<Arc<Event>>,
     /// How holds moved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,

@@ -104,6 +104,15 @@ pub struct View {
     /// Units promised that are not there; for moderators only.
     #[serde(skip)]
     pub short: u32,
+    /// Whether its money is pretend.
+    #[serde(skip)]
+    pub sandbox: bool,
+    /// Whether buyers have pages of their own.
+    #[serde(skip)]
+    pub shape: CheckoutShape,
+    /// How long a buyer's page stays theirs.
+    #[serde(skip)]
+    pub hold: Span,
 }
 
 /// Where a sale stands, in the words of the public view.
@@ -287,6 +296,9 @@ impl View {
             closed: head.is_closed(),
             note: head.note.clone(),
             short: head.short,
+            sandbox: !head.capabilities.real_money,
+            shape: template.checkout,
+            hold: template.hold,
         }
     }
 }

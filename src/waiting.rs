@@ -1,7 +1,10 @@
 //! Looks after what waits in the shop's row: questions nobody confirmed, and sales queued to open
 //! when the running one ends.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -25,12 +28,14 @@ const AFTER_FAILURE: Span = Span::from_secs(1);
 pub struct Waiting {
     engine: Engine,
     platforms: Vec<Arc<dyn Platform>>,
+    /// Whether a sale waits for another one to end.
+    queued: AtomicBool,
 }
 
 impl Waiting {
     /// Speaks through `platforms`.
     pub fn new(engine: Engine, platforms: Vec<Arc<dyn Platform>>) -> Self {
-        Self { engine, platforms }
+        Self { engine, platforms, queued: AtomicBool::new(true) }
     }
 
     /// Does what is due; answers when the next question runs out.
@@ -39,6 +44,7 @@ impl Waiting {
     /// If the store fails; nothing is lost then.
     pub async fn step(&self) -> Result<Option<Timestamp>, TellError> {
         let shop = self.engine.store().shop().await?;
+        self.queued.store(!shop.queue.is_empty(), Ordering::Relaxed);
         if let Some(queued) = shop.queue.first() {
             self.open_next(queued).await?;
         }
@@ -106,7 +112,8 @@ impl Waiting {
             };
             tokio::select! {
                 () = self.engine.clock().sleep_until(next) => {}
-                _ = views.changed() => {}
+                // Only who waits for a sale to end has to look whenever one changes.
+                _ = views.changed(), if self.queued.load(Ordering::Relaxed) => {}
                 () = self.engine.shop_changed() => {}
                 () = stop.cancelled() => return,
             }

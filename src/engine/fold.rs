@@ -1,8 +1,9 @@
 //! Many events, one commit: decides them in turn over one sale and gathers what to write.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeSet, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use super::{Engine, Origin};
@@ -16,7 +17,6 @@ use crate::{
         event::Event,
         hold::{Hold, HoldState},
         offer::Code,
-        payment::Payment,
         refusal::Refusal,
     },
     store::{Commit, JournalLine, QueuedEffect, SaleChange, Seen},
@@ -38,9 +38,9 @@ pub(super) struct Fold<'a> {
     sale: &'a mut Sale,
     now: Timestamp,
     expected: u64,
-    holds: BTreeMap<HoldId, Hold>,
+    holds: BTreeSet<HoldId>,
     pages: Vec<(HoldId, crate::id::CheckoutId, Option<String>)>,
-    payments: BTreeMap<PaymentId, Payment>,
+    payments: BTreeSet<PaymentId>,
     journal: Vec<JournalLine>,
     seen: HashSet<Seen>,
     /// Codes that other orders used up, as far as the store told.
@@ -59,9 +59,9 @@ impl<'a> Fold<'a> {
             sale,
             now,
             expected,
-            holds: BTreeMap::new(),
+            holds: BTreeSet::new(),
             pages: Vec::new(),
-            payments: BTreeMap::new(),
+            payments: BTreeSet::new(),
             journal: Vec::new(),
             seen: HashSet::new(),
             used,
@@ -71,7 +71,7 @@ impl<'a> Fold<'a> {
 
     /// Decides one event and takes the decision over. A refused event changes nothing, but what
     /// caused it counts as heard.
-    pub(super) fn add(&mut self, event: &Event, by: &str, origin: &Origin) -> Verdict {
+    pub(super) fn add(&mut self, event: &Arc<Event>, by: &str, origin: &Origin) -> Verdict {
         // The same thing twice in one batch: the first one counts.
         if let Origin::Seen(seen) = origin
             && !self.seen.insert(seen.clone())
@@ -140,13 +140,18 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn take(&mut self, decision: Decision, event: &Event, by: &str) {
+    fn take(&mut self, mut decision: Decision, event: &Arc<Event>, by: &str) {
         if !decision.changed {
             return;
         }
         self.note_codes(&decision);
-        self.sale.apply(&decision);
-        let Decision { head, holds, payments, effects, moves, pages, .. } = decision;
+        self.holds.extend(decision.holds.iter().map(|hold| hold.id));
+        self.payments.extend(decision.payments.iter().map(|payment| payment.fact.id.clone()));
+        self.pages.append(&mut decision.pages);
+        let effects = std::mem::take(&mut decision.effects);
+        let moves = std::mem::take(&mut decision.moves);
+        self.sale.apply(decision);
+        let head = &self.sale.head;
         self.journal.push(JournalLine {
             revision: head.revision,
             at: head.last_at,
@@ -157,9 +162,6 @@ impl<'a> Fold<'a> {
             quarantined: None,
         });
         self.commit.effects.extend(queue(self.engine, self.sale, head.revision, &effects));
-        self.pages.extend(pages);
-        self.holds.extend(holds.into_iter().map(|hold| (hold.id, hold)));
-        self.payments.extend(payments.into_iter().map(|p| (p.fact.id.clone(), p)));
     }
 
     /// Sets a poisonous event aside: the journal keeps it, moderators hear of it, and whatever
@@ -218,13 +220,14 @@ impl<'a> Fold<'a> {
 
     pub(super) fn finish(mut self) -> Commit {
         if !self.journal.is_empty() {
+            let sale = &*self.sale;
             self.commit.sale = Some(SaleChange {
-                head: self.sale.head.clone(),
+                head: sale.head.clone(),
                 expected: Some(self.expected),
-                wake_at: self.sale.next_deadline(),
-                holds: self.holds.into_values().collect(),
+                wake_at: sale.next_deadline(),
+                holds: self.holds.iter().filter_map(|id| sale.hold_as_it_is(*id)).collect(),
                 pages: self.pages,
-                payments: self.payments.into_values().collect(),
+                payments: self.payments.iter().filter_map(|p| sale.payment(p).cloned()).collect(),
                 journal: self.journal,
             });
         } else {
@@ -326,7 +329,7 @@ pub(super) fn first_commit(
         at: head.last_at,
         by: by.to_owned(),
         stock: head.stock,
-        event: Some(event),
+        event: Some(Arc::new(event)),
         moves: decision.moves.clone(),
         quarantined: None,
     };

@@ -35,6 +35,11 @@ impl Engine {
         self.views().live().into_iter().map(|view| self.honest(view)).collect()
     }
 
+    /// What viewers may buy from, or could a moment ago, newest sale first.
+    pub fn on(&self) -> Vec<Arc<View>> {
+        self.views().on(|view| self.honest(view))
+    }
+
     /// Views that still hold as they are. Of the others nothing is said unasked: a notice tells
     /// how they ended, or goes on.
     pub fn certain(&self) -> Vec<Arc<View>> {

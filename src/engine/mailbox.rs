@@ -56,7 +56,7 @@ struct Mailbox {
 }
 
 struct Envelope {
-    event: Box<Event>,
+    event: Arc<Event>,
     by: String,
     origin: Origin,
     reply: oneshot::Sender<Reply>,

@@ -91,6 +91,18 @@ impl Views {
         all
     }
 
+    /// What viewers may buy from, or could a moment ago, as `seen`; newest sale first.
+    pub(super) fn on(&self, seen: impl Fn(Arc<View>) -> Arc<View>) -> Vec<Arc<View>> {
+        let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
+        let is_on = |view: &View| view.state.is_public() && !view.state.is_over();
+        let on = views.values().filter(|view| is_on(&view.borrow()));
+        let mut on: Vec<_> = on.map(|view| seen(view.borrow().clone())).collect();
+        drop(views);
+        on.retain(|view| is_on(view));
+        on.sort_by_key(|view| std::cmp::Reverse(view.number));
+        on
+    }
+
     /// Sales that are not closed, newest first.
     pub fn live(&self) -> Vec<Arc<View>> {
         let mut live = self.all();

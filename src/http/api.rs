@@ -32,18 +32,18 @@ pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) ->
 
 /// A sale by its id or its number, old ones included.
 pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
-    let number = key.parse::<u32>().ok();
-    let id = key.parse::<SaleId>().ok();
-    let known = web.engine.shown();
-    let known = known.into_iter().find(|v| Some(v.number) == number || Some(v.id) == id);
-    if known.is_some() {
-        return known;
-    }
-    let id = match (id, number) {
-        (Some(id), _) => id,
-        (None, Some(number)) => web.engine.store().sale_numbered(number).await.ok()??,
-        (None, None) => return None,
+    let views = web.engine.views();
+    let id = match (key.parse::<SaleId>(), key.parse::<u32>()) {
+        (Ok(id), _) => id,
+        (_, Ok(number)) => match views.all().iter().find(|view| view.number == number) {
+            Some(view) => view.id,
+            None => web.engine.store().sale_numbered(number).await.ok()??,
+        },
+        _ => return None,
     };
+    if let Some(view) = views.get(id) {
+        return Some(view.at(web.engine.now()));
+    }
     let link = web.engine.link().to_owned();
     web.engine.look(id, move |sale| Arc::new(View::of(sale, &link))).await.ok()
 }

@@ -218,7 +218,7 @@ fn work_row(work: Work, now: Timestamp) -> WorkRow {
 fn journal_row(line: &JournalLine) -> JournalRow {
     let event = match (&line.event, &line.quarantined) {
         (_, Some(why)) => format!("SET ASIDE: {why}"),
-        (Some(event), None) => serde_json::to_value(event)
+        (Some(event), None) => serde_json::to_value(event.as_ref())
             .ok()
             .and_then(|value| Some(value.get("event")?.as_str()?.replace('_', " ")))
             .unwrap_or_default(),

@@ -81,7 +81,15 @@ async fn wants(
     let Some(view) = api::find(&web, &id).await.filter(|view| view.state.is_public()) else {
         return missing(&web);
     };
-    let (buyer, cookie) = match web.keys.buyer(&headers) {
+    let known = web.keys.buyer(&headers);
+    // What cannot succeed is answered from the view, after a look for what this browser has.
+    if let Some(refusal) = hopeless(want, &view, web.engine.now()) {
+        return match held_already(&web, &view, known).await {
+            Some(hold) => to_hold(&web, hold),
+            None => refused(&web, &view, &headers, &refusal).await,
+        };
+    }
+    let (buyer, cookie) = match known {
         Some(buyer) => (buyer, None),
         None => {
             let secure = web.base_url.starts_with("https://");
@@ -90,21 +98,12 @@ async fn wants(
             (buyer, Some(cookie))
         }
     };
-    let known = cookie.is_none();
-    let answer = match hopeless(want, &view, web.engine.now()) {
-        // What cannot succeed is answered from the view, after a look for what this browser has.
-        Some(refusal) => match held_already(&web, &view, &buyer, known).await {
-            Some(hold) => to_hold(&web, hold),
-            None => refused(&web, &view, &headers, &refusal).await,
-        },
-        None => {
-            let address = address_mark(&web, peer, &headers);
-            match admitted(&web, &view, (buyer, known), address, &fields).await {
-                Ok(Admitted::Claim(claim)) => make(&web, &view, want, claim, &headers).await,
-                Ok(Admitted::Holds(hold)) => to_hold(&web, hold),
-                Err(refusal) => refused(&web, &view, &headers, &refusal).await,
-            }
-        }
+    let address = address_mark(&web, peer, &headers);
+    let is_known = cookie.is_none();
+    let answer = match admitted(&web, &view, (buyer, is_known), address, &fields).await {
+        Ok(Admitted::Claim(claim)) => make(&web, &view, want, claim, &headers).await,
+        Ok(Admitted::Holds(hold)) => to_hold(&web, hold),
+        Err(refusal) => refused(&web, &view, &headers, &refusal).await,
     };
     with_cookie(answer, cookie)
 }
@@ -122,11 +121,8 @@ fn with_cookie(mut answer: Response, cookie: Option<HeaderValue>) -> Response {
     answer
 }
 
-async fn held_already(web: &Web, view: &View, buyer: &Buyer, known: bool) -> Option<HoldId> {
-    if !known {
-        return None;
-    }
-    let buyer = buyer.clone();
+async fn held_already(web: &Web, view: &View, buyer: Option<Buyer>) -> Option<HoldId> {
+    let buyer = buyer?;
     let look = move |sale: &Sale| sale.live_hold_of(&buyer).map(|hold| hold.id);
     web.engine.look(view.id, look).await.ok()?
 }
@@ -152,7 +148,7 @@ async fn admitted(
     if view.offers.condition.is_none() && given.special.is_none() {
         return Ok(Admitted::Claim(claim));
     }
-    if let Some(hold) = held_already(web, view, &claim.buyer, known).await {
+    if let Some(hold) = held_already(web, view, known.then(|| claim.buyer.clone())).await {
         return Ok(Admitted::Holds(hold));
     }
     let guest = Guest { buyer: claim.buyer.as_str(), address: claim.address.as_deref() };

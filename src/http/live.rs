@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use axum::{
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, Method, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 
 use super::{
     Web, api,
     page::{
-        Card, ListPage, MessagePage, Mine, SalePage, claim_form, render, state_words, summary,
+        Card, ListPage, MessagePage, Mine, SalePage, claim_form, html, render, state_words, summary,
         with_photos,
     },
 };
 use crate::{
+    clock::Timestamp,
     engine::TellError,
     id::{Buyer, HoldId},
     notice::text,
-    sale::{Sale, hold::HoldState, template::CheckoutShape},
+    sale::{Sale, hold::HoldState},
     view::{State as SaleState, View},
 };
 
@@ -50,12 +52,7 @@ pub(super) async fn live(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let views = web.engine.shown();
-    let on: Vec<_> = views
-        .iter()
-        .filter(|view| view.state.is_public() && !view.state.is_over())
-        .cloned()
-        .collect();
+    let on = web.engine.on();
     match on.as_slice() {
         [one] => {
             // A visit makes a session at the provider: people only.
@@ -67,7 +64,7 @@ pub(super) async fn live(
                 _ => sale_page(&web, one, &headers, None, StatusCode::OK).await,
             }
         }
-        [] => nothing_on(&web, &views),
+        [] => nothing_on(&web, &web.engine.shown()),
         several => list(&web, "On right now", "Several sales are on.", several),
     }
 }
@@ -138,32 +135,55 @@ pub(super) async fn sale_page(
     says: Option<String>,
     status: StatusCode,
 ) -> Response {
-    let buyer = web.keys.buyer(headers);
-    let extra = web.engine.look(view.id, move |sale| Extra::of(sale, buyer.as_ref())).await;
-    // Without the books, nobody knows whether it still sells.
-    let unknown = matches!(extra, Err(TellError::Store(_)));
-    let view = &if unknown { view.clone().out_of_touch() } else { view.clone() };
-    let extra = extra.unwrap_or_default();
     let now = web.engine.now();
+    let photo = view.image.as_deref();
+    let page = |html: Bytes| with_photos((status, Html(html)).into_response(), photo);
+    // Strangers all see the same.
+    let Some(buyer) = web.keys.buyer(headers) else {
+        let make = || draw(web, view, None, says.as_deref(), now);
+        return match web.memory.pages.get(view, says.as_deref(), now, make) {
+            Ok(html) => page(html),
+            Err(answer) => answer,
+        };
+    };
+    let mine = web.engine.look(view.id, move |sale| mine(sale, &buyer)).await;
+    // Without the books, nobody knows whether it still sells.
+    let unknown = matches!(mine, Err(TellError::Store(_)));
+    let view = &if unknown { view.clone().out_of_touch() } else { view.clone() };
+    match draw(web, view, mine.unwrap_or_default(), says.as_deref(), now) {
+        Ok(html) => page(html),
+        Err(answer) => answer,
+    }
+}
+
+type Hint = (HoldId, String, &'static str);
+
+fn draw(
+    web: &Web,
+    view: &View,
+    mine: Option<Hint>,
+    says: Option<&str>,
+    now: Timestamp,
+) -> Result<Bytes, Response> {
     let open = matches!(view.state, SaleState::Open | SaleState::AllHeld);
     let left = text::time_left(view, now);
     let page = SalePage {
         shop: &web.shop_name,
-        sandbox: extra.sandbox,
+        sandbox: view.sandbox,
         price: view.price.to_string(),
         state: state_words(view),
         summary: summary(view, now),
         url: format!("{}/sales/{}", web.base_url, view.id),
         now: now.millis(),
-        until: view.ends_at.filter(|_| open).map(crate::clock::Timestamp::millis),
+        until: view.ends_at.filter(|_| open).map(Timestamp::millis),
         time_left: left.map(|left| left.words()).unwrap_or_default(),
         over: view.state.is_over(),
         show_stock: !view.state.is_over(),
-        form: match extra.mine {
+        form: match mine {
             Some(_) => None,
-            None => claim_form(view, extra.shape, &extra.hold),
+            None => claim_form(view),
         },
-        mine: extra.mine.map(|(hold, says, word)| Mine {
+        mine: mine.map(|(hold, says, word)| Mine {
             says,
             href: format!("/holds/{}", web.keys.token(hold)),
             word,
@@ -171,32 +191,11 @@ pub(super) async fn sale_page(
         says,
         view,
     };
-    with_photos(render(status, &page), view.image.as_deref())
-}
-
-/// What the page needs beyond the view.
-#[derive(Default)]
-struct Extra {
-    sandbox: bool,
-    shape: CheckoutShape,
-    hold: String,
-    mine: Option<(HoldId, String, &'static str)>,
-}
-
-impl Extra {
-    fn of(sale: &Sale, buyer: Option<&Buyer>) -> Self {
-        let template = &sale.head.template;
-        Self {
-            sandbox: !sale.head.capabilities.real_money,
-            shape: template.checkout,
-            hold: template.hold.words(),
-            mine: buyer.and_then(|buyer| mine(sale, buyer)),
-        }
-    }
+    html(&page)
 }
 
 /// What a browser has in the sale that it should not forget over a new claim.
-fn mine(sale: &Sale, buyer: &Buyer) -> Option<(HoldId, String, &'static str)> {
+fn mine(sale: &Sale, buyer: &Buyer) -> Option<Hint> {
     if let Some(hold) = sale.live_hold_of(buyer) {
         let says = match hold.state {
             HoldState::Open { .. } => "You hold one. It is not paid yet.",

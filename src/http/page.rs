@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::{
+    body::Bytes,
     http::{StatusCode, Uri},
     response::{Html, IntoResponse, Response},
 };
@@ -34,7 +35,7 @@ pub(super) struct SalePage<'a> {
     pub(super) over: bool,
     pub(super) show_stock: bool,
     pub(super) mine: Option<Mine>,
-    pub(super) says: Option<String>,
+    pub(super) says: Option<&'a str>,
     pub(super) form: Option<ClaimForm>,
 }
 
@@ -135,12 +136,9 @@ pub(super) struct MessagePage<'a> {
 
 /// Renders a page with a status.
 pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
-    match page.render() {
+    match html(page) {
         Ok(html) => (status, Html(html)).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
-        }
+        Err(answer) => answer,
     }
 }
 
@@ -170,6 +168,14 @@ fn origin(image: &str) -> Option<String> {
     let host = uri.host().filter(|host| host.chars().all(plain))?;
     let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
     Some(format!("https://{host}{port}"))
+}
+
+/// Renders a page; if that fails, answers what to say instead.
+pub(super) fn html(page: &impl Template) -> Result<Bytes, Response> {
+    page.render().map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "a page could not be rendered");
+        (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
+    })
 }
 
 /// A state in words that viewers understand.
@@ -217,10 +223,11 @@ pub(super) fn summary(view: &View, now: Timestamp) -> String {
 }
 
 /// The form for a claim, while one can be made.
-pub(super) fn claim_form(view: &View, shape: CheckoutShape, hold: &str) -> Option<ClaimForm> {
+pub(super) fn claim_form(view: &View) -> Option<ClaimForm> {
     let (to, button, says) = match view.state {
-        _ if shape == CheckoutShape::Shared => return None,
+        _ if view.shape == CheckoutShape::Shared => return None,
         State::Open => {
+            let hold = view.hold.words();
             let says = format!("You pay on the shop's payment page. It stays yours for {hold}.");
             ("holds", "Get yours", says)
         }

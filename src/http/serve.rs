@@ -1,9 +1,13 @@
 //! Accepts connections: a bounded number, and of each address fewer, each with a time limit on its
 //! headers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo, extract::Request};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{ConnectInfo, Request},
+    http::Response,
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -11,7 +15,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use super::Web;
 
@@ -28,8 +32,35 @@ const HEADERS_MAX: usize = 64;
 /// What is still under way at the end gets this long.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// What answers requests; it fails only by answering so.
+pub trait Served:
+    Service<Request, Response = Response<Self::Answer>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+    /// The body of an answer.
+    type Answer: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static;
+}
+
+impl<S, B> Served for S
+where
+    S: Service<Request, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    type Answer = B;
+}
+
 /// Serves until stopped, then lets what is under way finish.
-pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    service: impl Served,
+    web: Arc<Web>,
+    stop: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(web.doors.connections_max));
     let tasks = TaskTracker::new();
     loop {
@@ -40,10 +71,10 @@ pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: C
         let Some((stream, peer, slot)) = accepted else { continue };
         // More than its share: it is hung up on.
         let Some(place) = web.doors.connections.enter(peer.ip()) else { continue };
-        let router = router.clone();
+        let service = service.clone();
         let stop = stop.clone();
         tasks.spawn(async move {
-            connection(stream, peer, router, stop).await;
+            connection(stream, peer, service, stop).await;
             drop((slot, place));
         });
     }
@@ -72,19 +103,24 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: impl Served,
+    stop: CancellationToken,
+) {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let answers = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+        service.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), answers);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -103,7 +103,7 @@ fn payer<'a>(sale: &'a Sale, payment: &Payment, own: bool) -> Option<(Option<&'a
 pub(super) fn delays(sale: &Sale, journal: &[JournalLine]) -> Percentiles {
     let yes: BTreeMap<HoldId, Timestamp> = journal
         .iter()
-        .filter_map(|line| match &line.event {
+        .filter_map(|line| match line.event.as_deref() {
             Some(Event::Accepted { hold }) => Some((*hold, line.at)),
             _ => None,
         })
@@ -118,7 +118,7 @@ pub(super) fn delays(sale: &Sale, journal: &[JournalLine]) -> Percentiles {
 /// Who ran what, oldest first.
 pub(super) fn deeds(journal: &[JournalLine]) -> Vec<Deed> {
     let deed = |line: &JournalLine| {
-        let did = line.event.as_ref().and_then(word)?;
+        let did = line.event.as_deref().and_then(word)?;
         Some(Deed { at: line.at.rfc3339(), by: line.by.clone(), did })
     };
     journal.iter().filter_map(deed).collect()

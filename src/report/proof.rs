@@ -1,6 +1,9 @@
 //! The proof: a sale's ledger recomputed from its journal, without the rules that made it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::Serialize;
 
@@ -25,7 +28,7 @@ pub struct Proof {
 /// Recomputes a sale's ledger from its journal and compares it with what is stored.
 pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
     let mut proof = Proof::default();
-    let mut holds: BTreeMap<u32, (String, u32)> = BTreeMap::new();
+    let mut holds: BTreeMap<u32, (Cow<'static, str>, u32)> = BTreeMap::new();
     let mut added = Added::default();
     let mut revision = 0;
     for line in journal {
@@ -91,7 +94,7 @@ fn is_taken(state: &str) -> bool {
 }
 
 /// The stored holds and payments against the recomputed ones.
-fn compare(sale: &Sale, holds: &BTreeMap<u32, (String, u32)>, proof: &mut Proof) {
+fn compare(sale: &Sale, holds: &BTreeMap<u32, (Cow<'static, str>, u32)>, proof: &mut Proof) {
     for hold in sale.holds() {
         match holds.get(&hold.id.n) {
             Some((state, units)) if state == hold.state.word() && *units == hold.units => {}

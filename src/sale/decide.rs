@@ -121,7 +121,7 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
     draft.effect(Effect::Provision);
     let decision = draft.finish()?;
     let mut sale = blank;
-    sale.apply(&decision);
+    sale.apply(decision.clone());
     Ok((sale, decision))
 }
 

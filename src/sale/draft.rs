@@ -1,6 +1,9 @@
 //! A decision while it is being made: changes laid over a sale that stays as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     Head, ListingState, Sale, Tally,
@@ -42,9 +45,9 @@ pub struct Move {
     /// The hold's number.
     pub n: u32,
     /// The state it was in; none if it is new.
-    pub from: Option<String>,
+    pub from: Option<Cow<'static, str>>,
     /// The state it is in.
-    pub to: String,
+    pub to: Cow<'static, str>,
     /// Its units.
     pub units: u32,
     /// Its up-sells.
@@ -244,11 +247,13 @@ impl<'a> Draft<'a> {
 
     /// Ends the draft: counts the revision and holds the result to the invariants.
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
-        let still = Head { last_at: self.base.head.last_at, ..self.head.clone() };
-        let changed = still != self.base.head
-            || !self.holds.is_empty()
+        // That time went on is no change.
+        let last_at = std::mem::replace(&mut self.head.last_at, self.base.head.last_at);
+        let changed = !self.holds.is_empty()
             || !self.payments.is_empty()
-            || !self.effects.is_empty();
+            || !self.effects.is_empty()
+            || self.head != self.base.head;
+        self.head.last_at = last_at;
         if changed {
             self.head.revision += 1;
         }
@@ -306,9 +311,9 @@ impl<'a> Draft<'a> {
             let from = self.base.hold(hold.id).map(|old| old.state.word());
             let to = hold.state.word();
             if from != Some(to) {
-                let from = from.map(str::to_owned);
-                let (to, added) = (to.to_owned(), hold.extras.upsells.clone());
-                moves.push(Move { n: hold.id.n, from, to, units: hold.units, added });
+                let (from, to) = (from.map(Cow::Borrowed), Cow::Borrowed(to));
+                let (units, added) = (hold.units, hold.extras.upsells.clone());
+                moves.push(Move { n: hold.id.n, from, to, units, added });
             }
         }
         moves

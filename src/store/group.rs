@@ -16,6 +16,7 @@ use super::{
     place::Place,
     write::{Write, Written, write},
 };
+use crate::meter;
 
 /// Writes that may wait at a time. Far above what callers keep in flight; a bound all the same.
 const QUEUE_MAX: usize = 8192;
@@ -198,6 +199,7 @@ async fn try_group(
     }
     *sealing = true;
     transaction.commit().await?;
+    meter::commit(group.len());
     Ok(answers)
 }
 

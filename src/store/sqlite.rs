@@ -83,6 +83,9 @@ pub(super) async fn writer(path: &Path) -> Result<AnyConnection, sqlx::Error> {
         "pragma synchronous = full",
         "pragma wal_autocheckpoint = 10000",
         "pragma foreign_keys = on",
+        // What a statement of many rows may have to take back is kept in memory, not in a file.
+        "pragma temp_store = memory",
+        "pragma cache_size = -16384",
     ] {
         db.execute(pragma).await?;
     }

@@ -178,6 +178,41 @@ async fn the_stream_follows_a_sale_and_ends_with_the_program() {
 }
 
 #[tokio::test]
+async fn every_listener_hears_the_last_word() {
+    const LISTENERS: usize = 100;
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let url = world.url(&format!("/sales/{}/events", world.newest().id));
+    let client = client();
+    let mut listeners = Vec::new();
+    for _ in 0..LISTENERS {
+        listeners.push(client.get(&url).send().await.expect("answers"));
+    }
+    for buyer in ["ana", "ben", "cleo"] {
+        world.clicks(buyer).await;
+    }
+    world.advance(mins(13)).await;
+    let last = world.newest().revision;
+    for mut listener in listeners {
+        let (mut revision, mut text) = (0, String::new());
+        while revision < last {
+            let chunk = listener.chunk().await.expect("bytes").expect("not the end");
+            text.push_str(std::str::from_utf8(&chunk).expect("text"));
+            while let Some((event, rest)) = text.split_once("\n\n") {
+                let id = event.split("id: ").nth(1).and_then(|id| id.lines().next());
+                let id = id.expect("an event has an id").parse().expect("a revision");
+                assert!(id > revision, "{id} after {revision}");
+                revision = id;
+                text = rest.to_owned();
+            }
+        }
+        assert_eq!(revision, last);
+    }
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
 async fn the_sandbox_is_for_private_networks() {
     let mut world = World::new(&format!("[http]\ntrusted_proxies = [\"127.0.0.1\"]\n{MUG}")).await;
     world.says("!sale start mug 10m").await;

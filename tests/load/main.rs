@@ -1,101 +1,66 @@
 //! Measures what counts, each row beside its reference in the same run.
 //!
-//! `tests/bench [--json] [--pairs N]`. Rows are run in pairs, ours and the reference by turns, and
-//! medians are printed: this is no test, and nothing here is asserted.
+//! `tests/bench [--json] [--pairs N] [--only WORD]`. Rows are run in pairs, ours and the reference
+//! by turns, and medians are printed: this is no test, and no time is asserted here.
 #![expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
 mod claims;
 mod client;
+#[expect(dead_code, reason = "tests use the rest of it")]
+#[path = "../it/database.rs"]
+mod database;
+mod listeners;
+mod pages;
 mod reference;
 mod rooms;
+mod row;
+mod shop;
+mod stock;
+mod webhooks;
 
 use std::time::Duration;
 
-/// One measured row.
-pub struct Row {
-    /// What is measured.
-    pub what: String,
-    /// What ours came to, one entry per pair.
-    pub ours: Vec<f64>,
-    /// What the reference came to.
-    pub reference: Vec<f64>,
-    /// Of both.
-    pub unit: &'static str,
-    /// The ratio aimed at.
-    pub goal: &'static str,
-    /// The slowest percent of ours and of the reference.
-    pub p99: Option<(Duration, Duration)>,
-}
+use self::row::Row;
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
+/// A group of rows, and how it is made from a number of pairs.
+type Group = (&'static str, fn(usize) -> Vec<Row>);
+
+const GROUPS: [Group; 11] = [
+    ("redirects", |pairs| [64, 512].map(|n| pages::redirects(n, pairs)).into()),
+    ("pages", |pairs| vec![pages::live(64, pairs)]),
+    ("refusals", |pairs| vec![pages::sold_out(64, pairs), pages::all_held(64, pairs)]),
+    ("claims", |pairs| [64, 512].into_iter().flat_map(|n| claims::durable(n, pairs)).collect()),
+    ("webhooks", |pairs| vec![webhooks::durable(64, pairs)]),
+    ("postgres", |pairs| vec![claims::on_postgres(64, pairs), webhooks::on_postgres(64, pairs)]),
+    ("open loop", |_| webhooks::open_loop()),
+    ("chat", |pairs| {
+        let mut rows = claims::clicks(Duration::from_millis(300), pairs.min(3));
+        rows.push(rooms::announced(Duration::from_millis(100), pairs));
+        rows.extend(rooms::webhook_to_line());
+        rows
+    }),
+    ("listeners", |_| listeners::listeners()),
+    ("sales", |_| stock::sales(1)),
+    ("journal", |pairs| stock::journal(pairs.min(3))),
+];
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
+    let after = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.get(at + 1).cloned()
+    };
     let json = args.iter().any(|arg| arg == "--json");
-    let pairs = args
-        .iter()
-        .position(|arg| arg == "--pairs")
-        .and_then(|at| args.get(at + 1)?.parse().ok())
-        .unwrap_or(5);
+    let pairs = after("--pairs").and_then(|text| text.parse().ok()).unwrap_or(5);
+    let only = after("--only").unwrap_or_default();
     // One crypto provider for every client; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // As in the program itself.
+    livetill::meter::start().expect("figures");
     let mut rows = Vec::new();
-    for connections in [64, 512] {
-        if !json {
-            eprintln!("durable claims, {connections} connections, {pairs} pairs …");
-        }
-        rows.push(claims::durable(connections, pairs));
+    for (name, measure) in GROUPS.iter().filter(|(name, _)| name.contains(&only)) {
+        eprintln!("{name} …");
+        rows.extend(measure(pairs));
     }
-    if !json {
-        eprintln!("clicks at a distant provider …");
-    }
-    rows.extend(claims::clicks(Duration::from_millis(300), pairs.min(3)));
-    rows.push(rooms::announced(Duration::from_millis(100), pairs));
-    if json {
-        let rows: Vec<_> = rows.iter().map(as_json).collect();
-        println!("{}", serde_json::to_string_pretty(&rows).expect("serialises"));
-    } else {
-        print(&rows);
-    }
-}
-
-fn as_json(row: &Row) -> serde_json::Value {
-    serde_json::json!({
-        "what": row.what,
-        "unit": row.unit,
-        "ours": median(&row.ours),
-        "reference": median(&row.reference),
-        "ratio": median(&row.ours) / median(&row.reference),
-        "goal": row.goal,
-        "ours_p99_ms": row.p99.map(|(ours, _)| ours.as_secs_f64() * 1000.0),
-        "reference_p99_ms": row.p99.map(|(_, reference)| reference.as_secs_f64() * 1000.0),
-        "pairs": row.ours.len(),
-    })
-}
-
-fn print(rows: &[Row]) {
-    println!(
-        "{:<44} {:>10} {:>10} {:>6}  {:<8} {:>9} {:>9}",
-        "what", "ours", "reference", "ratio", "goal", "p99 ours", "p99 ref"
-    );
-    for row in rows {
-        let (ours, reference) = (median(&row.ours), median(&row.reference));
-        let ms = |at: Option<Duration>| {
-            at.map_or_else(String::new, |at| format!("{:.1} ms", at.as_secs_f64() * 1000.0))
-        };
-        println!(
-            "{:<44} {:>10.0} {:>10.0} {:>6.2}  {:<8} {:>9} {:>9}",
-            format!("{} ({})", row.what, row.unit),
-            ours,
-            reference,
-            ours / reference,
-            row.goal,
-            ms(row.p99.map(|(ours, _)| ours)),
-            ms(row.p99.map(|(_, reference)| reference)),
-        );
-    }
+    row::print(&rows, json);
 }

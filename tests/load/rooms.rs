@@ -1,6 +1,9 @@
-//! From the opening of a sale until every room has its line, at chat services that take their time.
+//! How long until a line is handed to a room's chat service.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use livetill::{
@@ -12,13 +15,25 @@ use livetill::{
 };
 use tokio::sync::mpsc;
 
-use crate::{Row, claims};
+use crate::{
+    client,
+    row::Row,
+    shop::{Plan, Shop, runtime},
+};
 
 /// A chat service that answers after a while.
 struct Far {
     name: PlatformName,
     latency: Duration,
-    said: mpsc::UnboundedSender<Timestamp>,
+    said: mpsc::UnboundedSender<(Said, Timestamp, Instant)>,
+}
+
+/// What was said, as far as it is measured.
+#[derive(PartialEq)]
+enum Said {
+    Opened,
+    SoldOut,
+    Other,
 }
 
 #[async_trait]
@@ -28,14 +43,20 @@ impl Platform for Far {
     }
     fn limits(&self, _: &Room) -> Limits {
         let updates = Updates::Lines(Span::from_secs(20));
-        Limits { sends: 100, within: Span::from_secs(30), updates }
+        Limits { sends: 10_000, within: Span::from_secs(30), updates }
     }
     async fn announce(&self, post: &Post) -> Result<(), SayError> {
-        tokio::time::sleep(self.latency).await;
-        if matches!(post.notice, Notice::Opened { .. }) {
-            // The measurement may be over.
-            let _ = self.said.send(SystemClock.now());
+        let handed_over = Instant::now();
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
         }
+        let said = match post.notice {
+            Notice::Opened { .. } => Said::Opened,
+            Notice::SoldOut { .. } => Said::SoldOut,
+            _ => Said::Other,
+        };
+        // The measurement may be over.
+        let _ = self.said.send((said, SystemClock.now(), handed_over));
         Ok(())
     }
     async fn reply(&self, _: &Message, _: &Reply) -> Result<(), SayError> {
@@ -51,26 +72,22 @@ impl Platform for Far {
 
 /// How long after the opening the slower of two rooms has its line.
 pub fn announced(latency: Duration, pairs: usize) -> Row {
-    let mut row = Row {
-        what: format!("opening to line in two rooms, sends of {} ms", latency.as_millis()),
-        ours: Vec::new(),
-        reference: Vec::new(),
-        unit: "ms",
-        goal: "≤ 1000 ms",
-        p99: None,
-    };
+    let what = format!("opening to line in two rooms, sends of {} ms", latency.as_millis());
+    let mut row = Row::new(what, "ms", "≤ 1000 ms");
     for _ in 0..pairs {
-        let took = claims::runtime().block_on(async {
+        let took = runtime().block_on(async {
             let (said, mut hears) = mpsc::unbounded_channel();
             let far =
                 |name| -> Arc<dyn Platform> { Arc::new(Far { name, latency, said: said.clone() }) };
             let platforms = vec![far(PlatformName::Discord), far(PlatformName::Twitch)];
-            let rooms = "[shop]\nrooms = [\"console\", \"discord:1\", \"twitch:ana\"]\n";
-            let shop = claims::Shop::open_in(rooms, platforms, (3, 0, Duration::ZERO)).await;
-            let opened_at = shop.opened_at();
+            let config = "[shop]\nrooms = [\"console\", \"discord:1\", \"twitch:ana\"]\n";
+            let plan = Plan { stock: 3, config, platforms, ..Plan::default() };
+            let shop = Shop::open(plan).await;
+            let view = shop.app.engine.views().get(shop.sale).expect("a view");
+            let opened_at = view.opened_at.expect("it is open");
             let mut last = opened_at;
             for _ in 0..2 {
-                last = last.max(hears.recv().await.expect("a line in each room"));
+                last = last.max(heard(&mut hears, &Said::Opened).await.0);
             }
             shop.close().await;
             last.since(opened_at)
@@ -79,4 +96,49 @@ pub fn announced(latency: Duration, pairs: usize) -> Row {
         row.reference.push(latency.as_secs_f64() * 1000.0);
     }
     row
+}
+
+/// Waits until something of that kind is said; when, on both clocks.
+async fn heard(
+    hears: &mut mpsc::UnboundedReceiver<(Said, Timestamp, Instant)>,
+    what: &Said,
+) -> (Timestamp, Instant) {
+    loop {
+        let (said, at, handed_over) = hears.recv().await.expect("a line in each room");
+        if said == *what {
+            return (at, handed_over);
+        }
+    }
+}
+
+/// From a webhook that pays the last unit to "sold out", handed to the chat service; idle besides.
+pub fn webhook_to_line() -> Vec<Row> {
+    const SALES: usize = 100;
+    let mut times = runtime().block_on(async {
+        let (said, mut hears) = mpsc::unbounded_channel();
+        let far = Far { name: PlatformName::Discord, latency: Duration::ZERO, said };
+        let config = "[shop]\nrooms = [\"discord:1\"]\n";
+        let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(far)];
+        let plan = Plan { stock: 1, warm: 1, config, platforms, ..Plan::default() };
+        let mut shop = Shop::closed(plan).await;
+        let mut times = Vec::new();
+        for _ in 0..SALES {
+            shop.start("!sale start mug 30m", 1).await;
+            shop.claims(1, 1).await;
+            heard(&mut hears, &Said::Opened).await;
+            let paid = shop.payments().await.swap_remove(0);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let sent = Instant::now();
+            client::run(shop.address(), 1, 1, move |_| paid.clone()).await;
+            times.push(heard(&mut hears, &Said::SoldOut).await.1 - sent);
+        }
+        shop.close().await;
+        times
+    });
+    times.sort_unstable();
+    let row = |percent: usize, goal| {
+        let time = times[times.len() * percent / 100].as_secs_f64() * 1000.0;
+        Row::single(format!("webhook to line handed to chat, idle, p{percent}"), time, "ms", goal)
+    };
+    vec![row(50, "≤ 2"), row(99, "≤ 10")]
 }

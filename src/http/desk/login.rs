@@ -114,14 +114,14 @@ pub(in super::super) async fn log_in(
         return missing(&web);
     }
     let now = web.engine.now();
-    if !web.logins.allows(now) {
+    if !web.memory.logins.allows(now) {
         let says = "Too many wrong tokens. Please wait five minutes.";
         return page(&web, StatusCode::TOO_MANY_REQUESTS, says);
     }
     let given = field(&body, "token");
     let right: bool = given.as_bytes().ct_eq(web.desk_token.expose().as_bytes()).into();
     if !right {
-        web.logins.note(now);
+        web.memory.logins.note(now);
         let from = client_ip(&web, peer, &headers);
         tracing::warn!(%from, "a wrong token at the desk");
         return page(&web, StatusCode::FORBIDDEN, "That is not the token.");

@@ -407,7 +407,7 @@ fn parked_says(steps: &[Step]) -> bool {
 fn tick_twice_is_tick_once(play: &Play) {
     let once = decide(&play.sale, &Event::Ticked, play.now).expect("a tick");
     let mut sale = play.sale.clone();
-    sale.apply(&once);
+    sale.apply(once);
     let twice = decide(&sale, &Event::Ticked, play.now).expect("a tick");
     assert!(!twice.changed, "a second tick changed something: {:?}", twice.effects);
 }

@@ -173,7 +173,7 @@ impl Play {
         let before = self.sale.head.revision;
         let decision = decide(&self.sale, &event, self.now)?;
         assert_eq!(decision.changed, decision.head.revision > before);
-        self.sale.apply(&decision);
+        self.sale.apply(decision.clone());
         self.take(&decision);
         if let Err(broken) = self.sale.audit() {
             panic!("{broken} after {event:?}");
