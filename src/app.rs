@@ -119,12 +119,11 @@ impl App {
         })?;
         let mut providers = remote_providers(config, &base_url, &clock)?;
         providers.push(adapter);
-        let providers = providers.into_iter().map(|one| (one.name().to_owned(), wrap(one)));
         let engine = Engine::new(Parts {
             store,
             clock,
             entropy,
-            providers: providers.collect(),
+            providers: providers.into_iter().map(|p| (p.name().to_owned(), wrap(p))).collect(),
             pages: Arc::new(Addresses { base_url: base_url.clone(), keys: keys.clone() }),
             link: format!("{base_url}/live"),
         });

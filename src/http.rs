@@ -232,11 +232,7 @@ impl Policy {
 }
 
 /// Headers of every page for people.
-async fn page_headers(
-    State(policy): State<Arc<Policy>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn page_headers(State(policy): State<Arc<Policy>>, request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     let policy = match photo_origins(&answer) {
         photos if photos.is_empty() => policy.plain.clone(),

@@ -210,6 +210,7 @@ fn provider(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     match chosen.as_str() {
         "square" => square(prompt, draft)?,
         "polar" => polar(prompt, draft)?,
+        "noventiq" => noventiq(prompt, draft)?,
         name => draft.set_template("provider", name),
     }
     // From here on the sandbox's own rule holds again.
@@ -261,6 +262,38 @@ fn polar(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     })?;
     let words = "Polar: secret of the webhook endpoint";
     let secret = "LIVETILL_PROVIDERS__POLAR__WEBHOOK_SECRET";
+    prompt.ask_secret(draft, words, secret, false, |_| Ok(()))
+}
+
+fn noventiq(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
+    let words =
+        "Noventiq: address of the API you were given, like https://api.ecommerce.noventiq.com";
+    prompt.ask(draft, words, "", |draft, url| {
+        draft.set("providers.noventiq.api_url", url);
+        Ok(())
+    })?;
+    let words = "Noventiq: id of your checkout page; 0 if the currency has only one";
+    prompt.ask(draft, words, "0", |draft, id| {
+        let id: i64 = id.parse().map_err(|_| "write a number".to_owned())?;
+        draft.set("providers.noventiq.market_id", id);
+        Ok(())
+    })?;
+    for (words, key) in [
+        ("Noventiq: name of the API login", "LIVETILL_PROVIDERS__NOVENTIQ__USERNAME"),
+        ("Noventiq: its password", "LIVETILL_PROVIDERS__NOVENTIQ__PASSWORD"),
+    ] {
+        prompt.ask_secret(draft, words, key, true, |_| Ok(()))?;
+    }
+    let words = "Noventiq: id of the original product that is sold";
+    prompt.ask(draft, words, "", |draft, id| {
+        let id: i64 = id.parse().map_err(|_| "write a number".to_owned())?;
+        draft.set_template("delivery", Array::new());
+        draft.set_template("provider", "noventiq");
+        draft.set_provider_option("noventiq", "product_id", id);
+        Ok(())
+    })?;
+    let words = "Noventiq: secret key of the webhooks";
+    let secret = "LIVETILL_PROVIDERS__NOVENTIQ__WEBHOOK_SECRET";
     prompt.ask_secret(draft, words, secret, false, |_| Ok(()))
 }
 

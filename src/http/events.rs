@@ -27,7 +27,8 @@ pub(super) async fn events(
 ) -> Response {
     let Some(place) = web.doors.streams.enter(client_ip(&web, peer, &headers)) else {
         let says = "Too many streams from one address; please look now and then instead.\n";
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "30")], says).into_response();
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "30")], says)
+            .into_response();
     };
     let Some(view) = api::find(&web, &id).await else {
         return StatusCode::NOT_FOUND.into_response();

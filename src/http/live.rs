@@ -12,8 +12,8 @@ use axum::{
 use super::{
     Web, api,
     page::{
-        Card, ListPage, MessagePage, Mine, SalePage, claim_form, html, render, state_words, summary,
-        with_photos,
+        Card, ListPage, MessagePage, Mine, SalePage, claim_form, html, render, state_words,
+        summary, with_photos,
     },
 };
 use crate::{

@@ -167,8 +167,9 @@ pub fn leads(to: &str) {
 
 /// Every secret of a configuration.
 pub fn hides(config: &Config) {
-    let Config { http, discord, twitch, providers, .. } = config;
-    let all: [&Secret; 9] = [
+    let Config { http, shop, discord, twitch, providers, .. } = config;
+    let all: [&Secret; 13] = [
+        &shop.check_secret,
         &http.desk_token,
         &discord.token,
         &twitch.token,
@@ -178,6 +179,9 @@ pub fn hides(config: &Config) {
         &providers.square.signature_keys,
         &providers.polar.access_token,
         &providers.polar.webhook_secret,
+        &providers.noventiq.username,
+        &providers.noventiq.password,
+        &providers.noventiq.webhook_secret,
     ];
     for secret in all {
         secret.expose().split(',').for_each(is_secret);

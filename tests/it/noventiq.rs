@@ -8,5 +8,6 @@ pub mod fake;
 mod hooks;
 mod late;
 mod login;
+mod offers;
 pub mod shop;
 mod trouble;

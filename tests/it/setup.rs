@@ -265,6 +265,47 @@ fn a_shop_on_square_with_both_chats() {
 }
 
 #[test]
+fn a_link_of_noventiq_is_made_of_an_original_product() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let answers = [
+        "Fern",
+        "https://shop.example",
+        "yes",
+        "none",
+        "noventiq",
+        "api.example",
+        "http://127.0.0.1:9",
+        "17x",
+        "17",
+        "shop@example.com",
+        "noventiq-password-1",
+        "4653375",
+        "noventiq-secret-1",
+        "tool",
+        "Tool",
+        "EUR",
+        "25",
+        "10",
+        "10m",
+    ];
+    let out = setup(dir.path(), &[], &answers);
+    let said = said(&out);
+    assert_eq!(out.status.code(), Some(1), "nothing there answers: {said}");
+    for part in ["write it whole", "write a number", "FAIL"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("password-1"), "a secret is shown: {said}");
+    let loaded = read(dir.path());
+    let noventiq = &loaded.config.providers.noventiq;
+    assert_eq!((noventiq.market_id, noventiq.username.expose()), (17, "shop@example.com"));
+    let tool = &loaded.templates["tool"];
+    assert_eq!(
+        (tool.provider.as_str(), &tool.options["product_id"]),
+        ("noventiq", &4653375.into())
+    );
+}
+
+#[test]
 fn a_public_shop_does_not_sell_from_the_sandbox_unasked() {
     let dir = tempfile::tempdir().expect("a folder");
     let answers = [

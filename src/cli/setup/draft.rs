@@ -61,6 +61,17 @@ impl Draft {
         self.set(&format!("templates.{}.{key}", self.template), value);
     }
 
+    /// Sets a key of the template's table for its provider.
+    pub fn set_provider_option(&mut self, provider: &str, key: &str, value: impl Into<Value>) {
+        let name = self.template.clone();
+        if let Some(template) = self.templates().get_mut(&name).and_then(Item::as_table_mut) {
+            let own = template.entry(provider).or_insert_with(toml_edit::table);
+            if let Some(own) = own.as_table_mut() {
+                own.insert(key, toml_edit::value(value));
+            }
+        }
+    }
+
     /// Leaves a key of the template to its default.
     pub fn leave_out(&mut self, key: &str) {
         let name = self.template.clone();

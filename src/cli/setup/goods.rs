@@ -62,7 +62,7 @@ pub(super) fn ask(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
 /// Asks how the goods reach the buyer, where the provider has goods to send.
 fn delivery(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     let config = draft.check().map_err(anyhow::Error::msg)?.config;
-    if provider_of(&config) == Some("polar") {
+    if provider_of(&config).is_some_and(|name| ["polar", "noventiq"].contains(&name)) {
         return Ok(());
     }
     let mut ways: Vec<Value> = Vec::new();

@@ -17,9 +17,9 @@ use crate::{
     provider::{Call, Outcome, ProviderError, rest::Fault, signature::short_hash},
     sale::{
         Sale,
-        offer::Bill,
         event::Verdict,
         hold::{Checkout, Hold},
+        offer::Bill,
         template::{Ask, Template},
     },
 };

@@ -135,7 +135,7 @@ async fn goods_that_are_sent_are_refused_unless_the_owner_says_so() {
     super::shop::write_secrets(dir.path());
     let error =
         livetill::config::load(&path, &Default::default()).expect_err("refused").to_string();
-    assert!(error.contains("templates.keys.delivery: Noventiq Checkout is made for"), "{error}");
+    assert!(error.contains("templates.keys.delivery: noventiq carries digital goods"), "{error}");
     let mut shop = Shop::with(&sent, "allow_physical = true").await;
     shop.opens().await;
     shop.world.claims("ana", &[("delivery", "ship")]).await;
