@@ -6,13 +6,13 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, Method, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 
 use super::{
     Web, api,
     page::{
-        Card, ListPage, MessagePage, Mine, SalePage, claim_form, html, render, state_words,
+        Card, ListPage, MessagePage, Mine, SalePage, answer, claim_form, html, render, state_words,
         summary, with_photos,
     },
 };
@@ -137,23 +137,18 @@ pub(super) async fn sale_page(
 ) -> Response {
     let now = web.engine.now();
     let photo = view.image.as_deref();
-    let page = |html: Bytes| with_photos((status, Html(html)).into_response(), photo);
     // Strangers all see the same.
     let Some(buyer) = web.keys.buyer(headers) else {
         let make = || draw(web, view, None, says.as_deref(), now);
-        return match web.memory.pages.get(view, says.as_deref(), now, make) {
-            Ok(html) => page(html),
-            Err(answer) => answer,
-        };
+        let html = web.memory.pages.get(view, says.as_deref(), now, make);
+        return with_photos(answer(status, html), photo);
     };
     let mine = web.engine.look(view.id, move |sale| mine(sale, &buyer)).await;
     // Without the books, nobody knows whether it still sells.
     let unknown = matches!(mine, Err(TellError::Store(_)));
     let view = &if unknown { view.clone().out_of_touch() } else { view.clone() };
-    match draw(web, view, mine.unwrap_or_default(), says.as_deref(), now) {
-        Ok(html) => page(html),
-        Err(answer) => answer,
-    }
+    let html = draw(web, view, mine.unwrap_or_default(), says.as_deref(), now);
+    with_photos(answer(status, html), photo)
 }
 
 type Hint = (HoldId, String, &'static str);
@@ -164,7 +159,7 @@ fn draw(
     mine: Option<Hint>,
     says: Option<&str>,
     now: Timestamp,
-) -> Result<Bytes, Response> {
+) -> askama::Result<Bytes> {
     let open = matches!(view.state, SaleState::Open | SaleState::AllHeld);
     let left = text::time_left(view, now);
     let page = SalePage {

@@ -136,9 +136,17 @@ pub(super) struct MessagePage<'a> {
 
 /// Renders a page with a status.
 pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
-    match html(page) {
+    answer(status, html(page))
+}
+
+/// A rendered page with a status; if it could not be rendered, says so instead.
+pub(super) fn answer(status: StatusCode, html: askama::Result<Bytes>) -> Response {
+    match html {
         Ok(html) => (status, Html(html)).into_response(),
-        Err(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
+        }
     }
 }
 
@@ -170,12 +178,9 @@ fn origin(image: &str) -> Option<String> {
     Some(format!("https://{host}{port}"))
 }
 
-/// Renders a page; if that fails, answers what to say instead.
-pub(super) fn html(page: &impl Template) -> Result<Bytes, Response> {
-    page.render().map(Bytes::from).map_err(|error| {
-        tracing::error!(%error, "a page could not be rendered");
-        (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n").into_response()
-    })
+/// Renders a page.
+pub(super) fn html(page: &impl Template) -> askama::Result<Bytes> {
+    page.render().map(Bytes::from)
 }
 
 /// A state in words that viewers understand.

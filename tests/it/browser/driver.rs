@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     str::FromStr,
     sync::LazyLock,
     time::Duration,
@@ -33,6 +33,7 @@ rm -rf \"$profiles\"";
 
 struct Driver {
     url: String,
+    _bash: Child,
     _ends_it_when_closed: ChildStdin,
     _says: BufReader<ChildStdout>,
 }
@@ -51,7 +52,7 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
     while says.read_line(&mut line).expect("text") > 0 {
         if let Some((_, port)) = line.trim_end().split_once("successfully on port ") {
             let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
-            return Driver { url, _ends_it_when_closed: stdin, _says: says };
+            return Driver { url, _bash: child, _ends_it_when_closed: stdin, _says: says };
         }
         line.clear();
     }
