@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
@@ -12,8 +11,8 @@ use axum::{
 use super::{
     Web, api,
     page::{
-        Card, ListPage, MessagePage, Mine, SalePage, answer, claim_form, html, render, state_words,
-        summary, with_photos,
+        Card, ListPage, MessagePage, Mine, Rendered, SalePage, answer, claim_form, html, render,
+        state_words, summary, with_photos,
     },
 };
 use crate::{
@@ -159,7 +158,7 @@ fn draw(
     mine: Option<Hint>,
     says: Option<&str>,
     now: Timestamp,
-) -> askama::Result<Bytes> {
+) -> Rendered {
     let open = matches!(view.state, SaleState::Open | SaleState::AllHeld);
     let left = text::time_left(view, now);
     let page = SalePage {

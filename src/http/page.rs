@@ -140,7 +140,7 @@ pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// A rendered page with a status; if it could not be rendered, says so instead.
-pub(super) fn answer(status: StatusCode, html: askama::Result<Bytes>) -> Response {
+pub(super) fn answer(status: StatusCode, html: Rendered) -> Response {
     match html {
         Ok(html) => (status, Html(html)).into_response(),
         Err(error) => {
@@ -178,8 +178,11 @@ fn origin(image: &str) -> Option<String> {
     Some(format!("https://{host}{port}"))
 }
 
+/// A page as bytes, or why it could not be rendered.
+pub(super) type Rendered = askama::Result<Bytes>;
+
 /// Renders a page.
-pub(super) fn html(page: &impl Template) -> askama::Result<Bytes> {
+pub(super) fn html(page: &impl Template) -> Rendered {
     page.render().map(Bytes::from)
 }
 

@@ -56,7 +56,11 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
         }
         line.clear();
     }
-    panic!("chromedriver does not start; tests/run installs chromium and chromium-driver");
+    drop(stdin);
+    let ended = child.wait();
+    panic!(
+        "chromedriver does not start ({ended:?}); tests/run installs chromium and chromium-driver"
+    );
 });
 
 /// How somebody's browser is.
