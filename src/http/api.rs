@@ -42,7 +42,7 @@ pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
         _ => return None,
     };
     if let Some(view) = views.get(id) {
-        return Some(view.at(web.engine.now()));
+        return Some(web.engine.honest(view));
     }
     let link = web.engine.link().to_owned();
     web.engine.look(id, move |sale| Arc::new(View::of(sale, &link))).await.ok()

@@ -192,14 +192,14 @@ async fn a_way_to_get_it_that_is_sold_out_is_greyed_until_it_is_back() {
     };
     let sale = shop.world.newest().id;
     let page = shop.world.looks("ana", &format!("/sales/{sale}")).await.text;
-    assert!(page.contains("value=\"ship\" required checked>"), "{page}");
+    assert!(page.contains("value=\"ship\" data-once=\"600\" required checked>"), "{page}");
     shop.square.books().marked.push(ship);
     tell(&shop);
     shop.deliver().await;
     shop.passes(secs(3)).await;
     let page = shop.world.looks("ana", &format!("/sales/{sale}")).await.text;
-    assert!(page.contains("value=\"ship\" required disabled>"), "{page}");
-    assert!(page.contains("value=\"pickup\" required checked>"), "{page}");
+    assert!(page.contains("value=\"ship\" data-once=\"600\" required disabled>"), "{page}");
+    assert!(page.contains("value=\"pickup\" data-once=\"0\" required checked>"), "{page}");
     assert!(page.contains("<span>Ship to me</span> <span>sold out</span>"), "{page}");
     let no = shop.world.claims("ana", &[("delivery", "ship")]).await;
     assert_eq!(no.status, 409);
@@ -212,7 +212,10 @@ async fn a_way_to_get_it_that_is_sold_out_is_greyed_until_it_is_back() {
     assert!(made <= 1, "only the pickup pool is filled up: {made}");
     shop = shop.restarts().await;
     let page = shop.world.looks("bo", &format!("/sales/{sale}")).await.text;
-    assert!(page.contains("value=\"ship\" required disabled>"), "kept over a restart: {page}");
+    assert!(
+        page.contains("value=\"ship\" data-once=\"600\" required disabled>"),
+        "kept over a restart: {page}"
+    );
     shop.square.books().marked.clear();
     tell(&shop);
     shop.deliver().await;

@@ -54,7 +54,7 @@ impl Place {
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Chat) -> bool) {
-        for _ in 0..3000 {
+        for _ in 0..12_000 {
             if holds(&self.chat) {
                 return;
             }
