@@ -45,6 +45,8 @@ struct Told {
     revision: u64,
     state: State,
     left: u32,
+    /// Everything is held, and nobody pays any more: links that cannot be taken back.
+    stuck: bool,
     passed: Passed,
     at: Timestamp,
     /// Not to be tried again before then.
@@ -57,11 +59,16 @@ impl Told {
             revision: view.revision,
             state: view.state,
             left: view.left,
+            stuck: is_stuck(view),
             passed: Passed::of(view, now),
             at: now,
             not_before: now,
         }
     }
+}
+
+fn is_stuck(view: &View) -> bool {
+    view.state == State::AllHeld && view.paying == 0
 }
 
 /// What is to be done about a sale in a room.
@@ -191,7 +198,9 @@ impl Announcer {
             }
             Updates::Reprints(every) => {
                 let selling = matches!(view.state, State::Open | State::AllHeld);
-                let new = told.state != view.state || told.left != view.left;
+                let new = told.state != view.state
+                    || told.left != view.left
+                    || told.stuck != is_stuck(view);
                 due_after(selling && new, told.at + every, now)
             }
             Updates::Lines(quiet) => self.due_line(view, room, &told, quiet, now),
@@ -205,7 +214,7 @@ impl Announcer {
         }
         let passed = told.passed.and(Passed::of(view, now)) != told.passed;
         let quiet_until = self.spoke_at(room).map_or(told.at, |at| at.max(told.at)) + quiet;
-        if passed || told.state != view.state {
+        if passed || told.state != view.state || told.stuck != is_stuck(view) {
             return due_after(true, quiet_until, now);
         }
         let right_at = quiet_until.max(told.at + PUT_RIGHT_AFTER);

@@ -28,7 +28,7 @@ use crate::{
     id::Entropy,
     listen::Listener,
     platform::{Heard, Platform},
-    provider::{Provider, polar, sandbox, signature::derive, square},
+    provider::{Provider, noventiq, polar, sandbox, signature::derive, square},
     reconcile,
     replica::Replica,
     room::{Message, Room},
@@ -116,7 +116,7 @@ impl App {
             public_url: base_url.clone(),
             webhook_key: derive(&secret, "sandbox webhook"),
         })?;
-        let mut providers = remote_providers(config, &base_url)?;
+        let mut providers = remote_providers(config, &base_url, &clock)?;
         providers.push(adapter);
         let providers = providers.into_iter().map(|one| (one.name().to_owned(), wrap(one)));
         let engine = Engine::new(Parts {
@@ -271,13 +271,21 @@ fn limits(config: &Config) -> ClaimLimits {
 ///
 /// # Errors
 /// If an HTTP client cannot be made.
-pub(crate) fn remote_providers(config: &Config, base_url: &str) -> Result<Vec<Arc<dyn Provider>>> {
+pub(crate) fn remote_providers(
+    config: &Config,
+    base_url: &str,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Provider>>> {
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if config.providers.square.is_configured() {
         providers.push(Arc::new(square::Square::new(&config.providers.square, base_url)?));
     }
     if config.providers.polar.is_configured() {
         providers.push(Arc::new(polar::Polar::new(&config.providers.polar, base_url)?));
+    }
+    let noventiq = &config.providers.noventiq;
+    if noventiq.is_configured() {
+        providers.push(Arc::new(noventiq::Noventiq::new(noventiq, base_url, clock.clone())?));
     }
     Ok(providers)
 }
@@ -290,6 +298,7 @@ fn pace_of(name: &str, config: &Config) -> Pace {
         // No limit is known of the account: begin low, rise until told to slow down.
         square::NAME => of(config.providers.square.calls_per_second, 1.0, 4.0),
         polar::NAME => of(config.providers.polar.calls_per_second, 1.0, 4.0),
+        noventiq::NAME => of(config.providers.noventiq.calls_per_second, 1.0, 4.0),
         // Begin a little under the known limit; the pace finds the rest out.
         _ => of(config.providers.sandbox.calls_per_second, 0.8, 1.2),
     }

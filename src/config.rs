@@ -5,6 +5,7 @@
 
 mod discord;
 mod load;
+mod noventiq;
 mod polar;
 mod rooms;
 mod secret;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use self::{
     discord::Discord,
     load::{ConfigError, Loaded, load, reload_templates},
+    noventiq::Noventiq,
     polar::Polar,
     secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
@@ -28,7 +30,7 @@ pub use self::{
 use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
 
 /// Providers that a template may name.
-const PROVIDERS: [&str; 3] = ["sandbox", "square", "polar"];
+const PROVIDERS: [&str; 4] = ["sandbox", "square", "polar", "noventiq"];
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -117,6 +119,8 @@ pub struct Providers {
     pub square: Square,
     /// Polar.
     pub polar: Polar,
+    /// Noventiq Checkout.
+    pub noventiq: Noventiq,
 }
 
 /// The built-in provider.
@@ -202,6 +206,7 @@ impl Config {
         self.check_shares(&mut found);
         self.providers.square.check(&mut found);
         self.providers.polar.check(&mut found);
+        self.providers.noventiq.check(&mut found);
         self.check_providers(&mut found);
         self.discord.check(&mut found);
         self.twitch.check(&mut found);
@@ -228,6 +233,7 @@ impl Config {
             Ok(templates) => {
                 template::check(&templates, &mut found);
                 self.providers.polar.check_templates(&templates, &mut found);
+                self.providers.noventiq.check_templates(&templates, &mut found);
             }
             Err(mut errors) => found.append(&mut errors),
         }
@@ -277,6 +283,7 @@ impl Config {
                 "sandbox" => None,
                 "square" => self.providers.square.missing().map(str::to_owned),
                 "polar" => self.providers.polar.missing().map(str::to_owned),
+                "noventiq" => self.providers.noventiq.missing().map(str::to_owned),
                 other => {
                     let guess = nearest(other, PROVIDERS.iter().copied());
                     let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
@@ -290,9 +297,9 @@ impl Config {
     }
 
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 9] {
+    fn secrets(&self) -> [(&'static str, bool); 12] {
         let Self { discord, twitch, .. } = self;
-        let Providers { square, polar, .. } = &self.providers;
+        let Providers { square, polar, noventiq, .. } = &self.providers;
         [
             ("http.desk_token", self.http.desk_token.is_set()),
             ("discord.token", discord.token.is_set()),
@@ -303,6 +310,9 @@ impl Config {
             ("providers.square.signature_keys", square.signature_keys.is_set()),
             ("providers.polar.access_token", polar.access_token.is_set()),
             ("providers.polar.webhook_secret", polar.webhook_secret.is_set()),
+            ("providers.noventiq.username", noventiq.username.is_set()),
+            ("providers.noventiq.password", noventiq.password.is_set()),
+            ("providers.noventiq.webhook_secret", noventiq.webhook_secret.is_set()),
         ]
     }
 

@@ -152,5 +152,8 @@ pub enum Trouble {
         amount: Money,
         /// Why.
         why: String,
+        /// Whether people at the provider decide.
+        #[serde(default)]
+        asked: bool,
     },
 }

@@ -4,6 +4,7 @@
 //! frozen request, and answers with what happened. *Unknown is not failed*: whatever is not a
 //! definite answer is an error that has the same request repeated under the same key.
 
+pub mod noventiq;
 pub mod polar;
 mod rest;
 pub mod sandbox;
@@ -64,6 +65,12 @@ pub trait Provider: Send + Sync + 'static {
     /// Reads a webhook that was checked; no news is good news. Pure.
     fn parse(&self, webhook: &Verified) -> Result<Delivery, WebhookError>;
 
+    /// Turns hints into news by asking, where a webhook proves too little to act on. What cannot be
+    /// confirmed now is an error: it is to be sent again.
+    async fn confirm(&self, delivery: Delivery) -> Result<Delivery, ProviderError> {
+        Ok(delivery)
+    }
+
     /// What is wrong with the account, and with what these templates need of it, each with its
     /// mend; empty if all is well. With `mend` it puts right what it can, and says so.
     async fn check(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
@@ -74,6 +81,11 @@ pub trait Provider: Send + Sync + 'static {
     /// What was ever made for sales of ours and is still there.
     async fn left_behind(&self) -> Result<Vec<Leftover>, ProviderError> {
         Ok(Vec::new())
+    }
+
+    /// What it makes for sales and cannot list, in a sentence for whoever looks for leftovers.
+    fn unlisted(&self) -> Option<&'static str> {
+        None
     }
 
     /// Removes something that was left behind.
@@ -223,6 +235,11 @@ pub enum News {
     ListingChanged {
         /// When.
         at: Timestamp,
+    },
+    /// Something happened to an order, and what it was is still to be asked.
+    Hint {
+        /// The order.
+        order: String,
     },
     /// A page closed without our asking.
     PageClosed {

@@ -25,6 +25,13 @@ pub const CLOSED_EVERY: Span = Span::from_secs(60);
 /// For how long after its end a sale is asked about at all.
 const WATCH_FOR: Span = Span::from_secs(48 * 3600);
 
+/// For how long where pages cannot be closed: the slowest service cancels an unpaid order after so
+/// long (Noventiq's order statuses).
+const LATE_FOR: Span = Span::from_secs(90 * 24 * 3600);
+
+/// After the first days, such a sale is asked about once a day.
+const DAY: Span = Span::from_secs(24 * 3600);
+
 /// Pages asked about in one call; the tightest provider takes a hundred ids.
 const PAGES_MAX: usize = 100;
 
@@ -95,8 +102,9 @@ async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> 
         let now = engine.now();
         for line in engine.store().sales(200).await? {
             let end = line.head.phase.end();
-            let recent = end.is_some_and(|end| now.since(end.at) < WATCH_FOR);
-            if line.head.is_closed() && recent {
+            let late = !line.head.capabilities.revocable;
+            let asked = end.is_some_and(|end| is_asked_about(now.since(end.at), late));
+            if line.head.is_closed() && asked {
                 sales.push(line.id);
             }
         }
@@ -104,14 +112,24 @@ async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> 
     Ok(sales)
 }
 
+/// Whether a sale that ended so long ago is asked about in this round; `late` if its pages cannot be
+/// closed.
+fn is_asked_about(ago: Span, late: bool) -> bool {
+    // Two rounds: one may be slow, or fall into a restart.
+    let of_the_day = ago.millis() % DAY.millis() < 2 * CLOSED_EVERY.millis();
+    ago < WATCH_FOR || (late && ago < LATE_FOR && of_the_day)
+}
+
 /// What to ask about a sale; `None` if everything is settled.
 fn question(sale: &Sale, now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
+    // Where no page can be closed, one whose units went back can be paid all the same.
+    let for_ever = !sale.head.capabilities.revocable;
     let pages: Vec<_> = sale
         .holds()
         .filter(|hold| !matches!(hold.state, HoldState::Paid { .. }))
-        .flat_map(|hold| hold.checkouts.iter().map(|page| (hold.id, page)))
-        .filter(|(_, page)| !page.closed)
-        .map(|(id, page)| (id, page.clone()))
+        .flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)))
+        .filter(|(hold, page)| !page.closed || (for_ever && hold.opened_at.is_some()))
+        .map(|(hold, page)| (hold.id, page.clone()))
         .collect();
     let refunds: Vec<_> = sale
         .payments()
@@ -156,6 +174,22 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
         tokio::select! {
             () = engine.clock().sleep_until(engine.now() + EVERY) => {}
             () = stop.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_that_comes_late_is_looked_for_daily() {
+        let hours = |n: i64| Span::from_secs(n * 3600);
+        for late in [false, true] {
+            assert!(is_asked_about(hours(47), late), "often, while it is fresh");
+            assert!(!is_asked_about(hours(49), late) && !is_asked_about(hours(91 * 24), late));
+            assert_eq!(is_asked_about(hours(72), late), late);
+            assert_eq!(is_asked_about(hours(89 * 24) + Span::from_secs(90), late), late);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         history::{self, Measured},
         spread,
     },
-    provider::{Call, signature::short_hash},
+    provider::{Call, Provider, signature::short_hash},
     sale::template::Template,
     store::{self, Access, OpenError, Store},
 };
@@ -31,10 +31,16 @@ fn base_url(config: &Config) -> String {
     config.shop.public_url.clone()
 }
 
+/// The payment services elsewhere that are configured.
+fn providers(loaded: &Loaded) -> Result<Vec<Arc<dyn Provider>>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    remote_providers(&loaded.config, &base_url(&loaded.config), &clock)
+}
+
 /// Every provider's findings; a line for those with none.
 pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String, bool, String)>> {
     let mut all = Vec::new();
-    for provider in remote_providers(&loaded.config, &base_url(&loaded.config))? {
+    for provider in providers(loaded)? {
         let own = |template: &&Template| template.provider == provider.name();
         let templates: Vec<&Template> = loaded.templates.values().filter(own).collect();
         let found = provider.check(&templates, mend).await;
@@ -55,7 +61,10 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
         Err(error) => bail!(error),
     };
     let (mut left, mut failed) = (0, false);
-    for provider in remote_providers(&loaded.config, &base_url(&loaded.config))? {
+    for provider in providers(loaded)? {
+        if let Some(says) = provider.unlisted() {
+            println!("unknown  {}: {says}", provider.name());
+        }
         let found = match provider.left_behind().await {
             Ok(found) => found,
             Err(error) => {

@@ -135,6 +135,7 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
         .with_list_parse_key("shop.mod_rooms")
         .with_list_parse_key("http.trusted_proxies")
         .with_list_parse_key("providers.square.probe_reject")
+        .with_list_parse_key("providers.noventiq.checkout_hosts")
         .with_list_parse_key("twitch.moderator_users")
         .with_list_parse_key("discord.moderator_roles")
         .with_list_parse_key("discord.moderator_users")

@@ -8,7 +8,7 @@ use super::Finding;
 use crate::{
     clock::Span,
     money::{Currency, Money},
-    provider::{polar, square},
+    provider::{noventiq, polar, square},
     sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
 };
 
@@ -45,6 +45,8 @@ pub struct Raw {
     square: Option<serde_json::Value>,
     /// Polar's.
     polar: Option<serde_json::Value>,
+    /// Noventiq's.
+    noventiq: Option<serde_json::Value>,
 }
 
 /// A price: written as a text, though a number is understood too, by its shortest decimal form.
@@ -150,6 +152,7 @@ impl Reader<'_> {
         let fits = match template.provider.as_str() {
             square::NAME => square::Options::of(&template).map(drop),
             polar::NAME => polar::Options::of(&template).map(drop),
+            noventiq::NAME => noventiq::Options::of(&template).map(drop),
             _ => Ok(()),
         };
         if let Err(says) = fits {
@@ -242,7 +245,12 @@ impl Reader<'_> {
     /// The options of the template's own provider; another provider's are a mistake.
     fn options(&mut self, raw: &Raw) -> serde_json::Value {
         let mut own = serde_json::Value::Null;
-        for (provider, options) in [(square::NAME, &raw.square), (polar::NAME, &raw.polar)] {
+        let all = [
+            (square::NAME, &raw.square),
+            (polar::NAME, &raw.polar),
+            (noventiq::NAME, &raw.noventiq),
+        ];
+        for (provider, options) in all {
             let Some(options) = options else { continue };
             if raw.provider_name() == provider {
                 own.clone_from(options);

@@ -43,7 +43,8 @@ impl Engine {
             News::ChoiceSoldOut { sale, delivery, set } => {
                 self.tell(sale, Event::ChoiceMarked { delivery, set }, &by, origin).await
             }
-            News::ListingChanged { at: _ } => {
+            // A hint is asked about by whoever brings it; one that was not is asked about soon.
+            News::ListingChanged { at: _ } | News::Hint { order: _ } => {
                 self.listing_changed(provider);
                 return Ok(());
             }

@@ -22,6 +22,7 @@ use crate::{
         Sale,
         hold::{Hold, HoldState, Lapse},
         payment::{Fate, Payment},
+        template::RefundKind,
     },
     view::View,
 };
@@ -87,6 +88,8 @@ struct Facts {
     deadline: Option<Timestamp>,
     delivery: Option<String>,
     sandbox: bool,
+    /// Refunds are asked of people, who may say no.
+    asked: bool,
 }
 
 impl Facts {
@@ -101,6 +104,7 @@ impl Facts {
                 .and_then(|name| template.delivery(name))
                 .map(|delivery| delivery.label.clone()),
             sandbox: !sale.head.capabilities.real_money,
+            asked: sale.head.capabilities.refund == RefundKind::Requested,
             hold,
             payments,
         }
@@ -199,6 +203,10 @@ fn paid(facts: &Facts) -> Told {
     let kept = facts.payments.iter().find(|payment| payment.fate == Fate::Kept);
     let back = facts.payments.iter().find(|p| matches!(p.fate, Fate::Refund { .. }));
     match (kept, back) {
+        (Some(kept), Some(back)) if facts.asked && !back.fate.is_final() => told(format!(
+            "{} is paid and yours. The shop asked for your second payment of {} to be refunded.",
+            kept.fact.amount, back.fact.amount
+        )),
         (Some(kept), Some(back)) => told(format!(
             "{} is paid and yours. Your second payment of {} goes back to you.",
             kept.fact.amount, back.fact.amount
@@ -216,6 +224,10 @@ fn released(facts: &Facts, why: Lapse) -> Told {
     let says = match (refund, why) {
         (Some(payment), _) if payment.fate.is_final() => format!(
             "Your payment of {} came when nothing was left. It went back to you.",
+            payment.fact.amount
+        ),
+        (Some(payment), _) if facts.asked => format!(
+            "Your payment of {} came when nothing was left. The shop asked for its refund.",
             payment.fact.amount
         ),
         (Some(payment), _) => format!(

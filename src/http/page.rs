@@ -147,6 +147,8 @@ pub(super) fn state_words(view: &View) -> String {
         State::Open => "Open".to_owned(),
         State::Paused => "Paused for a moment".to_owned(),
         State::AllHeld => match view.paying {
+            // Nobody pays any more on what cannot be taken back.
+            0 => "All held: nothing is left to claim".to_owned(),
             1 => "All held: 1 person is paying, they may let go".to_owned(),
             n => format!("All held: {n} people are paying, some may let go"),
         },

@@ -28,14 +28,14 @@ pub(super) async fn webhook(
     let Some(provider) = web.engine.provider(&name).cloned() else {
         return (StatusCode::NOT_FOUND, "no such provider\n");
     };
-    let answer = take(web, provider.as_ref(), &headers, body).await;
+    let answer = take(web, provider, &headers, body).await;
     meter::webhook(&name, answer.0.as_u16());
     answer
 }
 
 async fn take(
     web: Arc<Web>,
-    provider: &dyn Provider,
+    provider: Arc<dyn Provider>,
     headers: &HeaderMap,
     body: Bytes,
 ) -> (StatusCode, &'static str) {
@@ -64,6 +64,15 @@ async fn take(
     };
     // The work goes on when the sender hangs up: half of it may be on disk already.
     let work = tokio::spawn(async move {
+        let delivery = match provider.confirm(delivery).await {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                tracing::warn!(provider = name, %error, "a webhook could not be asked about");
+                // Should it not be sent again, the next round of questions finds out.
+                web.engine.listing_changed(name);
+                return false;
+            }
+        };
         for (n, news) in delivery.news.into_iter().enumerate() {
             let id = format!("{}:{n}", delivery.id);
             let seen = Seen { source: format!("webhook:{name}"), id };

@@ -88,9 +88,13 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
             "the page of hold {hold} cannot be closed: {}. Its units stay taken",
             plain(why)
         ),
-        Trouble::Refunding { payment, amount, why } => {
+        Trouble::Refunding { payment, amount, why, asked: false } => {
             format!("refunding {amount} (payment {payment}): {}", plain(why))
         }
+        Trouble::Refunding { payment, amount, why, asked: true } => format!(
+            "asking the provider to refund {amount} (payment {payment}): {}. People there decide",
+            plain(why)
+        ),
     }
 }
 
@@ -99,6 +103,9 @@ pub fn stock_line(view: &View, now: Timestamp) -> String {
     let title = plain(&view.title);
     if view.state == State::AllHeld {
         let n = view.paying;
+        if n == 0 {
+            return format!("ALL HELD · {title} · nothing is left to claim · {}", view.link);
+        }
         let people = if n == 1 { "1 person is" } else { &format!("{n} people are") };
         return format!("ALL HELD · {title} · {people} paying, some may let go · {}", view.link);
     }

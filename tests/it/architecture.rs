@@ -219,6 +219,7 @@ fn adapters_know_neither_each_other_nor_the_shell() {
                 "twitch::",
                 "square::",
                 "polar::",
+                "noventiq::",
             ] {
                 assert!(!text.contains(adapter), "{file} names {adapter}");
             }

@@ -17,6 +17,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod line;
+mod noventiq;
 mod pages;
 mod polar;
 mod postgres;

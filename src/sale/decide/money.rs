@@ -12,6 +12,7 @@ use crate::{
         payment::{
             Fate, Payment, PaymentFact, PaymentStatus, RefundFact, RefundReason, RefundStatus,
         },
+        template::RefundKind,
     },
 };
 
@@ -170,6 +171,7 @@ fn refund(draft: &mut Draft<'_>, mut payment: Payment, why: RefundReason) {
             RefundReason::Elsewhere => "it was refunded at the provider",
         }
         .to_owned(),
+        asked: draft.head.capabilities.refund == RefundKind::Requested,
     });
     draft.put_payment(payment);
 }
