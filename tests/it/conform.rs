@@ -64,4 +64,5 @@ providers! {
     square: till::square::start;
     polar: till::polar::per_buyer;
     polar_shared: till::polar::shared;
+    noventiq: till::noventiq::start;
 }

@@ -4,9 +4,9 @@
 mod books;
 mod doctor;
 mod evenings;
-mod fake;
+pub mod fake;
 mod hooks;
 mod late;
 mod login;
-mod shop;
+pub mod shop;
 mod trouble;

@@ -4,7 +4,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use livetill::{clock::Span, id::Entropy};
+use livetill::{
+    clock::Span,
+    id::Entropy,
+    reconcile::{Round, sweep},
+};
 
 use super::{
     shop::Shop,
@@ -55,6 +59,7 @@ async fn later(shop: &mut Shop) {
     shop.world.advance(mins(4)).await;
     shop.asks().await;
     shop.deliver().await;
+    shop.till.people_work(&shop.world).await;
 }
 
 /// Two units: Ana pays, Bo's time runs out, Cy takes and pays his, Bo pays all the same.
@@ -77,8 +82,12 @@ async fn evening(shop: &mut Shop, people: &mut People) {
         later(shop).await;
     }
     shop.world.runs_out().await;
-    shop.asks().await;
-    shop.world.runs_out().await;
+    // Twice: what was found may be refunded, and that takes people.
+    for _ in 0..2 {
+        sweep(&shop.world.app.engine, Round::All).await.expect("asks");
+        shop.world.runs_out().await;
+        shop.till.people_work(&shop.world).await;
+    }
 }
 
 /// One life in a runtime of its own, so that nothing of it survives; answers whether it crashed.

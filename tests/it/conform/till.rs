@@ -9,6 +9,7 @@ use livetill::{clock::Span, sale::template::CheckoutShape};
 
 use crate::world::{ManualClock, Setup, World, client};
 
+pub mod noventiq;
 pub mod polar;
 pub mod sandbox;
 pub mod square;
