@@ -248,6 +248,10 @@ impl Provider for FusedProvider {
     fn parse(&self, webhook: &Verified) -> Result<Delivery, WebhookError> {
         self.inner.parse(webhook)
     }
+    async fn confirm(&self, delivery: Delivery) -> Result<Delivery, ProviderError> {
+        self.fuse.alive().await;
+        self.inner.confirm(delivery).await
+    }
     fn checkout_hosts(&self) -> Vec<String> {
         self.inner.checkout_hosts()
     }
