@@ -23,7 +23,7 @@ const KEPT_MAX: usize = 256;
 struct One {
     revision: u64,
     state: State,
-    in_touch: bool,
+    out_of_touch: bool,
     at: Timestamp,
     bytes: Bytes,
 }
@@ -32,7 +32,7 @@ impl One {
     fn is_of(&self, view: &View) -> bool {
         self.revision == view.revision
             && self.state == view.state
-            && self.in_touch != view.is_out_of_touch()
+            && self.out_of_touch == view.is_out_of_touch()
     }
 }
 
@@ -92,6 +92,6 @@ fn keep<K: std::hash::Hash + Eq>(
         all.clear();
     }
     let View { revision, state, .. } = *view;
-    let in_touch = !view.is_out_of_touch();
-    all.insert(key, One { revision, state, in_touch, at, bytes: bytes.clone() });
+    let out_of_touch = view.is_out_of_touch();
+    all.insert(key, One { revision, state, out_of_touch, at, bytes: bytes.clone() });
 }
