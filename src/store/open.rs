@@ -19,8 +19,10 @@ use super::{
 /// The files of `migrations/`, in order; one text serves both engines. Listed here instead of
 /// gathered by a macro, which would compile SQLite a second time for the compiler's own use; a
 /// test compares list and folder.
-pub const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "start", include_str!("../../migrations/0001_start.sql"))];
+pub const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "start", include_str!("../../migrations/0001_start.sql")),
+    (2, "plain_checks", include_str!("../../migrations/0002_plain_checks.sql")),
+];
 
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {

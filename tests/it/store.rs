@@ -47,7 +47,8 @@ fn the_list_of_migrations_is_the_folder() {
 
 /// Rows as programs left them, by the version of the tables they stand in. A new migration comes
 /// with rows of its own.
-const ROWS: &[(i64, &str)] = &[(1, include_str!("rows/0001.sql"))];
+const ROWS: &[(i64, &str)] =
+    &[(1, include_str!("rows/0001.sql")), (2, include_str!("rows/0002.sql"))];
 
 #[tokio::test]
 async fn rows_of_every_version_are_taken_over_and_their_sale_goes_on() {
