@@ -68,6 +68,9 @@ pub struct CheckoutId(String);
 pub struct IdError(String);
 
 impl SaleId {
+    /// Characters of its text.
+    const LENGTH: usize = uuid::fmt::Simple::LENGTH;
+
     /// A new id from a time and sixteen random bytes.
     pub fn new(at: Timestamp, random: [u8; 16]) -> Self {
         let mut tail = [0; 10];
@@ -158,13 +161,26 @@ impl FromStr for HoldId {
     }
 }
 
-macro_rules! serde_as_shown {
+// Every stored hold and journal line has some of these: written without the formatting machinery.
+
+impl Serialize for SaleId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_simple().encode_lower(&mut [0; SaleId::LENGTH]))
+    }
+}
+
+impl Serialize for HoldId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(SaleId::LENGTH + 11);
+        text.push_str(self.sale.0.as_simple().encode_lower(&mut [0; SaleId::LENGTH]));
+        text.push('-');
+        text.push_str(&self.n.to_string());
+        serializer.serialize_str(&text)
+    }
+}
+
+macro_rules! read_as_shown {
     ($($name:ident),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -173,7 +189,7 @@ macro_rules! serde_as_shown {
         }
     )*};
 }
-serde_as_shown!(SaleId, HoldId);
+read_as_shown!(SaleId, HoldId);
 
 macro_rules! text_id {
     ($($name:ident),*) => {$(
