@@ -23,18 +23,19 @@ pub mod serve;
 mod told;
 mod webhook;
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    body::Body,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
 };
@@ -108,33 +109,25 @@ pub struct Memory {
     pub events: Events,
 }
 
-type Shared = State<Arc<Web>>;
-
 /// Everything we serve, within its bounds; `sandbox` goes under `/sandbox`.
 ///
 /// What holds for every request stands around the router, not inside it: there it would cost each
 /// request a copy of every layer.
 pub fn service(web: Arc<Web>, sandbox: Router) -> impl Served {
-    ServiceBuilder::new()
-        .layer(CatchPanicLayer::new())
-        .layer(from_fn(log))
+    let shell = Arc::new(Shell { policy: Policy::new(&web), web: web.clone() });
+    let within = ServiceBuilder::new()
         // Whoever stops in the middle of a body is not waited for, and what announces itself as
         // too large is turned away before it is read.
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(RequestBodyLimitLayer::new(BODY_MAX))
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .service(router(web, sandbox))
+        .service(router(web, sandbox));
+    let answers = service_fn(move |request| answer(shell.clone(), within.clone(), request));
+    ServiceBuilder::new().layer(CatchPanicLayer::new()).service(answers)
 }
 
 fn router(web: Arc<Web>, sandbox: Router) -> Router {
     let sandbox = sandbox.layer(from_fn_with_state(web.clone(), peer::private_only));
-    let forms = Router::new()
-        .route("/sales/{id}/holds", post(holds::claim))
-        .route("/sales/{id}/line", post(holds::join))
-        .route("/holds/{token}/accept", post(holds::accept))
-        .route("/holds/{token}/release", post(holds::release))
-        .merge(desk::routes(&web))
-        .layer(from_fn_with_state(web.clone(), same_origin));
     Router::new()
         .route("/", get(live::home))
         .route("/live", get(live::live))
@@ -142,9 +135,12 @@ fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .route("/qr.svg", get(qr::qr))
         .route("/sales/{id}", get(live::sale))
         .route("/sales/{id}/events", get(events::events))
+        .route("/sales/{id}/holds", post(holds::claim))
+        .route("/sales/{id}/line", post(holds::join))
         .route("/holds/{token}", get(hold::show))
-        .merge(forms)
-        .layer(from_fn_with_state(Arc::new(Policy::new(&web)), page_headers))
+        .route("/holds/{token}/accept", post(holds::accept))
+        .route("/holds/{token}/release", post(holds::release))
+        .merge(desk::routes(&web))
         .route("/api/sales", get(api::sales))
         .route("/api/sales/{id}", get(api::sale))
         .route("/webhooks/{provider}", post(webhook::webhook))
@@ -157,14 +153,44 @@ fn router(web: Arc<Web>, sandbox: Router) -> Router {
         .nest("/sandbox", sandbox)
 }
 
-async fn log(request: Request, next: Next) -> Response {
+/// What stands around the router.
+struct Shell {
+    web: Arc<Web>,
+    policy: Policy,
+}
+
+/// Answers a request: turns away forms from other sites, gives pages their headers, counts.
+async fn answer(
+    shell: Arc<Shell>,
+    within: impl Served,
+    request: Request,
+) -> Result<Response, Infallible> {
     let method = request.method().clone();
     // A path may hold a buyer's token: only its first part is logged.
-    let path = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-    let answer = next.run(request).await;
-    meter::request(known_part(&path), answer.status().as_u16());
-    tracing::debug!(%method, path, status = answer.status().as_u16(), "served");
-    answer
+    let part = known_part(request.uri().path().split('/').nth(1).unwrap_or_default());
+    let is_form = !method.is_safe() && !takes_from_others(part);
+    let mut answer = if is_form && !is_same_origin(&shell.web, request.headers()) {
+        (StatusCode::FORBIDDEN, "This form was sent from another site.\n").into_response()
+    } else {
+        within.oneshot(request).await?.map(Body::new)
+    };
+    if is_for_people(part) {
+        shell.policy.apply(&mut answer);
+    }
+    let status = answer.status().as_u16();
+    meter::request(part, status);
+    tracing::debug!(%method, path = part, status, "served");
+    Ok(answer)
+}
+
+/// What is posted there comes from programs, or from a payment page.
+fn takes_from_others(part: &str) -> bool {
+    matches!(part, "webhooks" | "sandbox")
+}
+
+/// Everything else is for programs, or brings headers of its own.
+fn is_for_people(part: &str) -> bool {
+    !matches!(part, "api" | "assets" | "healthz" | "metrics" | "readyz" | "sandbox" | "webhooks")
 }
 
 /// The first part of a path, if it is one of ours: whatever is asked for becomes no label.
@@ -176,14 +202,7 @@ fn known_part(part: &str) -> &'static str {
     PARTS.into_iter().find(|known| *known == part).unwrap_or("other")
 }
 
-/// A form of ours comes from a page of ours.
-async fn same_origin(State(web): Shared, request: Request, next: Next) -> Response {
-    if is_same_origin(&web, request.headers()) {
-        return next.run(request).await;
-    }
-    (StatusCode::FORBIDDEN, "This form was sent from another site.\n").into_response()
-}
-
+/// Whether a form comes from a page of ours.
 fn is_same_origin(web: &Web, headers: &HeaderMap) -> bool {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // Browsers say so themselves, and no page can make them say otherwise.
@@ -229,23 +248,22 @@ impl Policy {
         );
         HeaderValue::from_str(&text).ok()
     }
-}
 
-/// Headers of every page for people.
-async fn page_headers(State(policy): State<Arc<Policy>>, request: Request, next: Next) -> Response {
-    let mut answer = next.run(request).await;
-    let policy = match photo_origins(&answer) {
-        photos if photos.is_empty() => policy.plain.clone(),
-        photos => policy.with(&photos),
-    };
-    let headers = answer.headers_mut();
-    if let Some(policy) = policy {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    /// Gives a page for people its headers.
+    fn apply(&self, answer: &mut Response) {
+        let is_page = !answer.status().is_redirection();
+        let photos = photo_origins(answer);
+        let headers = answer.headers_mut();
+        headers.reserve(4);
+        // A buyer's own address is told to nobody else. (With "no-referrer", browsers would send
+        // our own forms with an Origin of "null".)
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        // Whoever is sent on sees nothing of ours.
+        if is_page {
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            let policy = if photos.is_empty() { self.plain.clone() } else { self.with(&photos) };
+            headers.extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+        }
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // A buyer's own address is told to nobody else. (With "no-referrer", browsers would send our
-    // own forms with an Origin of "null".)
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    answer
 }
