@@ -280,7 +280,7 @@ impl Folder {
     }
 
     pub(crate) fn new() -> Result<Self> {
-        let name: String = SystemEntropy.bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let name: String = hex::encode(SystemEntropy.bytes());
         let path = std::env::temp_dir().join(format!("livetill-demo-{name}"));
         std::fs::create_dir_all(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;

@@ -38,7 +38,7 @@ impl Replica {
     /// alone.
     pub fn new(engine: &Engine, workers: &[Worker]) -> Option<Arc<Self>> {
         engine.store().peers()?;
-        let owner = engine.entropy().bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let owner = hex::encode(engine.entropy().bytes());
         Some(Arc::new(Self { engine: engine.clone(), owner, workers: workers.to_vec() }))
     }
 

@@ -205,7 +205,7 @@ impl Worker {
         if ready_at > now && matches!(self.hand, Hand::Provider(_)) {
             return Ok(Lease::NotBefore(ready_at));
         }
-        let token = self.engine.entropy().bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let token = hex::encode(self.engine.entropy().bytes());
         let ask = LeaseAsk { target: self.target.clone(), now, until: now + LEASE, token, first };
         let Some(leased) = self.engine.store().lease(ask).await? else {
             return Ok(Lease::Nothing);

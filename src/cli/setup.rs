@@ -323,8 +323,7 @@ fn choose(
 }
 
 fn fresh_token(entropy: &dyn Entropy) -> String {
-    let bytes = [entropy.bytes(), entropy.bytes()].concat();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode([entropy.bytes(), entropy.bytes()].concat())
 }
 
 /// Says what was written and what `check` finds.

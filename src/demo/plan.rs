@@ -80,7 +80,7 @@ pub(super) fn plan(crowd: &Crowd) -> Vec<Plan> {
 /// A fingerprint of the intentions.
 pub(super) fn hash(plans: &[Plan]) -> String {
     let text = serde_json::to_vec(plans).expect("plans serialise");
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(text)[..8])
 }
 
 #[cfg(test)]

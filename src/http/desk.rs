@@ -261,7 +261,7 @@ async fn say(State(web): State<Arc<Web>>, _: HeaderMap, body: Bytes) -> Response
     let line = field(&body, "line");
     let text = if line.starts_with('!') { line } else { format!("!sale {line}") };
     let message = Message {
-        id: web.engine.entropy().bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+        id: hex::encode(web.engine.entropy().bytes()),
         room: Room::console(),
         user: User {
             platform: PlatformName::Console,

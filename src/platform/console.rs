@@ -58,7 +58,7 @@ impl Console {
     /// Opens standard input and output. `words` are completed besides the verbs.
     pub fn open(entropy: &dyn Entropy, words: Vec<String>) -> (Arc<Self>, mpsc::Receiver<Input>) {
         let (send, receive) = mpsc::channel(LINES_MAX);
-        let reader = Reader { session: hex(entropy.bytes()), lines: 0, send };
+        let reader = Reader { session: hex::encode(entropy.bytes()), lines: 0, send };
         if std::io::stdin().is_terminal()
             && std::io::stdout().is_terminal()
             && let Some(console) = edit(words, reader.clone())
@@ -222,10 +222,6 @@ fn edit(words: Vec<String>, mut reader: Reader) -> Option<Arc<Console>> {
             let _ = writeln!(std::io::stdout(), "{line}");
         }
     }))
-}
-
-fn hex(bytes: [u8; 16]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ pub fn new(setup: Setup) -> Result<(Arc<Sandbox>, Arc<Service>), reqwest::Error>
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()?;
-    let token: String = setup.entropy.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let token: String = hex::encode(setup.entropy.bytes());
     let adapter = Sandbox {
         client: client.clone(),
         base: format!("http://{}/sandbox", setup.listener),

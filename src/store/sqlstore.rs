@@ -125,11 +125,13 @@ impl Store for SqlStore {
     }
 
     async fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let hex: String = fresh.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.done(Write::Secret(hex)).await?;
+        self.done(Write::Secret(hex::encode(fresh))).await?;
         let row = query(sql::SELECT_SECRET).fetch_one(&self.pool).await?;
         let hex = text(&row, "secret")?;
-        unhex(&hex).ok_or_else(|| damaged("shop", "1", "the secret is not 64 hex digits"))
+        let mut secret = [0; 32];
+        hex::decode_to_slice(&hex, &mut secret)
+            .map_err(|_| damaged("shop", "1", "the secret is not 64 hex digits"))?;
+        Ok(secret)
     }
 
     async fn hold_of(&self, provider: &str, page: &PageRef) -> Result<Option<HoldId>, StoreError> {
@@ -323,15 +325,4 @@ fn doc(kind: &str, row: &AnyRow) -> Result<Doc, StoreError> {
         body: read("document", &id, &text(row, "body")?)?,
         id,
     })
-}
-
-fn unhex(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -48,7 +48,7 @@ pub(super) fn key(leased: &Leased) -> String {
         .chain_update([0])
         .chain_update(leased.generation.to_be_bytes())
         .finalize();
-    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..20])
 }
 
 #[cfg(test)]

@@ -315,7 +315,7 @@ fn is_overtaken(post: &Post) -> bool {
 /// characters that a nonce may have.
 pub(super) fn nonce(key: &str, what: &str) -> String {
     let digest = Sha256::new().chain_update(what).chain_update([0]).chain_update(key).finalize();
-    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..12])
 }
 
 fn fingerprint(body: &Value) -> u64 {

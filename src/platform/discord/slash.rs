@@ -61,7 +61,7 @@ pub(super) fn commands(by_id: bool) -> Value {
 /// Names a list of commands, to see whether it changed.
 pub(super) fn fingerprint(commands: &Value, application: &str) -> String {
     let digest = Sha256::new().chain_update(application).chain_update(commands.to_string());
-    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest.finalize()[..16])
 }
 
 fn options(spec: &Spec) -> Vec<Value> {

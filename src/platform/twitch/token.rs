@@ -227,7 +227,7 @@ impl Keeper {
             .chain_update([0])
             .chain_update(refresh_token.expose())
             .finalize();
-        Some(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Some(hex::encode(&digest[..16]))
     }
 
     /// Takes up what was written to the file since it was read; whether there was something.

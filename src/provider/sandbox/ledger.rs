@@ -69,8 +69,7 @@ impl Ledger {
 
     pub(super) fn new_id(&self, prefix: &str) -> String {
         let bytes = self.entropy.bytes();
-        let hex: String = bytes.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        format!("{prefix}_{hex}")
+        format!("{prefix}_{}", hex::encode(&bytes[..12]))
     }
 
     /// The answer given under an idempotency key before, if any.

@@ -55,7 +55,7 @@ pub fn sign(secret: &str, body: &Value) -> String {
         word(&body["currency"]),
         word(&body["customer"]["email"]),
     ];
-    Sha512::digest(values.join(";")).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha512::digest(values.join(";")))
 }
 
 impl Shop {
