@@ -114,7 +114,8 @@ pub struct Memory {
 /// What holds for every request stands around the router, not inside it: there it would cost each
 /// request a copy of every layer.
 pub fn service(web: Arc<Web>, sandbox: Router) -> impl Served {
-    let shell = Arc::new(Shell { policy: Policy::new(&web), web: web.clone() });
+    let (policy, requests) = (Policy::new(&web), meter::Requests::new(PARTS));
+    let shell = Arc::new(Shell { web: web.clone(), policy, requests });
     let within = ServiceBuilder::new()
         // Whoever stops in the middle of a body is not waited for, and what announces itself as
         // too large is turned away before it is read.
@@ -157,6 +158,7 @@ fn router(web: Arc<Web>, sandbox: Router) -> Router {
 struct Shell {
     web: Arc<Web>,
     policy: Policy,
+    requests: meter::Requests<{ PARTS.len() }>,
 }
 
 /// Answers a request: turns away forms from other sites, gives pages their headers, counts.
@@ -167,7 +169,8 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     let method = request.method().clone();
     // A path may hold a buyer's token: only its first part is logged.
-    let part = known_part(request.uri().path().split('/').nth(1).unwrap_or_default());
+    let nth = part_of(request.uri().path());
+    let part = PARTS[nth];
     let is_form = !method.is_safe() && !takes_from_others(part);
     let mut answer = if is_form && !is_same_origin(&shell.web, request.headers()) {
         (StatusCode::FORBIDDEN, "This form was sent from another site.\n").into_response()
@@ -178,7 +181,7 @@ async fn answer(
         shell.policy.apply(&mut answer);
     }
     let status = answer.status().as_u16();
-    meter::request(part, status);
+    shell.requests.answered(nth, status);
     tracing::debug!(%method, path = part, status, "served");
     Ok(answer)
 }
@@ -193,13 +196,16 @@ fn is_for_people(part: &str) -> bool {
     !matches!(part, "api" | "assets" | "healthz" | "metrics" | "readyz" | "sandbox" | "webhooks")
 }
 
-/// The first part of a path, if it is one of ours: whatever is asked for becomes no label.
-fn known_part(part: &str) -> &'static str {
-    const PARTS: [&str; 13] = [
-        "desk", "live", "sales", "holds", "api", "webhooks", "assets", "overlay", "qr.svg",
-        "healthz", "readyz", "metrics", "sandbox",
-    ];
-    PARTS.into_iter().find(|known| *known == part).unwrap_or("other")
+/// First parts of our paths; whatever else is asked for becomes no label.
+const PARTS: [&str; 14] = [
+    "other", "desk", "live", "sales", "holds", "api", "webhooks", "assets", "overlay", "qr.svg",
+    "healthz", "readyz", "metrics", "sandbox",
+];
+
+/// Which of [`PARTS`] a path begins with.
+fn part_of(path: &str) -> usize {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    PARTS.iter().position(|known| *known == first).unwrap_or(0)
 }
 
 /// Whether a form comes from a page of ours.

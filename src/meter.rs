@@ -4,9 +4,11 @@
 //! Names follow the Prometheus conventions: base units, `_total` for counters. Labels take few
 //! values: never an id, a buyer or an address.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{array::from_fn, sync::OnceLock, time::Duration};
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 const SECONDS: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
@@ -98,16 +100,30 @@ pub fn click_to_checkout(took: Duration) {
     histogram!("livetill_click_to_checkout_seconds").record(took.as_secs_f64());
 }
 
-/// A request was answered; `part` is one of few.
-pub fn request(part: &'static str, status: u16) {
-    let class = match status / 100 {
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        5 => "5xx",
-        _ => "1xx",
-    };
-    counter!("livetill_http_requests_total", "path" => part, "status" => class).increment(1);
+/// Requests answered, by part of the site and status class. Each figure is looked up once: doing so
+/// costs more than counting does.
+pub struct Requests<const PARTS: usize> {
+    parts: [&'static str; PARTS],
+    figures: [[OnceLock<Counter>; CLASSES.len()]; PARTS],
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl<const PARTS: usize> Requests<PARTS> {
+    /// Figures for the parts of those names.
+    pub fn new(parts: [&'static str; PARTS]) -> Self {
+        Self { parts, figures: from_fn(|_| from_fn(|_| OnceLock::new())) }
+    }
+
+    /// A request for the `part`-th of them was answered.
+    pub fn answered(&self, part: usize, status: u16) {
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        let (path, status) = (self.parts[part], CLASSES[class]);
+        let figure = self.figures[part][class].get_or_init(
+            || counter!("livetill_http_requests_total", "path" => path, "status" => status),
+        );
+        figure.increment(1);
+    }
 }
 
 /// A transaction is on disk, with that many writes in it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 
@@ -73,12 +73,20 @@ fn found(to: &str) -> Response {
     (StatusCode::FOUND, headers).into_response()
 }
 
+/// Headers by which a browser says that it only looks ahead.
+static AHEAD: [HeaderName; 4] = [
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+
 fn is_preview(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let agent = text("user-agent").to_lowercase();
-    let prefetch = ["purpose", "sec-purpose", "x-purpose", "x-moz"];
+    let text =
+        |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let agent = text(&header::USER_AGENT).to_ascii_lowercase();
     PREVIEW_AGENTS.iter().any(|word| agent.contains(word))
-        || prefetch.iter().any(|name| text(name).contains("prefetch"))
+        || AHEAD.iter().any(|name| text(name).contains("prefetch"))
 }
 
 fn nothing_on(web: &Web, views: &[Arc<View>]) -> Response {
