@@ -23,8 +23,7 @@ const WAIT_FOR_PAGE: Span = Span::from_secs(4);
 impl Chat {
     /// Claims for a person in chat.
     pub async fn grant(&self, wish: &Wish) -> Grant {
-        let view = self.engine.views().get(wish.sale).map(|view| self.engine.honest(view));
-        let Some(view) = view.filter(|view| view.state.is_public()) else {
+        let Some(view) = self.engine.public(wish.sale).await else {
             return Grant::No("That sale is over.".to_owned());
         };
         if !view.ask.is_empty() || view.offers.needs_page() {

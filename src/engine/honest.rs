@@ -40,6 +40,40 @@ impl Engine {
         self.views().on(|view| self.honest(view))
     }
 
+    /// A sale that viewers may see. Another program may have opened it, and chat heard of it,
+    /// before we did: whoever comes from there is not told that there is nothing.
+    pub async fn public(&self, id: SaleId) -> Option<Arc<View>> {
+        let known = || {
+            let view = self.views().get(id).map(|view| self.honest(view));
+            view.filter(|view| view.state.is_public())
+        };
+        if let Some(view) = known() {
+            return Some(view);
+        }
+        self.catch_up(id).await;
+        known()
+    }
+
+    /// The same for [`Engine::on`].
+    pub async fn on_by_now(&self) -> Vec<Arc<View>> {
+        let on = self.on();
+        if !on.is_empty() {
+            return on;
+        }
+        for view in self.views().live().iter().filter(|view| !view.state.is_public()) {
+            self.catch_up(view.id).await;
+        }
+        self.on()
+    }
+
+    /// Has a sale shown as it is stored, where others may have changed it.
+    async fn catch_up(&self, id: SaleId) {
+        if self.is_shared() && self.is_in_touch() {
+            // Looking is what loads it. Without an answer it is shown as it was known.
+            let _ = self.look(id, |_| ()).await;
+        }
+    }
+
     /// Views that still hold as they are. Of the others nothing is said unasked: a notice tells
     /// how they ended, or goes on.
     pub fn certain(&self) -> Vec<Arc<View>> {

@@ -47,3 +47,12 @@ pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
     let link = web.engine.link().to_owned();
     web.engine.look(id, move |sale| Arc::new(View::of(sale, &link))).await.ok()
 }
+
+/// The same, if viewers may know of it: what is not open yet is nobody's business.
+pub(super) async fn find_public(web: &Web, key: &str) -> Option<Arc<View>> {
+    let view = find(web, key).await?;
+    if view.state.is_public() {
+        return Some(view);
+    }
+    web.engine.public(view.id).await
+}

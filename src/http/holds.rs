@@ -78,7 +78,7 @@ async fn wants(
     (headers, body): (HeaderMap, Bytes),
 ) -> Response {
     let fields: Fields = form_urlencoded::parse(&body).into_owned().collect();
-    let Some(view) = api::find(&web, &id).await.filter(|view| view.state.is_public()) else {
+    let Some(view) = api::find_public(&web, &id).await else {
         return missing(&web);
     };
     let known = web.keys.buyer(&headers);

@@ -51,7 +51,7 @@ pub(super) async fn live(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let on = web.engine.on();
+    let on = web.engine.on_by_now().await;
     match on.as_slice() {
         [one] => {
             // A visit makes a session at the provider: people only.
@@ -125,12 +125,9 @@ pub(super) async fn sale(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    match api::find(&web, &id).await {
-        Some(view) if view.state.is_public() => {
-            sale_page(&web, &view, &headers, None, StatusCode::OK).await
-        }
-        // What is not open yet is nobody's business.
-        Some(_) | None => missing(&web),
+    match api::find_public(&web, &id).await {
+        Some(view) => sale_page(&web, &view, &headers, None, StatusCode::OK).await,
+        None => missing(&web),
     }
 }
 

@@ -73,16 +73,21 @@ impl fmt::Display for Place {
 }
 
 /// A store's address as it may be shown: without a password, and without what follows a `?`,
-/// where one may stand as well.
+/// where one may stand as well. Where a password was not written as it must be, nobody can tell
+/// where it ends: then nothing is shown.
 pub fn shown(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let rest = rest.split('?').next().unwrap_or_default();
-    match rest.rsplit_once('@') {
+    let (who_and_where, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if path.contains('@') {
+        return format!("{scheme}://…");
+    }
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    match who_and_where.rsplit_once('@') {
         Some((who, place)) => {
             let user = who.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}@{place}")
+            format!("{scheme}://{user}@{place}{path}")
         }
-        None => format!("{scheme}://{rest}"),
+        None => format!("{scheme}://{who_and_where}{path}"),
     }
 }
 
@@ -98,6 +103,11 @@ mod tests {
             ("postgres://u:p@h:5432/d", "postgres://u@h:5432/d"),
             ("postgres://u:p@q@h/d?sslmode=require&password=x", "postgres://u@h/d"),
             ("postgresql:///d?user=u&password=x", "postgresql:///d"),
+            ("postgres://u:p/q@h/d", "postgres://…"),
+            ("postgres://u:p?q@h/d", "postgres://…"),
+            ("postgres://u:p#q@h/d", "postgres://…"),
+            ("postgres://u:p@q/r@h/d", "postgres://…"),
+            ("postgres://h/d?password=p@q", "postgres://…"),
         ] {
             assert_eq!(shown(url), seen);
         }

@@ -88,6 +88,10 @@ pub(super) fn explain(place: String, error: &sqlx::Error) -> OpenError {
             }
             return OpenError::Unreachable { place, why };
         }
+        sqlx::Error::Configuration(_) => {
+            let mend = "in a password % / ? # @ : are written %25 %2F %3F %23 %40 %3A";
+            return OpenError::Other { place, why: format!("{error} ({mend})") };
+        }
         _ => return OpenError::Other { place, why: error.to_string() },
     };
     let why = db.message().to_owned();

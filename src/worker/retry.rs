@@ -4,8 +4,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{clock::Span, sale::effect::Class, store::Leased};
 
-/// Waits in seconds while a person waits for the answer.
-const HASTY: &[i64] = &[1, 1, 2, 3, 5, 8, 10, 15, 20, 30, 30, 30, 30, 60, 60, 60];
+/// Waits in seconds while a person waits for the answer. For as long as a sale may take to be made
+/// ready, none is so long that a provider which came back is noticed only after that.
+const HASTY: &[i64] = &[1, 1, 2, 3, 5, 8, 10, 10, 10, 10, 10, 10, 10, 15, 20, 30, 30, 60, 60, 60];
 
 /// Waits in seconds for what must be done however long it takes: about a day and a half.
 const STEADY: &[i64] = &[1, 2, 4, 8, 15, 30, 60, 60, 120, 120, 300, 300, 600, 600];

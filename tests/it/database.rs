@@ -1,8 +1,9 @@
 //! Databases for tests: a SQLite file, or a fresh PostgreSQL database that is dropped at the end.
 //!
 //! `LIVETILL_TEST_STORE=postgres` runs every world on PostgreSQL. The server is the one of
-//! `LIVETILL_TEST_POSTGRES`, else the one on 127.0.0.1:5432, else a private one that is started
-//! from the installed programs. Without any of them the tests fail; they never skip.
+//! `LIVETILL_TEST_POSTGRES`, else a private one that is started from the installed programs, with
+//! room for as many connections as tests side by side take; where none are installed, the one on
+//! 127.0.0.1:5432. Without any of them the tests fail; they never skip.
 
 use std::{
     io::Write,
@@ -119,7 +120,7 @@ pub fn server() -> String {
             return (url.trim_end_matches('/').to_owned(), None);
         }
         let usual = "postgres://postgres@127.0.0.1:5432";
-        if reachable(usual) {
+        if !program("initdb").exists() && reachable(usual) {
             return (usual.to_owned(), None);
         }
         let cluster = Cluster::start();
@@ -127,6 +128,9 @@ pub fn server() -> String {
     });
     url.clone()
 }
+
+/// Every world takes up to ten, and the crash matrix alone has sixteen of them at a time.
+const CONNECTIONS: &str = "max_connections=500";
 
 /// A PostgreSQL server of our own, gone with the test program.
 pub struct Cluster {
@@ -161,14 +165,16 @@ impl Cluster {
         format!("postgres://postgres@127.0.0.1:{}", self.port)
     }
 
-    /// Starts the server; a shell beside it stops it when this program is gone, however that
-    /// ends, since then its input ends.
+    /// Starts the server; a shell beside it stops it and clears up when this program is gone,
+    /// however that ends, since then its input ends.
     fn run(&mut self) {
-        let script = "\"$@\" & server=$!; read -r _; kill -INT $server; wait $server";
+        let script = "\"$@\" & server=$!; read -r _; gone=$?; kill -INT $server; wait $server; \
+                      [ $gone = 0 ] || rm -rf \"$PLACE\"";
         let child = as_user(Path::new("sh"))
+            .env("PLACE", self.dir.path())
             .args(["-c", script, "sh"])
             .arg(program("postgres"))
-            .args(["-c", "listen_addresses=127.0.0.1", "-p"])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", CONNECTIONS, "-p"])
             .arg(self.port.to_string())
             .arg("-k")
             .arg(self.dir.path())

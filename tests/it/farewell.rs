@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::Browser;
+use crate::{home::Home, world::Browser};
 
 /// Nothing here takes so long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ impl Bot {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_buyer_in_the_middle_of_a_claim_is_answered_and_streams_end() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = Home::new("");
     let mut bot = Bot::start(dir.path(), 0);
     bot.types("!sale start mug 10m");
     bot.until("SALE OPEN");
@@ -141,7 +141,7 @@ async fn a_buyer_in_the_middle_of_a_claim_is_answered_and_streams_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_sends_half_a_request_holds_nobody_up() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = Home::new("");
     let bot = Bot::start(dir.path(), 0);
     let mut half = bot.connects().await;
     half.write_all(b"POST /sales/x/holds HTTP/1.1\r\nhost: x\r\ncontent-le").await.expect("sent");

@@ -428,7 +428,11 @@ async fn judge(fleet: &mut Fleet, stock: i64, acknowledged: u32) {
     let proof: Value = serde_json::from_slice(&proof.stdout).expect("JSON");
     assert_eq!((&proof["oversold"], &proof["ok"]), (&0.into(), &true.into()), "{proof:#}");
     let sold = count(&mut db, "select paid from sale").await;
-    println!("sold {sold} of {stock}, {acknowledged} payments acknowledged");
+    let holds = "select string_agg(state || ' ' || n, ', ') from \
+                 (select state, count(*) as n from hold group by state order by state) as h";
+    let holds = query(holds).fetch_one(&mut db).await.expect("reads");
+    let holds = holds.get::<Option<String>, _>(0).unwrap_or_default();
+    println!("sold {sold} of {stock}, {acknowledged} payments acknowledged; holds: {holds}");
     assert!(sold > 0 && sold <= stock, "{sold} of {stock}");
     // The provider's books and ours hold the same payments, and every one is settled.
     let theirs =

@@ -338,6 +338,10 @@ async fn without_its_database_nothing_is_promised_and_no_sale_outlives_its_end()
     tokio::task::block_in_place(|| cluster.stop());
     let ready = get(world.url("/readyz")).await;
     assert_eq!(ready.status(), 503);
+    let says: serde_json::Value = ready.json().await.expect("JSON");
+    assert_eq!((&says["ready"], &says["stopping"]), (&false.into(), &false.into()), "{says}");
+    let store = says["store"].as_str().expect("text");
+    assert!(store.starts_with("the database is out of reach"), "{says}");
     let claim = client().post(world.url(&format!("/sales/{id}/holds"))).send();
     assert_eq!(claim.await.expect("answers").status(), 503, "a claim is not taken");
     let stop = message("m".into(), "!sale stop");
@@ -353,7 +357,10 @@ async fn without_its_database_nothing_is_promised_and_no_sale_outlives_its_end()
     assert!(live.contains("Nothing is on right now"), "{live}");
 
     tokio::task::block_in_place(|| cluster.restart());
-    assert_eq!(get(world.url("/readyz")).await.status(), 200, "it comes back by itself");
+    let ready = get(world.url("/readyz")).await;
+    assert_eq!(ready.status(), 200, "it comes back by itself");
+    let says: serde_json::Value = ready.json().await.expect("JSON");
+    assert_eq!((&says["ready"], &says["store"]), (&true.into(), &"ok".into()), "{says}");
     world.advance(mins(5)).await;
     let said = world.heard();
     assert_eq!(said.iter().filter(|line| line.starts_with("ENDED")).count(), 1, "{said:?}");

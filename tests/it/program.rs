@@ -10,6 +10,8 @@ use std::{
 
 use crate::{
     books,
+    database::Engine,
+    home::Home,
     world::{Browser, Seeded},
 };
 use livetill::{
@@ -24,12 +26,6 @@ fn livetill(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_livetill"));
     command.args(args).current_dir(dir).env_remove("LIVETILL_LOG").env("RUST_BACKTRACE", "0");
     command
-}
-
-fn folder(config: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a folder");
-    std::fs::write(dir.path().join("config.toml"), config).expect("written");
-    dir
 }
 
 fn run(dir: &Path, args: &[&str], input: &str) -> Output {
@@ -95,7 +91,7 @@ impl Running {
 
 #[test]
 fn a_sale_from_a_pipe_ends_by_itself() {
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let out = run(dir.path(), &[], "!sale start mug 2s stock=3\n");
     let said = text(&out.stdout);
     let lines: Vec<&str> = said.lines().collect();
@@ -112,7 +108,7 @@ fn a_sale_from_a_pipe_ends_by_itself() {
 
 #[tokio::test]
 async fn three_buyers_and_a_packing_list() {
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let mut running = Running::start(dir.path());
     running.types("!sale start mug 60s");
     let base = Running::link(&running.until("SALE OPEN"));
@@ -143,9 +139,9 @@ async fn three_buyers_and_a_packing_list() {
     assert_eq!((&report["sold"], &report["net"]["amount"]), (&3.into(), &5400.into()));
 }
 
-#[test]
-fn wrong_usage_and_wrong_configuration_exit_with_two() {
-    let dir = folder(CONFIG);
+#[tokio::test]
+async fn wrong_usage_and_wrong_configuration_exit_with_two() {
+    let dir = Home::new(CONFIG);
     for args in [&["dance"][..], &["report"], &["report", "x"], &["report", "1", "--json", "--csv"]]
     {
         let out = run(dir.path(), args, "");
@@ -154,17 +150,17 @@ fn wrong_usage_and_wrong_configuration_exit_with_two() {
     let out = run(dir.path(), &["--help"], "");
     assert_eq!(out.status.code(), Some(0));
     assert!(text(&out.stdout).contains("demo"));
-    let bad = folder("[http]\nlisen = \"x\"\n");
+    let bad = Home::new("[http]\nlisen = \"x\"\n");
     let out = run(bad.path(), &[], "");
     assert_eq!(out.status.code(), Some(2));
     let says = text(&out.stderr);
     assert!(says.contains("line 2") && says.contains("Did you mean listen?"), "{says}");
-    assert!(!bad.path().join("livetill.db").exists(), "nothing was touched");
+    assert!(bad.is_empty().await, "nothing was touched");
 }
 
 #[test]
 fn what_cannot_be_exits_with_one_and_says_why() {
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let out = run(dir.path(), &["report", "9"], "");
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("does not exist. Start livetill once"));
@@ -172,6 +168,8 @@ fn what_cannot_be_exits_with_one_and_says_why() {
     let out = run(dir.path(), &["report", "9"], "");
     assert!(text(&out.stderr).contains("there is no sale 9"), "{}", text(&out.stderr));
 
+    // A file is one program's; a server is for several.
+    let dir = Home::on(Engine::Sqlite, CONFIG);
     let mut first = Running::start(dir.path());
     first.until("Type ");
     let out = run(dir.path(), &[], "");
@@ -184,7 +182,7 @@ fn what_cannot_be_exits_with_one_and_says_why() {
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let listen = taken.local_addr().expect("an address").to_string();
-    let busy = folder(&CONFIG.replace("127.0.0.1:0", &listen));
+    let busy = Home::new(&CONFIG.replace("127.0.0.1:0", &listen));
     let out = run(busy.path(), &[], "");
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("Set http.listen"), "{}", text(&out.stderr));
@@ -192,7 +190,7 @@ fn what_cannot_be_exits_with_one_and_says_why() {
 
 #[test]
 fn mistakes_from_a_pipe_start_nothing_and_viewers_meet_silence() {
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let typed = "!sale strat mug\n!sale start mgu 10m\n!sale start mug 10\n!sale start mug 10x\n\
                  !sale start mug 99h\nana> !sale stop\n\u{fffd}\n";
     let out = run(dir.path(), &[], typed);
@@ -206,7 +204,7 @@ fn mistakes_from_a_pipe_start_nothing_and_viewers_meet_silence() {
 
 #[test]
 fn templates_are_read_anew_while_it_runs() {
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let mut running = Running::start(dir.path());
     running.until("Type ");
     running.types("!sale start mug 60s");
@@ -230,7 +228,7 @@ fn templates_are_read_anew_while_it_runs() {
 async fn killed_at_random_moments_a_sale_still_ends_once_and_clean() {
     let rounds =
         std::env::var("LIVETILL_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let random = Seeded::new(42);
     let mut running = Running::start(dir.path());
     running.types("!sale start mug 8s");
@@ -272,8 +270,7 @@ async fn killed_at_random_moments_a_sale_still_ends_once_and_clean() {
             assert!(["kept", "refunded"].contains(&fate), "{payment}");
         }
     }
-    let database = format!("sqlite:{}", dir.path().join("livetill.db").display());
-    let store = store::open(&database, Access::Read).await.expect("a store");
+    let store = store::open(dir.url(), Access::Read).await.expect("a store");
     books::agree_with_sandbox(&store).await;
     let endings = said.iter().filter(|l| l.starts_with("ENDED") || l.starts_with("SOLD OUT"));
     let opened = all.iter().filter(|sale| sale["reason"] != "failed").count();
@@ -316,9 +313,9 @@ async fn shop(running: &Running, said: &mut Vec<String>, seed: u64) {
     }
 }
 
-#[test]
-fn a_rehearsal_ends_well_and_its_plan_depends_on_the_seed_alone() {
-    let dir = folder(CONFIG);
+#[tokio::test]
+async fn a_rehearsal_ends_well_and_its_plan_depends_on_the_seed_alone() {
+    let dir = Home::new(CONFIG);
     let score = |seed: &str| {
         let args = [
             "demo",
@@ -340,12 +337,12 @@ fn a_rehearsal_ends_well_and_its_plan_depends_on_the_seed_alone() {
     assert_eq!((&one["oversold"], &one["settled"]), (&0.into(), &true.into()));
     assert_eq!(one["plan"], other["plan"]);
     assert_ne!(one["plan"], score("8")["plan"]);
-    assert!(!dir.path().join("livetill.db").exists(), "the shop's own database is not touched");
+    assert!(dir.is_empty().await, "the shop's own database is not touched");
 }
 
 #[test]
 fn what_a_probe_measured_is_kept_and_shown_by_hour_beside_a_running_bot() {
-    let dir = folder(CONFIG);
+    let dir = Home::new(CONFIG);
     let said = run(dir.path(), &["probe", "--history"], "");
     assert!(text(&said.stdout).starts_with("Nothing was measured so far."));
     assert_eq!(run(dir.path(), &["probe"], "").status.code(), Some(2), "of what?");
@@ -370,7 +367,7 @@ fn what_a_probe_measured_is_kept_and_shown_by_hour_beside_a_running_bot() {
 
 #[test]
 fn codes_are_loaded_before_and_while_it_runs() {
-    let dir = folder(&format!("{CONFIG}condition = {{ label = \"Code\", codes = \"vip\" }}\n"));
+    let dir = Home::new(&format!("{CONFIG}condition = {{ label = \"Code\", codes = \"vip\" }}\n"));
     let add = |input: &str| {
         let out = run(dir.path(), &["codes", "vip", "add", "-"], input);
         assert!(out.status.success(), "{}", text(&out.stderr));

@@ -192,12 +192,15 @@ fn was_not_let_in(error: &reqwest::Error) -> bool {
     error.is_connect() && causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(late))
 }
 
-/// Opens a store; a life before this one may be about to let go of it.
+/// Opens a store; a life before this one may be about to let go of it, and a server on a busy
+/// machine may take its time to let anybody in.
 async fn opened(url: &str) -> SqlStore {
     let open = async {
         loop {
             match store::open(url, Access::Write).await {
-                Err(OpenError::Busy(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(OpenError::Busy(_) | OpenError::Unreachable { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
                 opened => return opened.expect("a store"),
             }
         }

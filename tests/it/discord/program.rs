@@ -13,17 +13,16 @@ use super::{
     fake::Fake,
     fixtures::{MANAGERS, MIA, SHOP, TOKEN, message, user},
 };
+use crate::home::Home;
 
-fn folder(fake: &Fake, more: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a folder");
+fn folder(fake: &Fake, more: &str) -> Home {
     let config = format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n[shop]\nrooms = [\"discord:1001\"]\n\
          [discord]\nenabled = true\napi_url = \"{}\"\n{more}\n\
          [templates.mug]\ntitle = \"Fern Mug\"\nprice = \"18.00\"\nstock = 3\n",
         fake.url
     );
-    std::fs::write(dir.path().join("config.toml"), config).expect("written");
-    dir
+    Home::new(&config)
 }
 
 fn livetill(dir: &Path, args: &[&str]) -> Command {

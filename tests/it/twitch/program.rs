@@ -13,10 +13,10 @@ use super::{
     fake::{BOT, Chat, MOD, ROOM},
     id::{CLIENT, Id},
 };
-use crate::world::eventually;
+use crate::{home::Home, world::eventually};
 
 struct Place {
-    dir: tempfile::TempDir,
+    dir: Home,
     chat: Chat,
     id: Id,
 }
@@ -25,7 +25,6 @@ impl Place {
     async fn new(more: &str) -> Self {
         let id = Id::start().await;
         let chat = Chat::start(&id, Arc::new(SystemClock)).await;
-        let dir = tempfile::tempdir().expect("a folder");
         let config = format!(
             "[http]\nlisten = \"127.0.0.1:0\"\n[shop]\nrooms = [\"console\", \"twitch:{ROOM}\"]\n\
              [twitch]\nenabled = true\nclient_id = \"{CLIENT}\"\nserver = \"tcp://{}\"\n\
@@ -34,8 +33,7 @@ impl Place {
             chat.address,
             id.url()
         );
-        std::fs::write(dir.path().join("config.toml"), config).expect("written");
-        Self { dir, chat, id }
+        Self { dir: Home::new(&config), chat, id }
     }
 
     fn command(&self, args: &[&str]) -> Command {
