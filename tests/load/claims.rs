@@ -6,7 +6,7 @@ use crate::{
     client,
     database::{Database, Engine},
     reference,
-    row::Row,
+    row::{self, Row},
     shop::{Plan, Shop, runtime},
 };
 
@@ -23,7 +23,7 @@ pub fn durable(connections: usize, pairs: usize) -> Vec<Row> {
     let mut grouped = Row::new(&what, "/s", "≥ 0.5");
     let mut single = Row::new(format!("{what}, one row per commit"), "/s", "≥ 3");
     let mut syncs = Row::new(format!("{what}, syncs per claim"), "", "≤ 0.10");
-    for _ in 0..pairs {
+    for _ in row::pairs(&what, pairs) {
         let (ours, synced) = runtime().block_on(ours(connections, Plan::default()));
         syncs.ours.push(synced);
         single.ours.push(ours.per_second);
@@ -38,7 +38,7 @@ pub fn durable(connections: usize, pairs: usize) -> Vec<Row> {
 pub fn on_postgres(connections: usize, pairs: usize) -> Row {
     let what = format!("durable claims on PostgreSQL, {connections} connections");
     let mut row = Row::new(what, "/s", "≥ 1");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let dir = tempfile::tempdir().expect("a folder");
         let database = Database::new(Engine::Postgres, dir.path());
         let plan = Plan { url: database.url().to_owned(), ..Plan::default() };
@@ -85,7 +85,7 @@ pub fn clicks(latency: Duration, pairs: usize) -> Vec<Row> {
         Row::new(what, "ms", goal)
     };
     let (mut warm, mut cold) = (row("warm", "≤ 50 ms"), row("cold", "≈ 1 call"));
-    for _ in 0..pairs {
+    for _ in row::pairs(&warm.what, pairs) {
         for (row, buyers, pages) in [(&mut warm, 100, 100), (&mut cold, 16, 0)] {
             let run = runtime().block_on(async {
                 let plan = Plan { stock: 100, warm: pages, latency, ..Plan::default() };

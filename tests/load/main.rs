@@ -18,7 +18,7 @@ mod shop;
 mod stock;
 mod webhooks;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::row::Row;
 
@@ -57,10 +57,39 @@ fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // As in the program itself.
     livetill::meter::start().expect("figures");
+    let mut rows = claims::clicks(Duration::from_millis(300), pairs.min(3));
+        rows.push(rooms::announced(Duration::from_millis(100), pairs));
+        rows.extend(rooms::webhook_to_line());
+        rows
+    }),
+    ("listeners", |_| listeners::listeners()),
+    ("sales", |_| stock::sales(1)),
+    ("journal", |pairs| stock::journal(pairs.min(3))),
+];
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let after = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.get(at + 1).cloned()
+    };
+    let json = args.iter().any(|arg| arg == "--json");
+    let pairs = after("--pairs").and_then(|text| text.parse().ok()).unwrap_or(5);
+    let only = after("--only").unwrap_or_default();
+    // One crypto provider for every client; another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // As in the program itself.
+    livetill::meter::start().expect("figures");
+    // What this program does for itself, in a process of its own.
+    match args.get(1).map(String::as_str) {
+        Some(_) | None => {}
+    }
     let mut rows = Vec::new();
     for (name, measure) in GROUPS.iter().filter(|(name, _)| name.contains(&only)) {
         eprintln!("{name} …");
+        let began = Instant::now();
         rows.extend(measure(pairs));
+        eprintln!("{name}: {:.0} s", began.elapsed().as_secs_f64());
     }
     row::print(&rows, json);
 }

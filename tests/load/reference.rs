@@ -129,6 +129,12 @@ pub async fn fixed(
     listen(Router::new().fallback(answer)).await
 }
 
+/// A bare listener that sends everybody on.
+pub async fn redirect() -> SocketAddr {
+    let headers = vec![("location".to_owned(), "https://pay.example/x".to_owned())];
+    fixed(StatusCode::FOUND, headers, Vec::new()).await
+}
+
 fn write(path: &Path, mut queue: mpsc::Receiver<Job>, most: usize) {
     let mut db = rusqlite::Connection::open(path).expect("opens");
     db.execute_batch(&format!(

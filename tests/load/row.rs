@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use crate::client::Run;
 
+/// Counts pairs, and tells on standard error which is under way.
+pub fn pairs(what: &str, pairs: usize) -> impl Iterator<Item = usize> + use<> {
+    let what = what.to_owned();
+    (1..=pairs).inspect(move |n| eprintln!("  {what}: pair {n} of {pairs}"))
+}
+
 /// One measured row: what is measured, ours beside the reference.
 #[derive(Default)]
 pub struct Row {

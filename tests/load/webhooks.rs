@@ -6,7 +6,7 @@ use crate::{
     client,
     database::{Database, Engine},
     reference,
-    row::Row,
+    row::{self, Row},
     shop::{Plan, Shop, runtime},
 };
 
@@ -17,7 +17,7 @@ const WEBHOOKS: usize = 4_000;
 pub fn durable(connections: usize, pairs: usize) -> Row {
     let what = format!("webhook → durable → 2xx, {connections} connections");
     let mut row = Row::new(what, "/s", "≥ 0.6");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let (ours, key, webhooks) = runtime().block_on(ours(connections, Plan::default()));
         let reference = runtime().block_on(async {
             let dir = tempfile::tempdir().expect("a folder");
@@ -33,7 +33,7 @@ pub fn durable(connections: usize, pairs: usize) -> Row {
 pub fn on_postgres(connections: usize, pairs: usize) -> Row {
     let what = format!("webhook → durable → 2xx on PostgreSQL, {connections} connections");
     let mut row = Row::new(what, "/s", "≥ 1");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let dir = tempfile::tempdir().expect("a folder");
         let database = Database::new(Engine::Postgres, dir.path());
         let plan = Plan { url: database.url().to_owned(), ..Plan::default() };
