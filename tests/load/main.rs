@@ -15,6 +15,7 @@ mod reference;
 mod rooms;
 mod row;
 mod shop;
+mod square;
 mod stock;
 mod webhooks;
 
@@ -25,7 +26,7 @@ use self::row::Row;
 /// A group of rows, and how it is made from a number of pairs.
 type Group = (&'static str, fn(usize) -> Vec<Row>);
 
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 12] = [
     ("redirects", |pairs| [64, 512].map(|n| pages::redirects(n, pairs)).into()),
     ("pages", |pairs| vec![pages::live(64, pairs)]),
     ("refusals", |pairs| vec![pages::sold_out(64, pairs), pages::all_held(64, pairs)]),
@@ -39,6 +40,7 @@ const GROUPS: [Group; 11] = [
         rows.extend(rooms::webhook_to_line());
         rows
     }),
+    ("square", |pairs| square::opening(Duration::from_millis(300), pairs.min(3))),
     ("listeners", |_| listeners::listeners()),
     ("sales", |_| stock::sales(1)),
     ("journal", |pairs| stock::journal(pairs.min(3))),
@@ -62,6 +64,7 @@ fn main() {
         rows.extend(rooms::webhook_to_line());
         rows
     }),
+    ("square", |pairs| square::opening(Duration::from_millis(300), pairs.min(3))),
     ("listeners", |_| listeners::listeners()),
     ("sales", |_| stock::sales(1)),
     ("journal", |pairs| stock::journal(pairs.min(3))),
