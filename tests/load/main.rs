@@ -4,6 +4,7 @@
 //! by turns, and medians are printed: this is no test, and no time is asserted here.
 #![expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
+mod child;
 mod claims;
 mod client;
 #[expect(dead_code, reason = "tests use the rest of it")]
@@ -59,32 +60,9 @@ fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // As in the program itself.
     livetill::meter::start().expect("figures");
-    let mut rows = claims::clicks(Duration::from_millis(300), pairs.min(3));
-        rows.push(rooms::announced(Duration::from_millis(100), pairs));
-        rows.extend(rooms::webhook_to_line());
-        rows
-    }),
-    ("square", |pairs| square::opening(Duration::from_millis(300), pairs.min(3))),
-    ("listeners", |_| listeners::listeners()),
-    ("sales", |_| stock::sales(1)),
-    ("journal", |pairs| stock::journal(pairs.min(3))),
-];
-
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let after = |name: &str| {
-        let at = args.iter().position(|arg| arg == name)?;
-        args.get(at + 1).cloned()
-    };
-    let json = args.iter().any(|arg| arg == "--json");
-    let pairs = after("--pairs").and_then(|text| text.parse().ok()).unwrap_or(5);
-    let only = after("--only").unwrap_or_default();
-    // One crypto provider for every client; another test may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // As in the program itself.
-    livetill::meter::start().expect("figures");
     // What this program does for itself, in a process of its own.
     match args.get(1).map(String::as_str) {
+        Some("--listen") => return listeners::crowd(&args[2..]),
         Some(_) | None => {}
     }
     let mut rows = Vec::new();
