@@ -10,14 +10,19 @@ mod client;
 #[expect(dead_code, reason = "tests use the rest of it")]
 #[path = "../it/database.rs"]
 mod database;
+#[expect(dead_code, reason = "tests use the rest of it")]
+mod discord;
 mod listeners;
 mod pages;
+mod program;
 mod reference;
 mod rooms;
 mod row;
 mod shop;
 mod square;
 mod stock;
+#[expect(dead_code, reason = "tests use the rest of it")]
+mod twitch;
 mod webhooks;
 
 use std::time::{Duration, Instant};
@@ -27,7 +32,7 @@ use self::row::Row;
 /// A group of rows, and how it is made from a number of pairs.
 type Group = (&'static str, fn(usize) -> Vec<Row>);
 
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 13] = [
     ("redirects", |pairs| [64, 512].map(|n| pages::redirects(n, pairs)).into()),
     ("pages", |pairs| vec![pages::live(64, pairs)]),
     ("refusals", |pairs| vec![pages::sold_out(64, pairs), pages::all_held(64, pairs)]),
@@ -45,6 +50,12 @@ const GROUPS: [Group; 12] = [
     ("listeners", |_| listeners::listeners()),
     ("sales", |_| stock::sales(1)),
     ("journal", |pairs| stock::journal(pairs.min(3))),
+    ("program", |pairs| {
+        let mut rows = program::cold_start(pairs);
+        rows.extend(program::idle_memory());
+        rows.push(program::size());
+        rows
+    }),
 ];
 
 fn main() {
