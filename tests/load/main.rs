@@ -7,6 +7,7 @@
 mod child;
 mod claims;
 mod client;
+mod count;
 #[expect(dead_code, reason = "tests use the rest of it")]
 #[path = "../it/database.rs"]
 mod database;
@@ -32,7 +33,7 @@ use self::row::Row;
 /// A group of rows, and how it is made from a number of pairs.
 type Group = (&'static str, fn(usize) -> Vec<Row>);
 
-const GROUPS: [Group; 13] = [
+const GROUPS: [Group; 14] = [
     ("redirects", |pairs| [64, 512].map(|n| pages::redirects(n, pairs)).into()),
     ("pages", |pairs| vec![pages::live(64, pairs)]),
     ("refusals", |pairs| vec![pages::sold_out(64, pairs), pages::all_held(64, pairs)]),
@@ -56,6 +57,7 @@ const GROUPS: [Group; 13] = [
         rows.push(program::size());
         rows
     }),
+    ("instructions", |_| count::instructions()),
 ];
 
 fn main() {
@@ -74,6 +76,8 @@ fn main() {
     // What this program does for itself, in a process of its own.
     match args.get(1).map(String::as_str) {
         Some("--listen") => return listeners::crowd(&args[2..]),
+        Some("--serve") => return count::serve(&args[2..]),
+        Some("--serve-bare") => return count::serve_bare(&args[2..]),
         Some(_) | None => {}
     }
     let mut rows = Vec::new();
