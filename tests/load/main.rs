@@ -80,8 +80,14 @@ fn main() {
         Some("--serve-bare") => return count::serve_bare(&args[2..]),
         Some(_) | None => {}
     }
+    let mut groups = GROUPS.iter().filter(|(name, _)| name.contains(&only)).peekable();
+    if groups.peek().is_none() {
+        let names: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
+        eprintln!("no group is called {only}: there are {}", names.join(", "));
+        std::process::exit(2);
+    }
     let mut rows = Vec::new();
-    for (name, measure) in GROUPS.iter().filter(|(name, _)| name.contains(&only)) {
+    for (name, measure) in groups {
         eprintln!("{name} …");
         let began = Instant::now();
         rows.extend(measure(pairs));

@@ -42,6 +42,9 @@ use crate::client::{self, Request};
 /// How long anything may take until it counts as lost.
 const AT_MOST: Duration = Duration::from_secs(120);
 
+/// How often it is told how many pages are made.
+const PAGES_STEP: usize = 1_000;
+
 /// The sandbox as a provider whose every call takes that long; none, so that only the engine is
 /// measured.
 struct Distant(Arc<dyn Provider>, Duration);
@@ -216,11 +219,21 @@ impl Shop {
         self.sale = until(line, async || {
             let newest = self.app.engine.views().all().into_iter().next();
             let view = newest.filter(|view| view.id != self.sale && view.state.is_public())?;
-            let ready = |sale: &Sale| sale.holds().filter(|h| h.proven().is_some()).count();
-            let ready = self.app.engine.look(view.id, ready).await.expect("a sale");
-            (ready >= warm).then_some(view.id)
+            Some(view.id)
         })
         .await;
+        let mut made = 0;
+        while made < warm {
+            made = until("pages", async || {
+                let ready = |sale: &Sale| sale.holds().filter(|h| h.proven().is_some()).count();
+                let ready = self.app.engine.look(self.sale, ready).await.expect("a sale");
+                (ready >= warm.min(made + PAGES_STEP)).then_some(ready)
+            })
+            .await;
+            if made < warm {
+                eprintln!("    {made} of {warm} pages made");
+            }
+        }
     }
 
     /// Says one line so many times, and waits until all the sales of it are in that state.

@@ -17,8 +17,8 @@ pub fn journal(pairs: usize) -> Vec<Row> {
         let full = tempfile::tempdir().expect("a folder");
         fill(full.path(), 1_000_000);
         let plan = Plan { url: file(full.path()), ..Plan::default() };
-        let (full, _) = runtime().block_on(claims::ours(64, plan));
-        let (empty, _) = runtime().block_on(claims::ours(64, Plan::default()));
+        let (full, _) = runtime().block_on(claims::ours(64, claims::CLAIMS, plan));
+        let (empty, _) = runtime().block_on(claims::ours(64, claims::CLAIMS, Plan::default()));
         row.add(full, empty);
     }
     vec![row]
