@@ -14,3 +14,5 @@ mod rights;
 mod slash;
 mod socket;
 mod wishes;
+
+use crate::world::PATIENCE;

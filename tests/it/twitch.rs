@@ -8,3 +8,5 @@ mod talk;
 pub mod tls;
 mod token;
 mod trouble;
+
+use crate::logged::is_secret;

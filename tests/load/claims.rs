@@ -6,12 +6,15 @@ use crate::{
     client,
     database::{Database, Engine},
     reference,
-    row::Row,
+    row::{self, Row},
     shop::{Plan, Shop, runtime},
 };
 
 /// Claims in one run: enough to last, few enough to be made warm in a reasonable time.
-const CLAIMS: usize = 6_000;
+pub const CLAIMS: usize = 6_000;
+
+/// The same on PostgreSQL, where pages are made more slowly.
+const CLAIMS_ON_POSTGRES: usize = 2_000;
 
 pub fn bare_claim(_: usize) -> Vec<u8> {
     b"POST /holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".to_vec()
@@ -23,8 +26,8 @@ pub fn durable(connections: usize, pairs: usize) -> Vec<Row> {
     let mut grouped = Row::new(&what, "/s", "≥ 0.5");
     let mut single = Row::new(format!("{what}, one row per commit"), "/s", "≥ 3");
     let mut syncs = Row::new(format!("{what}, syncs per claim"), "", "≤ 0.10");
-    for _ in 0..pairs {
-        let (ours, synced) = runtime().block_on(ours(connections, Plan::default()));
+    for _ in row::pairs(&what, pairs) {
+        let (ours, synced) = runtime().block_on(ours(connections, CLAIMS, Plan::default()));
         syncs.ours.push(synced);
         single.ours.push(ours.per_second);
         let few = CLAIMS / 4;
@@ -38,15 +41,15 @@ pub fn durable(connections: usize, pairs: usize) -> Vec<Row> {
 pub fn on_postgres(connections: usize, pairs: usize) -> Row {
     let what = format!("durable claims on PostgreSQL, {connections} connections");
     let mut row = Row::new(what, "/s", "≥ 1");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let dir = tempfile::tempdir().expect("a folder");
         let database = Database::new(Engine::Postgres, dir.path());
         let plan = Plan { url: database.url().to_owned(), ..Plan::default() };
-        let (ours, _) = runtime().block_on(ours(connections, plan));
+        let (ours, _) = runtime().block_on(ours(connections, CLAIMS_ON_POSTGRES, plan));
         let database = Database::new(Engine::Postgres, dir.path());
         let reference = runtime().block_on(async {
             let address = reference::postgres(database.url(), 64, Vec::new()).await;
-            client::run(address, connections, CLAIMS, bare_claim).await
+            client::run(address, connections, CLAIMS_ON_POSTGRES, bare_claim).await
         });
         row.add(ours, reference);
     }
@@ -60,13 +63,13 @@ async fn bare(connections: usize, group: usize, claims: usize) -> client::Run {
 }
 
 /// A run, and how many syncs each claim took.
-pub async fn ours(connections: usize, plan: Plan) -> (client::Run, f64) {
-    let shop = Shop::open(Plan { stock: CLAIMS, warm: CLAIMS, ..plan }).await;
+pub async fn ours(connections: usize, claims: usize, plan: Plan) -> (client::Run, f64) {
+    let shop = Shop::open(Plan { stock: claims, warm: claims, ..plan }).await;
     let before = commits();
-    let run = shop.claims(connections, CLAIMS).await;
-    let synced = (commits() - before) / CLAIMS as f64;
+    let run = shop.claims(connections, claims).await;
+    let synced = (commits() - before) / claims as f64;
     shop.close().await;
-    assert_eq!(run.classes[3], CLAIMS, "every claim is answered with a page");
+    assert_eq!(run.classes[3], claims, "every claim is answered with a page");
     (run, synced)
 }
 
@@ -85,7 +88,7 @@ pub fn clicks(latency: Duration, pairs: usize) -> Vec<Row> {
         Row::new(what, "ms", goal)
     };
     let (mut warm, mut cold) = (row("warm", "≤ 50 ms"), row("cold", "≈ 1 call"));
-    for _ in 0..pairs {
+    for _ in row::pairs(&warm.what, pairs) {
         for (row, buyers, pages) in [(&mut warm, 100, 100), (&mut cold, 16, 0)] {
             let run = runtime().block_on(async {
                 let plan = Plan { stock: 100, warm: pages, latency, ..Plan::default() };

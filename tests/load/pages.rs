@@ -4,31 +4,34 @@ use axum::http::StatusCode;
 
 use crate::{
     client, reference,
-    row::Row,
+    row::{self, Row},
     shop::{Plan, Shop, runtime},
 };
 
 /// Requests in one run.
 const REQUESTS: usize = 20_000;
 
-const LIVE: &[u8] =
+/// One payment page for everybody: the link leads straight to it.
+pub const SHARED: &str = "checkout = \"shared\"";
+
+/// A person follows the link in chat.
+pub const LIVE: &[u8] =
     b"GET /live HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; \
     rv:140.0) Gecko/20100101 Firefox/140.0\r\n\r\n";
 
 /// The redirect of a shared page beside a bare redirect.
 pub fn redirects(connections: usize, pairs: usize) -> Row {
     let mut row = Row::new(format!("302 from /live, {connections} connections"), "/s", "≥ 0.75");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let ours = runtime().block_on(async {
-            let template = "checkout = \"shared\"";
-            let shop = Shop::open(Plan { stock: 100, warm: 1, template, ..Plan::default() }).await;
+            let shop =
+                Shop::open(Plan { stock: 100, warm: 1, template: SHARED, ..Plan::default() }).await;
             let run = client::run(shop.address(), connections, REQUESTS, |_| LIVE.to_vec()).await;
             shop.close().await;
             run
         });
         let reference = runtime().block_on(async {
-            let headers = vec![("location".to_owned(), "https://pay.example/x".to_owned())];
-            let address = reference::fixed(StatusCode::FOUND, headers, Vec::new()).await;
+            let address = reference::redirect().await;
             client::run(address, connections, REQUESTS, |_| LIVE.to_vec()).await
         });
         assert_eq!(ours.classes[3], REQUESTS, "every visitor is sent on");
@@ -64,7 +67,7 @@ enum Ready {
 
 /// Ours beside a bare handler that sends the same bytes.
 fn same_bytes(mut row: Row, connections: usize, pairs: usize, ready: Ready) -> Row {
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let (ours, head, body) = runtime().block_on(async {
             let shop = Shop::open(Plan { stock: 1, warm: 1, ..Plan::default() }).await;
             if ready != Ready::Open {

@@ -17,9 +17,12 @@ use tokio::sync::mpsc;
 
 use crate::{
     client,
-    row::Row,
+    row::{self, Row},
     shop::{Plan, Shop, runtime},
 };
+
+/// How long a line may take until it counts as lost.
+const AT_MOST: Duration = Duration::from_secs(60);
 
 /// A chat service that answers after a while.
 struct Far {
@@ -28,9 +31,33 @@ struct Far {
     said: mpsc::UnboundedSender<(Said, Timestamp, Instant)>,
 }
 
+/// What was handed to chat services, and when, on both clocks.
+pub struct Hears(mpsc::UnboundedReceiver<(Said, Timestamp, Instant)>);
+
+impl Hears {
+    /// Waits until something of that kind is said; when.
+    pub async fn heard(&mut self, what: Said) -> (Timestamp, Instant) {
+        let wait = async {
+            loop {
+                let (said, at, handed_over) = self.0.recv().await.expect("a line in each room");
+                if said == what {
+                    return (at, handed_over);
+                }
+            }
+        };
+        tokio::time::timeout(AT_MOST, wait).await.expect("it is said at some time")
+    }
+}
+
+/// A chat service that answers after `latency`, and what it was given.
+pub fn far(name: PlatformName, latency: Duration) -> (Arc<dyn Platform>, Hears) {
+    let (said, hears) = mpsc::unbounded_channel();
+    (Arc::new(Far { name, latency, said }), Hears(hears))
+}
+
 /// What was said, as far as it is measured.
-#[derive(PartialEq)]
-enum Said {
+#[derive(Clone, Copy, PartialEq)]
+pub enum Said {
     Opened,
     SoldOut,
     Other,
@@ -74,21 +101,19 @@ impl Platform for Far {
 pub fn announced(latency: Duration, pairs: usize) -> Row {
     let what = format!("opening to line in two rooms, sends of {} ms", latency.as_millis());
     let mut row = Row::new(what, "ms", "≤ 1000 ms");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let took = runtime().block_on(async {
-            let (said, mut hears) = mpsc::unbounded_channel();
-            let far =
-                |name| -> Arc<dyn Platform> { Arc::new(Far { name, latency, said: said.clone() }) };
-            let platforms = vec![far(PlatformName::Discord), far(PlatformName::Twitch)];
-            let config = "[shop]\nrooms = [\"console\", \"discord:1\", \"twitch:ana\"]\n";
+            let (one, mut first) = far(PlatformName::Discord, latency);
+            let (other, mut second) = far(PlatformName::Twitch, latency);
+            let platforms = vec![one, other];
+            let config =
+                "[shop]\nrooms = [\"console\", \"discord:1\", \"twitch:ana\"]\n".to_owned();
             let plan = Plan { stock: 3, config, platforms, ..Plan::default() };
             let shop = Shop::open(plan).await;
             let view = shop.app.engine.views().get(shop.sale).expect("a view");
             let opened_at = view.opened_at.expect("it is open");
-            let mut last = opened_at;
-            for _ in 0..2 {
-                last = last.max(heard(&mut hears, &Said::Opened).await.0);
-            }
+            let last = first.heard(Said::Opened).await.0;
+            let last = second.heard(Said::Opened).await.0.max(last);
             shop.close().await;
             last.since(opened_at)
         });
@@ -98,39 +123,24 @@ pub fn announced(latency: Duration, pairs: usize) -> Row {
     row
 }
 
-/// Waits until something of that kind is said; when, on both clocks.
-async fn heard(
-    hears: &mut mpsc::UnboundedReceiver<(Said, Timestamp, Instant)>,
-    what: &Said,
-) -> (Timestamp, Instant) {
-    loop {
-        let (said, at, handed_over) = hears.recv().await.expect("a line in each room");
-        if said == *what {
-            return (at, handed_over);
-        }
-    }
-}
-
 /// From a webhook that pays the last unit to "sold out", handed to the chat service; idle besides.
 pub fn webhook_to_line() -> Vec<Row> {
     const SALES: usize = 100;
     let mut times = runtime().block_on(async {
-        let (said, mut hears) = mpsc::unbounded_channel();
-        let far = Far { name: PlatformName::Discord, latency: Duration::ZERO, said };
-        let config = "[shop]\nrooms = [\"discord:1\"]\n";
-        let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(far)];
-        let plan = Plan { stock: 1, warm: 1, config, platforms, ..Plan::default() };
+        let (far, mut hears) = far(PlatformName::Discord, Duration::ZERO);
+        let config = "[shop]\nrooms = [\"discord:1\"]\n".to_owned();
+        let plan = Plan { stock: 1, warm: 1, config, platforms: vec![far], ..Plan::default() };
         let mut shop = Shop::closed(plan).await;
         let mut times = Vec::new();
         for _ in 0..SALES {
             shop.start("!sale start mug 30m", 1).await;
             shop.claims(1, 1).await;
-            heard(&mut hears, &Said::Opened).await;
+            hears.heard(Said::Opened).await;
             let paid = shop.payments().await.swap_remove(0);
             tokio::time::sleep(Duration::from_millis(20)).await;
             let sent = Instant::now();
             client::run(shop.address(), 1, 1, move |_| paid.clone()).await;
-            times.push(heard(&mut hears, &Said::SoldOut).await.1 - sent);
+            times.push(hears.heard(Said::SoldOut).await.1 - sent);
         }
         shop.close().await;
         times

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use crate::client::Run;
 
+/// Counts pairs, and tells on standard error which is under way.
+pub fn pairs(what: &str, pairs: usize) -> impl Iterator<Item = usize> + use<> {
+    let what = what.to_owned();
+    (1..=pairs).inspect(move |n| eprintln!("  {what}: pair {n} of {pairs}"))
+}
+
 /// One measured row: what is measured, ours beside the reference.
 #[derive(Default)]
 pub struct Row {
@@ -61,8 +67,10 @@ pub fn print(rows: &[Row], json: bool) {
         println!("{}", serde_json::to_string_pretty(&rows).expect("serialises"));
         return;
     }
+    let label = |row: &Row| format!("{} ({})", row.what, row.unit).replace(" ()", "");
+    let wide = rows.iter().map(|row| label(row).chars().count()).max().unwrap_or_default();
     println!(
-        "{:<58} {:>8} {:>9} {:>5}  {:<10} {:>15} {:>15} {:>13}",
+        "{:<wide$} {:>8} {:>9} {:>5}  {:<10} {:>15} {:>15} {:>13}",
         "what",
         "ours",
         "reference",
@@ -84,8 +92,8 @@ pub fn print(rows: &[Row], json: bool) {
             n => format!("{n:.0}"),
         };
         println!(
-            "{:<58} {:>8} {:>9} {:>5}  {:<10} {:>15} {:>15} {:>13} {}",
-            format!("{} ({})", row.what, row.unit),
+            "{:<wide$} {:>8} {:>9} {:>5}  {:<10} {:>15} {:>15} {:>13} {}",
+            label(row),
             figure(ours),
             figure(reference),
             if reference.is_nan() { String::new() } else { format!("{:.2}", ours / reference) },

@@ -1,11 +1,20 @@
 //! The program with a running sale, at a provider that does as it is told.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use livetill::{
     app::{App, Outside},
-    clock::{SystemClock, Timestamp},
+    clock::{Clock, SystemClock, Timestamp},
     config,
     id::{CheckoutId, HoldId, SaleId, SystemEntropy},
     platform::{
@@ -24,12 +33,20 @@ use livetill::{
         template::{Capabilities, Template},
     },
     store::{self, Access},
+    view::State,
 };
 use tokio::net::TcpListener;
 
 use crate::client::{self, Request};
 
-/// A provider whose every call takes that long; none, so that only the engine is measured.
+/// How long anything may take until it counts as lost.
+const AT_MOST: Duration = Duration::from_secs(120);
+
+/// How often it is told how many pages are made.
+const PAGES_STEP: usize = 1_000;
+
+/// The sandbox as a provider whose every call takes that long; none, so that only the engine is
+/// measured.
 struct Distant(Arc<dyn Provider>, Duration);
 
 #[async_trait]
@@ -93,6 +110,20 @@ impl Provider for Distant {
     }
 }
 
+/// Waits until there is something; what never comes is a fault and no slow machine.
+pub async fn until<T>(what: &str, mut come: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(it) = come().await {
+                return it;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(AT_MOST, wait).await;
+    waited.unwrap_or_else(|_| panic!("{what}: it never came to that"))
+}
+
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
@@ -109,11 +140,17 @@ pub struct Plan {
     /// More of the template.
     pub template: &'static str,
     /// More of the configuration.
-    pub config: &'static str,
+    pub config: String,
+    /// Keys and secrets, as from the environment.
+    pub environment: HashMap<String, String>,
     /// Chat services beside the console.
     pub platforms: Vec<Arc<dyn Platform>>,
     /// Its database; a file of its own if empty.
     pub url: String,
+    /// Without a console: nobody is told anything.
+    pub mute: bool,
+    /// Its time, if not the computer's.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// A running program.
@@ -134,8 +171,11 @@ impl Shop {
 
     /// A shop without a sale.
     pub async fn closed(plan: Plan) -> Self {
-        let Plan { stock, warm, latency, template, config, mut platforms, url } = plan;
-        platforms.push(Console::new(|_| {}));
+        let Plan { stock, warm, latency, template, config, environment, url, .. } = plan;
+        let Plan { mut platforms, mute, clock, .. } = plan;
+        if !mute {
+            platforms.push(Console::new(|_| {}));
+        }
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("config.toml");
         let text = format!(
@@ -144,17 +184,20 @@ impl Shop {
              [providers.sandbox]\ncalls_per_second = 100000\n"
         );
         std::fs::write(&path, text).expect("written");
-        let loaded = config::load(&path, &std::collections::HashMap::new()).expect("a config");
+        let loaded = config::load(&path, &environment).expect("a config");
         let url = if url.is_empty() { file(dir.path()) } else { url };
         let mut app = App::build(
             &loaded,
             Outside {
-                clock: Arc::new(SystemClock),
+                clock: clock.unwrap_or_else(|| Arc::new(SystemClock)),
                 entropy: Arc::new(SystemEntropy),
                 store: Arc::new(store::open(&url, Access::Write).await.expect("a store")),
                 listener: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
                 platforms,
-                wrap: Arc::new(move |inner| Arc::new(Distant(inner, latency))),
+                wrap: Arc::new(move |inner| match inner.name() {
+                    "sandbox" => Arc::new(Distant(inner, latency)),
+                    _ => inner,
+                }),
             },
         )
         .await
@@ -164,22 +207,50 @@ impl Shop {
         Self { app, sale: SaleId::from_bytes([0; 16]), _dir: dir }
     }
 
+    /// A moderator says a line. Each is another person: what one person says twice within two
+    /// seconds counts once.
+    pub async fn says(&self, line: &str) {
+        static SAID: AtomicU64 = AtomicU64::new(0);
+        let n = SAID.fetch_add(1, Ordering::Relaxed);
+        let mut message = message(format!("m{n}"), line);
+        message.user.id = format!("mod{n}");
+        self.app.hear(&message).await;
+    }
+
     /// Starts one more sale, and waits for its pages.
     pub async fn start(&mut self, line: &str, warm: usize) {
-        let before = self.app.engine.views().all().len();
-        self.app.hear(&message(format!("{before}"), line)).await;
-        loop {
+        self.says(line).await;
+        self.sale = until(line, async || {
             let newest = self.app.engine.views().all().into_iter().next();
-            let newest = newest.filter(|view| view.id != self.sale && view.state.is_public());
-            if let Some(view) = newest {
+            let view = newest.filter(|view| view.id != self.sale && view.state.is_public())?;
+            Some(view.id)
+        })
+        .await;
+        let mut made = 0;
+        while made < warm {
+            made = until("pages", async || {
                 let ready = |sale: &Sale| sale.holds().filter(|h| h.proven().is_some()).count();
-                if self.app.engine.look(view.id, ready).await.expect("a sale") >= warm {
-                    self.sale = view.id;
-                    return;
-                }
+                let ready = self.app.engine.look(self.sale, ready).await.expect("a sale");
+                (ready >= warm.min(made + PAGES_STEP)).then_some(ready)
+            })
+            .await;
+            if made < warm {
+                eprintln!("    {made} of {warm} pages made");
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Says one line so many times, and waits until all the sales of it are in that state.
+    pub async fn start_many(&self, sales: usize, line: &str, state: State) {
+        for _ in 0..sales {
+            self.says(line).await;
+        }
+        until(line, async || {
+            let views = self.app.engine.views().all();
+            let there = views.iter().filter(|view| view.state == state).count();
+            (there >= sales).then_some(())
+        })
+        .await;
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -189,10 +260,7 @@ impl Shop {
     /// A claim, each from a browser of its own.
     pub fn claim(&self) -> Request {
         let id = self.sale;
-        Arc::new(move |_| {
-            format!("POST /sales/{id}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-                .into()
-        })
+        Arc::new(move |_| claim_on(id))
     }
 
     /// Claims as fast as `connections` allow.
@@ -241,6 +309,11 @@ impl Shop {
     pub async fn close(self) {
         self.app.stop().await;
     }
+}
+
+/// A claim on that sale, by whoever has no cookie.
+pub fn claim_on(sale: SaleId) -> Vec<u8> {
+    format!("POST /sales/{sale}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").into()
 }
 
 pub fn file(dir: &Path) -> String {

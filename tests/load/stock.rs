@@ -1,43 +1,33 @@
 //! A database that has seen much: a long journal must slow nothing down.
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
+
+use livetill::view::State;
 
 use crate::{
     claims, client,
-    row::Row,
+    row::{self, Row},
     shop::{Plan, Shop, file, runtime},
 };
 
-/// Claims with a million journal rows beside claims with none; a start with 100,000.
+/// Claims with a million journal rows beside claims with none.
 pub fn journal(pairs: usize) -> Vec<Row> {
     let mut row = Row::new("durable claims with 1 million journal rows", "/s", "≥ 0.6");
-    let mut start = Row::new("start with 100,000 journal rows", "ms", "≤ 50");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         let full = tempfile::tempdir().expect("a folder");
         fill(full.path(), 1_000_000);
         let plan = Plan { url: file(full.path()), ..Plan::default() };
-        let (full, _) = runtime().block_on(claims::ours(64, plan));
-        let (empty, _) = runtime().block_on(claims::ours(64, Plan::default()));
+        let (full, _) = runtime().block_on(claims::ours(64, claims::CLAIMS, plan));
+        let (empty, _) = runtime().block_on(claims::ours(64, claims::CLAIMS, Plan::default()));
         row.add(full, empty);
-        let dir = tempfile::tempdir().expect("a folder");
-        fill(dir.path(), 100_000);
-        let url = file(dir.path());
-        let took = runtime().block_on(async {
-            let began = Instant::now();
-            let shop = Shop::closed(Plan { stock: 1, warm: 1, url, ..Plan::default() }).await;
-            let took = began.elapsed();
-            shop.close().await;
-            took
-        });
-        start.ours.push(took.as_secs_f64() * 1000.0);
     }
-    vec![row, start]
+    vec![row]
 }
 
 /// What a claim costs while 1,000 sales are on, beside one.
 pub fn sales(pairs: usize) -> Vec<Row> {
     let mut row = Row::new("durable claims with 1,000 open sales", "/s", "");
-    for _ in 0..pairs {
+    for _ in row::pairs(&row.what, pairs) {
         row.add(runtime().block_on(among(1_000)), runtime().block_on(among(1)));
     }
     vec![row]
@@ -47,9 +37,7 @@ async fn among(sales: usize) -> client::Run {
     const CLAIMS: usize = 3_000;
     let plan = Plan { stock: CLAIMS, warm: CLAIMS, ..Plan::default() };
     let mut shop = Shop::closed(plan).await;
-    for _ in 1..sales {
-        shop.start("!sale start mug 30m stock=1", 1).await;
-    }
+    shop.start_many(sales - 1, "!sale start mug 30m stock=1", State::Open).await;
     shop.start("!sale start mug 30m", CLAIMS).await;
     let run = shop.claims(64, CLAIMS).await;
     shop.close().await;
@@ -57,7 +45,7 @@ async fn among(sales: usize) -> client::Run {
 }
 
 /// A database with one sale that ran, and a long journal of it.
-fn fill(dir: &Path, rows: u32) {
+pub fn fill(dir: &Path, rows: u32) {
     runtime().block_on(async {
         let plan = Plan { stock: 1, warm: 1, url: file(dir), ..Plan::default() };
         Shop::open(plan).await.close().await;

@@ -17,11 +17,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    contract,
+    PATIENCE, contract,
     fixtures::{APPLICATION, BOT, GUILD, TOKEN, channel, posted, roles, user},
     socket::{self, Do, Gateway},
 };
-use crate::world::PATIENCE;
 
 /// A request that came.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use axum::{
@@ -19,7 +20,6 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::contract::Contract;
-use crate::world::ManualClock;
 
 pub const LOCATION: &str = "L1";
 pub const TOKEN: &str = "sandbox-token";
@@ -37,6 +37,8 @@ pub struct Faults {
     pub locked: u32,
     /// Calls per second of its clock; 0 for no limit.
     pub rate: u64,
+    /// Takes so long to answer anything.
+    pub latency: Duration,
     /// Refuses this e-mail address.
     pub bad_email: Option<String>,
     /// Deleting a link cancels nothing, and the answer does not say so.
@@ -86,7 +88,7 @@ pub struct Books {
 #[derive(Clone)]
 pub struct Fake {
     books: Arc<Mutex<Books>>,
-    clock: Arc<ManualClock>,
+    clock: Arc<dyn Clock>,
     contract: Arc<Contract>,
     pub url: String,
 }
@@ -100,7 +102,7 @@ pub fn no(status: u16, code: &str, detail: &str) -> Answer {
 }
 
 impl Fake {
-    pub async fn start(clock: Arc<ManualClock>) -> Self {
+    pub async fn start(clock: Arc<dyn Clock>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let fake = Self { books: Arc::default(), clock, contract: Arc::new(Contract::new()), url };
@@ -311,6 +313,10 @@ async fn serve(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
+    let latency = fake.books().faults.latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     if !uri.path().starts_with("/v2/") {
         return fake.books().page(&method, uri.path());
     }

@@ -120,7 +120,7 @@ impl Books {
         self.made += 1;
         let n = self.made;
         for kind in ["access", "refresh"] {
-            crate::logged::is_secret(&format!("{kind}-{n}"));
+            super::is_secret(&format!("{kind}-{n}"));
         }
         self.access.insert(format!("access-{n}"), login.to_owned());
         self.refresh.insert(format!("refresh-{n}"));

@@ -1,0 +1,218 @@
+//! Processor instructions of one request, counted by valgrind: a figure that a busy machine does
+//! not change.
+//!
+//! A server of its own runs under valgrind, twice, with so many requests and with twice as many;
+//! everything else is equal and falls out of the difference. Its clock stands still and it talks to no
+//! chat, so that only requests give it something to do: rooms are looked after by the clock, however
+//! many requests there are.
+
+use std::{net::SocketAddr, path::Path, pin::Pin, process::Command, sync::Arc};
+
+use livetill::{
+    clock::{Clock, SystemClock, Timestamp},
+    id::SaleId,
+    view::State,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    child::{Child, itself, until_told},
+    claims, client,
+    pages::{LIVE, SHARED},
+    reference,
+    row::Row,
+    shop::{Plan, Shop, claim_on, file, runtime},
+};
+
+/// Requests of the shorter run: enough that what happens now and then evens out.
+const REQUESTS: usize = 300;
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Redirect,
+    Claim,
+}
+
+/// One and a thousand sales, and the bare reference.
+pub fn instructions() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (what, name, others, goal) in
+        [(What::Redirect, "redirect", "armed", "≤ 1.05"), (What::Claim, "claim", "open", "≤ 1.3")]
+    {
+        let mut beside_bare = Row::new(format!("instructions of a {name}"), "", "");
+        let among = format!("instructions of a {name}, 999 more sales {others}, beside one sale");
+        let mut among = Row::new(among, "", goal);
+        if has_valgrind() {
+            eprintln!("  {name}, 1 sale");
+            let one = ours(what, 1);
+            eprintln!("  {name}, 1,000 sales");
+            let many = ours(what, 1_000);
+            eprintln!("  {name}, bare");
+            beside_bare.ours.push(one);
+            beside_bare.reference.push(bare(what));
+            among.ours.push(many);
+            among.reference.push(one);
+        } else {
+            let note = "valgrind is not installed (Debian package valgrind)";
+            (beside_bare.note, among.note) = (note.to_owned(), note.to_owned());
+        }
+        rows.extend([beside_bare, among]);
+    }
+    rows
+}
+
+fn has_valgrind() -> bool {
+    Command::new("valgrind").arg("--version").output().is_ok_and(|out| out.status.success())
+}
+
+/// Instructions of one request to a shop with that many sales.
+fn ours(what: What, sales: usize) -> f64 {
+    let full = folder();
+    let sale = runtime().block_on(fill(what, sales, full.path()));
+    let request = match what {
+        What::Redirect => LIVE.to_vec(),
+        What::Claim => claim_on(sale),
+    };
+    difference(&request, |dir| {
+        let db = rusqlite::Connection::open(full.path().join("livetill.db")).expect("opens");
+        let copy = dir.join("livetill.db").display().to_string();
+        db.execute("vacuum into ?1", [copy]).expect("copied");
+        itself(&["--serve", what.word(), &file(dir)])
+    })
+}
+
+/// Instructions of one request to the bare reference.
+fn bare(what: What) -> f64 {
+    let request = match what {
+        What::Redirect => LIVE.to_vec(),
+        What::Claim => claims::bare_claim(0),
+    };
+    difference(&request, |dir| {
+        let path = dir.join("bare.db");
+        itself(&["--serve-bare", what.word(), &path.display().to_string()])
+    })
+}
+
+/// Makes a database with one sale to be asked for, and more beside it; without valgrind, since
+/// only what comes later is counted.
+async fn fill(what: What, sales: usize, dir: &Path) -> SaleId {
+    let plan = Plan { url: file(dir), ..what.plan() };
+    let warm = plan.warm;
+    let mut shop = Shop::closed(plan).await;
+    // The link leads straight to a shared page only while one sale is open.
+    let (verb, state) = match what {
+        What::Redirect => ("arm", State::Armed),
+        What::Claim => ("start", State::Open),
+    };
+    shop.start_many(sales - 1, &format!("!sale {verb} mug 30m stock=1"), state).await;
+    shop.start("!sale start mug 30m", warm).await;
+    let sale = shop.sale;
+    shop.close().await;
+    sale
+}
+
+/// A folder in memory where there is one: a disk is waited for, and waiting is not counted.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
+}
+
+/// Instructions of one request: those of twice as many requests less those of so many, for each.
+/// `server` makes a server from an empty folder.
+fn difference(request: &[u8], server: impl Fn(&Path) -> Command) -> f64 {
+    let [few, many] = [REQUESTS, 2 * REQUESTS].map(|requests| {
+        let dir = folder();
+        let server = server(dir.path());
+        total(&server, &dir.path().join("counts"), request, requests)
+    });
+    (many - few) / REQUESTS as f64
+}
+
+/// Instructions of a server from its start to its end, with that many requests.
+fn total(server: &Command, counts: &Path, request: &[u8], requests: usize) -> f64 {
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--quiet", "--tool=callgrind"])
+        .arg(format!("--callgrind-out-file={}", counts.display()))
+        .arg(server.get_program())
+        .args(server.get_args());
+    let mut child = Child::start(&mut command);
+    let address: SocketAddr = child.line().parse().expect("an address");
+    let bytes = request.to_vec();
+    let run = runtime().block_on(client::run(address, 1, requests, move |_| bytes.clone()));
+    assert_eq!(run.classes[3], requests, "every request is sent on");
+    child.end();
+    let text = std::fs::read_to_string(counts).expect("counts");
+    let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    totals.and_then(|text| text.trim().parse().ok()).expect("a number")
+}
+
+/// The server that is counted, until its input ends.
+pub fn serve(args: &[String]) {
+    let [what, url] = args else { panic!("--serve redirects|claims URL") };
+    let plan = What::read(what).plan();
+    one_thread().block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(Still(SystemClock.now()));
+        let shop =
+            Shop::closed(Plan { url: url.clone(), clock: Some(clock), mute: true, ..plan }).await;
+        println!("{}", shop.address());
+        until_told().await;
+        shop.close().await;
+    });
+}
+
+/// The bare reference that is counted, until its input ends.
+pub fn serve_bare(args: &[String]) {
+    let [what, path] = args else { panic!("--serve-bare redirects|claims FILE") };
+    one_thread().block_on(async {
+        let address = match What::read(what) {
+            What::Redirect => reference::redirect().await,
+            What::Claim => reference::sqlite(Path::new(path), 1024, Vec::new()).await,
+        };
+        println!("{address}");
+        until_told().await;
+    });
+}
+
+/// Which thread does what is no matter of chance then.
+fn one_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// A clock that stands.
+struct Still(Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+    fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        if until <= self.0 {
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(std::future::pending())
+    }
+}
+
+impl What {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirects",
+            Self::Claim => "claims",
+        }
+    }
+    fn read(word: &str) -> Self {
+        if word == "claims" { Self::Claim } else { Self::Redirect }
+    }
+    fn plan(self) -> Plan {
+        match self {
+            Self::Redirect => Plan { stock: 100, warm: 1, template: SHARED, ..Plan::default() },
+            Self::Claim => {
+                // One more than is claimed: not the last unit, which is told in the rooms.
+                let stock = 2 * REQUESTS + 1;
+                Plan { stock, warm: stock, ..Plan::default() }
+            }
+        }
+    }
+}
