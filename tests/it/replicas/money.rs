@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -23,10 +23,10 @@ use livetill::{
 use serde_json::{Value, json};
 
 use super::Three;
-use crate::world::{Browser, MUG, client, eventually};
+use crate::world::{Browser, MUG, client, eventually, secs};
 
 /// Pages made: by which replica, and when.
-type Calls = Arc<Mutex<Vec<(usize, Instant)>>>;
+type Calls = Arc<Mutex<Vec<(usize, Timestamp)>>>;
 
 /// Stands between a replica and its provider, and notes every page that is made.
 struct Noted {
@@ -56,7 +56,7 @@ impl Provider for Noted {
         call: &Call,
     ) -> Result<Outcome, ProviderError> {
         if matches!(effect, Effect::OpenCheckout { .. }) {
-            let now = Instant::now();
+            let now = SystemClock.now();
             self.calls.lock().expect("unpoisoned").push((self.replica, now));
         }
         self.inner.perform(effect, body, call).await
@@ -182,8 +182,8 @@ async fn one_replica_at_a_time_calls_a_provider_and_at_one_pace() {
     let others: Vec<_> = all.iter().filter(|(by, _)| *by != pacer).collect();
     assert!(others.is_empty(), "{others:?} besides {pacer}");
     // Each at a pace of its own, three would be done in a third of that.
-    let took = all[all.len() - 1].1 - all[0].1;
-    assert!(took >= Duration::from_secs(24 / u64::from(PER_SECOND) - 2), "{took:?}");
+    let took = all[all.len() - 1].1.since(all[0].1);
+    assert!(took >= secs(24 / i64::from(PER_SECOND) - 2), "{took:?}");
 
     // Cut off, it loses its turn, and whoever has it next calls alone.
     three.ways[pacer].cut.send_replace(true);
