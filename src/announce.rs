@@ -133,7 +133,7 @@ impl Announcer {
             let updates = platform.limits(room).updates;
             // Whoever was heard of longest ago goes first where lines are rationed.
             let mut turns: Vec<_> = views.iter().filter(|v| v.state != State::Arming).collect();
-            turns.sort_by_key(|view| self.told_at(view, room));
+            turns.sort_by_cached_key(|view| self.told_at(view, room));
             for view in turns {
                 match self.due(view, room, updates, now, first) {
                     Due::Nothing => {}
