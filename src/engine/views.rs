@@ -1,7 +1,7 @@
 //! The newest view of every recent sale, and a bell for whoever renders them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -11,8 +11,31 @@ use crate::{id::SaleId, view::View};
 
 /// The newest view of every recent sale.
 pub struct Views {
-    views: RwLock<BTreeMap<SaleId, watch::Sender<Arc<View>>>>,
+    views: RwLock<Known>,
     bell: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Known {
+    all: BTreeMap<SaleId, watch::Sender<Arc<View>>>,
+    /// Those that are on: the link asks for them at every click, however many more there are.
+    on: BTreeSet<SaleId>,
+}
+
+impl Known {
+    fn forget_old(&mut self) {
+        let over: Vec<SaleId> =
+            self.all.iter().filter(|(_, v)| v.borrow().closed).map(|(id, _)| *id).collect();
+        let excess = over.len().saturating_sub(Views::KEPT_MAX as usize);
+        for id in over.into_iter().take(excess) {
+            self.all.remove(&id);
+            self.on.remove(&id);
+        }
+    }
+}
+
+fn is_on(view: &View) -> bool {
+    view.state.is_public() && !view.state.is_over()
 }
 
 impl Default for Views {
@@ -28,9 +51,9 @@ impl Views {
     /// Puts a view in place of an older one; never the other way round.
     pub(super) fn publish(&self, view: View) {
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-        let id = view.id;
+        let (id, on) = (view.id, is_on(&view));
         let view = Arc::new(view);
-        match views.get(&id) {
+        match views.all.get(&id) {
             Some(known) => {
                 let newer = known.send_if_modified(|old| {
                     let newer = view.revision > old.revision;
@@ -44,39 +67,35 @@ impl Views {
                 }
             }
             None => {
-                views.insert(id, watch::Sender::new(view));
-                Self::forget_old(&mut views);
+                views.all.insert(id, watch::Sender::new(view));
+                views.forget_old();
             }
+        }
+        if on {
+            views.on.insert(id);
+        } else {
+            views.on.remove(&id);
         }
         drop(views);
         self.bell.send_modify(|n| *n += 1);
     }
 
-    fn forget_old(views: &mut BTreeMap<SaleId, watch::Sender<Arc<View>>>) {
-        let over: Vec<SaleId> =
-            views.iter().filter(|(_, v)| v.borrow().closed).map(|(id, _)| *id).collect();
-        let excess = over.len().saturating_sub(Self::KEPT_MAX as usize);
-        for id in over.into_iter().take(excess) {
-            views.remove(&id);
-        }
-    }
-
     /// The newest view of a sale.
     pub fn get(&self, sale: SaleId) -> Option<Arc<View>> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
-        views.get(&sale).map(|view| view.borrow().clone())
+        views.all.get(&sale).map(|view| view.borrow().clone())
     }
 
     /// A stream of a sale's views.
     pub fn follow(&self, sale: SaleId) -> Option<watch::Receiver<Arc<View>>> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
-        views.get(&sale).map(watch::Sender::subscribe)
+        views.all.get(&sale).map(watch::Sender::subscribe)
     }
 
     /// Has whoever follows a sale look at it again.
     pub(super) fn ring(&self, sale: SaleId) {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = views.get(&sale) {
+        if let Some(view) = views.all.get(&sale) {
             view.send_modify(|_| {});
         }
         drop(views);
@@ -86,7 +105,7 @@ impl Views {
     /// All views, newest sale first.
     pub fn all(&self) -> Vec<Arc<View>> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = views.values().map(|view| view.borrow().clone()).collect();
+        let mut all: Vec<_> = views.all.values().map(|view| view.borrow().clone()).collect();
         all.sort_by_key(|view| std::cmp::Reverse(view.number));
         all
     }
@@ -94,8 +113,7 @@ impl Views {
     /// What viewers may buy from, or could a moment ago, as `seen`; newest sale first.
     pub(super) fn on(&self, seen: impl Fn(Arc<View>) -> Arc<View>) -> Vec<Arc<View>> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
-        let is_on = |view: &View| view.state.is_public() && !view.state.is_over();
-        let on = views.values().filter(|view| is_on(&view.borrow()));
+        let on = views.on.iter().filter_map(|id| views.all.get(id));
         let mut on: Vec<_> = on.map(|view| seen(view.borrow().clone())).collect();
         drop(views);
         on.retain(|view| is_on(view));
