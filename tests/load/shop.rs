@@ -117,7 +117,7 @@ pub async fn until<T>(what: &str, mut come: impl AsyncFnMut() -> Option<T>) -> T
             if let Some(it) = come().await {
                 return it;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let waited = tokio::time::timeout(AT_MOST, wait).await;
@@ -147,6 +147,8 @@ pub struct Plan {
     pub platforms: Vec<Arc<dyn Platform>>,
     /// Its database; a file of its own if empty.
     pub url: String,
+    /// Without a console: nobody is told anything.
+    pub mute: bool,
     /// Its time, if not the computer's.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -169,9 +171,11 @@ impl Shop {
 
     /// A shop without a sale.
     pub async fn closed(plan: Plan) -> Self {
-        let Plan { stock, warm, latency, template, config, environment, mut platforms, url, clock } =
-            plan;
-        platforms.push(Console::new(|_| {}));
+        let Plan { stock, warm, latency, template, config, environment, url, .. } = plan;
+        let Plan { mut platforms, mute, clock, .. } = plan;
+        if !mute {
+            platforms.push(Console::new(|_| {}));
+        }
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("config.toml");
         let text = format!(

@@ -76,7 +76,7 @@ async fn send(
 ) -> client::Run {
     let many = webhooks.len();
     let run = client::run(address, connections, many, move |n| webhooks[n].clone()).await;
-    assert_eq!(run.classes[2], many, "every webhook is taken");
+    assert_eq!(run.classes[2], many, "every webhook is taken: {:?}", run.classes);
     run
 }
 
