@@ -42,7 +42,7 @@ pub async fn run(
     for _ in 0..connections {
         sockets.push(connect(address).await);
     }
-    let (start, cpu) = (Instant::now(), cpu_time());
+    let (start, cpu) = (Instant::now(), cpu_time("self"));
     let tasks = sockets.into_iter().map(|mut socket| {
         let (next, request) = (next.clone(), request.clone());
         tokio::spawn(async move {
@@ -63,7 +63,7 @@ pub async fn run(
     for task in tasks.collect::<Vec<_>>() {
         all.append(&mut task.await.expect("no panic"));
     }
-    summary(all, start.elapsed(), cpu_time().saturating_sub(cpu))
+    summary(all, start.elapsed(), cpu_time("self").saturating_sub(cpu))
 }
 
 /// Sends a request every `every`, whatever becomes of those before. Times count from when a
@@ -78,7 +78,7 @@ pub async fn open_loop(
     for _ in 0..connections {
         free.send(connect(address).await).expect("we hold the other end");
     }
-    let (start, cpu) = (Instant::now(), cpu_time());
+    let (start, cpu) = (Instant::now(), cpu_time("self"));
     let mut tasks = Vec::with_capacity(total);
     for n in 0..total {
         let at = start + every * u32::try_from(n).expect("few");
@@ -97,7 +97,7 @@ pub async fn open_loop(
     for task in tasks {
         all.push(task.await.expect("no panic"));
     }
-    summary(all, start.elapsed(), cpu_time().saturating_sub(cpu))
+    summary(all, start.elapsed(), cpu_time("self").saturating_sub(cpu))
 }
 
 fn summary(mut all: Vec<(Duration, u16)>, took: Duration, cpu: Duration) -> Run {
@@ -156,9 +156,9 @@ async fn ask(socket: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> u1
     std::str::from_utf8(&buffer[9..12]).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Processor time of this process so far, in hundredths of a second, as Linux counts it.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// Processor time of a process so far, in hundredths of a second, as Linux counts it.
+pub fn cpu_time(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks = fields.split_whitespace().skip(11).take(2);
     Duration::from_millis(10 * ticks.filter_map(|n| n.parse::<u64>().ok()).sum::<u64>())

@@ -1,12 +1,11 @@
 //! Processor instructions of one request, counted by valgrind: a figure that a busy machine does
 //! not change.
 //!
-//! A server of its own runs under valgrind, twice, with so many requests and with twice as many;
-//! everything else is equal and falls out of the difference. Its clock stands still and it talks to no
-//! chat, so that only requests give it something to do: rooms are looked after by the clock, however
-//! many requests there are.
+//! A server of its own runs under valgrind; what it does before the requests is not counted. Its
+//! clock stands still and it talks to no chat, so that only requests give it something to do: rooms
+//! are looked after by the clock, however many requests there are.
 
-use std::{net::SocketAddr, path::Path, pin::Pin, process::Command, sync::Arc};
+use std::{net::SocketAddr, path::Path, pin::Pin, process::Command, sync::Arc, time::Duration};
 
 use livetill::{
     clock::{Clock, SystemClock, Timestamp},
@@ -25,8 +24,18 @@ use crate::{
     shop::{Plan, Shop, claim_on, file, runtime},
 };
 
-/// Requests of the shorter run: enough that what happens now and then evens out.
+/// Requests that are counted: enough that what happens now and then evens out.
 const REQUESTS: usize = 300;
+
+/// Requests before: what is done once is done by then.
+const WARM_UP: usize = 50;
+
+/// Before each request, so that the server always sleeps until it comes: whether it does would
+/// otherwise be chance, and waking up counts.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A process that did nothing for this long is at rest.
+const REST: Duration = Duration::from_secs(2);
 
 /// What is counted.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,7 +84,7 @@ fn ours(what: What, sales: usize) -> f64 {
         What::Redirect => LIVE.to_vec(),
         What::Claim => claim_on(sale),
     };
-    difference(&request, |dir| {
+    count(&request, |dir| {
         let db = rusqlite::Connection::open(full.path().join("livetill.db")).expect("opens");
         let copy = dir.join("livetill.db").display().to_string();
         db.execute("vacuum into ?1", [copy]).expect("copied");
@@ -89,7 +98,7 @@ fn bare(what: What) -> f64 {
         What::Redirect => LIVE.to_vec(),
         What::Claim => claims::bare_claim(0),
     };
-    difference(&request, |dir| {
+    count(&request, |dir| {
         let path = dir.join("bare.db");
         itself(&["--serve-bare", what.word(), &path.display().to_string()])
     })
@@ -118,19 +127,11 @@ fn folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
 }
 
-/// Instructions of one request: those of twice as many requests less those of so many, for each.
-/// `server` makes a server from an empty folder.
-fn difference(request: &[u8], server: impl Fn(&Path) -> Command) -> f64 {
-    let [few, many] = [REQUESTS, 2 * REQUESTS].map(|requests| {
-        let dir = folder();
-        let server = server(dir.path());
-        total(&server, &dir.path().join("counts"), request, requests)
-    });
-    (many - few) / REQUESTS as f64
-}
-
-/// Instructions of a server from its start to its end, with that many requests.
-fn total(server: &Command, counts: &Path, request: &[u8], requests: usize) -> f64 {
+/// Instructions of one request to a server that is made from an empty folder.
+fn count(request: &[u8], server: impl Fn(&Path) -> Command) -> f64 {
+    let dir = folder();
+    let server = server(dir.path());
+    let counts = dir.path().join("counts");
     let mut command = Command::new("valgrind");
     command
         .args(["--quiet", "--tool=callgrind"])
@@ -139,13 +140,48 @@ fn total(server: &Command, counts: &Path, request: &[u8], requests: usize) -> f6
         .args(server.get_args());
     let mut child = Child::start(&mut command);
     let address: SocketAddr = child.line().parse().expect("an address");
-    let bytes = request.to_vec();
-    let run = runtime().block_on(client::run(address, 1, requests, move |_| bytes.clone()));
-    assert_eq!(run.classes[3], requests, "every request is sent on");
+    send(address, request, WARM_UP);
+    at_rest(child.id());
+    control("--zero", child.id());
+    send(address, request, REQUESTS);
+    at_rest(child.id());
+    control("--dump", child.id());
     child.end();
-    let text = std::fs::read_to_string(counts).expect("counts");
+    let text = std::fs::read_to_string(dir.path().join("counts.1")).expect("counts");
     let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
-    totals.and_then(|text| text.trim().parse().ok()).expect("a number")
+    let total: f64 = totals.and_then(|text| text.trim().parse().ok()).expect("a number");
+    total / REQUESTS as f64
+}
+
+fn send(address: SocketAddr, request: &[u8], requests: usize) {
+    let bytes = request.to_vec();
+    let after_pause = move |_| {
+        std::thread::sleep(PAUSE);
+        bytes.clone()
+    };
+    let run = runtime().block_on(client::run(address, 1, requests, after_pause));
+    assert_eq!(run.classes[3], requests, "every request is sent on");
+}
+
+/// Has valgrind do something about a process under it.
+fn control(what: &str, process: u32) {
+    let mut command = Command::new("callgrind_control");
+    let out = command.args([what, &process.to_string()]).output().expect("it is part of valgrind");
+    assert!(out.status.success(), "callgrind_control {what}: {out:?}");
+}
+
+/// Waits until the process has nothing left to do of its start: what runs on beside the requests
+/// would be counted as theirs.
+fn at_rest(process: u32) {
+    let mut before = Duration::MAX;
+    loop {
+        let now = client::cpu_time(&process.to_string());
+        if now == before {
+            return;
+        }
+        before = now;
+        std::thread::sleep(REST);
+    }
 }
 
 /// The server that is counted, until its input ends.
@@ -210,7 +246,7 @@ impl What {
             Self::Redirect => Plan { stock: 100, warm: 1, template: SHARED, ..Plan::default() },
             Self::Claim => {
                 // One more than is claimed: not the last unit, which is told in the rooms.
-                let stock = 2 * REQUESTS + 1;
+                let stock = WARM_UP + REQUESTS + 1;
                 Plan { stock, warm: stock, ..Plan::default() }
             }
         }
