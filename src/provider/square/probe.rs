@@ -24,13 +24,12 @@ const AGAIN: Span = Span::from_millis(1000);
 
 impl Square {
     pub(super) async fn probe(&self, body: &Value) -> Result<Verdict, ProviderError> {
-        if let Some(says) = self.out_of_stock(body).await? {
-            return Ok(not_yet(says));
-        }
         let url = body["url"].as_str().unwrap_or_default();
-        Ok(match self.look_at(url).await {
-            Ok(()) => Verdict::Payable,
-            Err(says) => not_yet(says),
+        // Side by side: the opening of a sale waits for the slower of them, not for all in turn.
+        let (stock, page) = tokio::join!(self.out_of_stock(body), self.look_at(url));
+        Ok(match stock?.or(page.err()) {
+            Some(says) => not_yet(says),
+            None => Verdict::Payable,
         })
     }
 
@@ -41,11 +40,11 @@ impl Square {
         if self.seen().in_stock.contains(variation) {
             return Ok(None);
         }
-        let object = self.object(variation).await.map_err(Fault::hasty)?;
+        let asked = tokio::try_join!(self.object(variation), self.stock(variation));
+        let (object, stock) = asked.map_err(Fault::hasty)?;
         if item::sold_out(&object, &self.location) {
             return Ok(Some("Square still shows the item as sold out".to_owned()));
         }
-        let stock = self.stock(variation).await.map_err(Fault::hasty)?;
         let count = stock.map_or(0, |stock| stock.count);
         let wanted = body["count"].as_i64();
         if count <= 0 || wanted.is_some_and(|wanted| count != wanted) {
