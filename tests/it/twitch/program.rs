@@ -67,9 +67,8 @@ fn read(out: &Output) -> (i32, String) {
     (out.status.code().unwrap_or(-1), String::from_utf8(text).expect("text"))
 }
 
-fn stop(child: &std::process::Child) {
-    let id = child.id().to_string();
-    let stopped = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+fn stop(id: u32) {
+    let stopped = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill runs");
     assert!(stopped.success());
 }
 
@@ -91,10 +90,13 @@ async fn a_person_logs_in_the_doctor_is_content_and_a_sale_runs_until_a_signal()
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("ok    twitch: token and rooms are fine"), "{said}");
 
-    // Standard input has ended from the start; every word of the log is kept.
+    // Standard input has ended from the start; every word of the log is kept, and read as it comes:
+    // a full pipe would stop the program.
     let mut command = place.command(&[]);
     command.env("LIVETILL_LOG", "trace,twitch_irc::connection=trace");
     let child = command.spawn().expect("starts");
+    let id = child.id();
+    let out = tokio::task::spawn_blocking(move || child.wait_with_output().expect("ends"));
     place.until("it is in", |chat| chat.joined()).await;
     place.chat.says(&MOD, "m1", "!sale start mug 30s");
     let open = |chat: &Chat| chat.shown().iter().any(|line| line.starts_with("SALE OPEN"));
@@ -103,8 +105,7 @@ async fn a_person_logs_in_the_doctor_is_content_and_a_sale_runs_until_a_signal()
     let ended = |chat: &Chat| chat.shown().iter().any(|line| line.starts_with("CANCELLED"));
     place.until("the sale is over", ended).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    stop(&child);
-    let out = tokio::task::spawn_blocking(move || child.wait_with_output().expect("ends"));
+    stop(id);
     let (code, said) = read(&out.await.expect("no panic"));
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("CANCELLED · Fern Mug · 0 of 3 sold"), "{said}");
@@ -136,7 +137,7 @@ async fn a_twitch_that_cannot_work_ends_the_program_only_if_it_is_required() {
     eventually("it says so", told).await;
     // And goes on.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    stop(&child);
+    stop(child.id());
     let out = tokio::task::spawn_blocking(move || child.wait_with_output().expect("ends"));
     let (code, _) = read(&out.await.expect("no panic"));
     assert_eq!(code, 0, "it went on until it was told to stop: {:?}", log.lock());
