@@ -2,11 +2,6 @@
 
 use std::process::ExitCode;
 
-/// A request allocates in one thread what another one frees; the system's own allocator is slow at
-/// that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // One crypto provider for every TLS connection, before the first client is made.
     if rustls::crypto::ring::default_provider().install_default().is_err() {

@@ -30,10 +30,6 @@ use std::time::{Duration, Instant};
 
 use self::row::Row;
 
-/// As in the program itself; the references have it, too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A group of rows, and how it is made from a number of pairs.
 type Group = (&'static str, fn(usize) -> Vec<Row>);
 
