@@ -68,7 +68,8 @@ fn read(out: &Output) -> (i32, String) {
 }
 
 fn stop(id: u32) {
-    let stopped = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill runs");
+    let stopped =
+        Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill runs");
     assert!(stopped.success());
 }
 
