@@ -17,7 +17,7 @@ pub const CLAIMS: usize = 6_000;
 const CLAIMS_ON_POSTGRES: usize = 2_000;
 
 pub fn bare_claim(_: usize) -> Vec<u8> {
-    b"POST /holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".to_vec()
+    b"POST /holds HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n".to_vec()
 }
 
 /// Ours beside a bare axum over a group-commit writer, and over one that commits row by row.

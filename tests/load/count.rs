@@ -9,7 +9,6 @@ use std::{net::SocketAddr, path::Path, pin::Pin, process::Command, sync::Arc, ti
 
 use livetill::{
     clock::{Clock, SystemClock, Timestamp},
-    id::SaleId,
     view::State,
 };
 
@@ -42,14 +41,17 @@ const REST: Duration = Duration::from_secs(2);
 enum What {
     Redirect,
     Claim,
+    Webhook,
 }
 
 /// One and a thousand sales, and the bare reference.
 pub fn instructions() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (what, name, others, goal) in
-        [(What::Redirect, "redirect", "armed", "≤ 1.05"), (What::Claim, "claim", "open", "≤ 1.3")]
-    {
+    for (what, name, others, goal) in [
+        (What::Redirect, "redirect", "armed", "≤ 1.05"),
+        (What::Claim, "claim", "open", "≤ 1.3"),
+        (What::Webhook, "webhook", "open", "≤ 1.3"),
+    ] {
         let mut beside_bare = Row::new(format!("instructions of a {name}"), "", "");
         let among = format!("instructions of a {name}, 999 more sales {others}, beside one sale");
         let mut among = Row::new(among, "", goal);
@@ -59,8 +61,13 @@ pub fn instructions() -> Vec<Row> {
             eprintln!("  {name}, 1,000 sales");
             let many = ours(what, 1_000);
             eprintln!("  {name}, bare");
-            beside_bare.ours.push(one);
-            beside_bare.reference.push(bare(what));
+            match bare(what) {
+                Some(bare) => {
+                    beside_bare.ours.push(one);
+                    beside_bare.reference.push(bare);
+                }
+                None => beside_bare = Row::single(beside_bare.what, one, "", ""),
+            }
             among.ours.push(many);
             among.reference.push(one);
         } else {
@@ -79,12 +86,8 @@ fn has_valgrind() -> bool {
 /// Instructions of one request to a shop with that many sales.
 fn ours(what: What, sales: usize) -> f64 {
     let full = folder();
-    let sale = runtime().block_on(fill(what, sales, full.path()));
-    let request = match what {
-        What::Redirect => LIVE.to_vec(),
-        What::Claim => claim_on(sale),
-    };
-    count(&request, |dir| {
+    let requests = runtime().block_on(fill(what, sales, full.path()));
+    count(&requests, |dir| {
         let db = rusqlite::Connection::open(full.path().join("livetill.db")).expect("opens");
         let copy = dir.join("livetill.db").display().to_string();
         db.execute("vacuum into ?1", [copy]).expect("copied");
@@ -92,34 +95,48 @@ fn ours(what: What, sales: usize) -> f64 {
     })
 }
 
-/// Instructions of one request to the bare reference.
-fn bare(what: What) -> f64 {
+/// Instructions of one request to the bare reference; there is none for webhooks, which would
+/// have to know the shop's key.
+fn bare(what: What) -> Option<f64> {
     let request = match what {
         What::Redirect => LIVE.to_vec(),
         What::Claim => claims::bare_claim(0),
+        What::Webhook => return None,
     };
-    count(&request, |dir| {
+    Some(count(&again_and_again(request), |dir| {
         let path = dir.join("bare.db");
         itself(&["--serve-bare", what.word(), &path.display().to_string()])
-    })
+    }))
+}
+
+/// All requests of one run.
+fn again_and_again(request: Vec<u8>) -> Vec<Vec<u8>> {
+    vec![request; WARM_UP + REQUESTS]
 }
 
 /// Makes a database with one sale to be asked for, and more beside it; without valgrind, since
-/// only what comes later is counted.
-async fn fill(what: What, sales: usize, dir: &Path) -> SaleId {
+/// only what comes later is counted. Returns what is sent.
+async fn fill(what: What, sales: usize, dir: &Path) -> Vec<Vec<u8>> {
     let plan = Plan { url: file(dir), ..what.plan() };
     let warm = plan.warm;
     let mut shop = Shop::closed(plan).await;
     // The link leads straight to a shared page only while one sale is open.
     let (verb, state) = match what {
         What::Redirect => ("arm", State::Armed),
-        What::Claim => ("start", State::Open),
+        What::Claim | What::Webhook => ("start", State::Open),
     };
     shop.start_many(sales - 1, &format!("!sale {verb} mug 30m stock=1"), state).await;
     shop.start("!sale start mug 30m", warm).await;
-    let sale = shop.sale;
+    let requests = match what {
+        What::Redirect => again_and_again(LIVE.to_vec()),
+        What::Claim => again_and_again(claim_on(shop.sale)),
+        What::Webhook => {
+            shop.claims(8, WARM_UP + REQUESTS).await;
+            shop.payments().await
+        }
+    };
     shop.close().await;
-    sale
+    requests
 }
 
 /// A folder in memory where there is one: a disk is waited for, and waiting is not counted.
@@ -128,7 +145,7 @@ fn folder() -> TempDir {
 }
 
 /// Instructions of one request to a server that is made from an empty folder.
-fn count(request: &[u8], server: impl Fn(&Path) -> Command) -> f64 {
+fn count(requests: &[Vec<u8>], server: impl Fn(&Path) -> Command) -> f64 {
     let dir = folder();
     let server = server(dir.path());
     let counts = dir.path().join("counts");
@@ -140,10 +157,11 @@ fn count(request: &[u8], server: impl Fn(&Path) -> Command) -> f64 {
         .args(server.get_args());
     let mut child = Child::start(&mut command);
     let address: SocketAddr = child.line().parse().expect("an address");
-    send(address, request, WARM_UP);
+    let (warm_up, counted) = requests.split_at(WARM_UP);
+    send(address, warm_up);
     at_rest(child.id());
     control("--zero", child.id());
-    send(address, request, REQUESTS);
+    send(address, counted);
     at_rest(child.id());
     control("--dump", child.id());
     child.end();
@@ -153,14 +171,15 @@ fn count(request: &[u8], server: impl Fn(&Path) -> Command) -> f64 {
     total / REQUESTS as f64
 }
 
-fn send(address: SocketAddr, request: &[u8], requests: usize) {
-    let bytes = request.to_vec();
-    let after_pause = move |_| {
+fn send(address: SocketAddr, requests: &[Vec<u8>]) {
+    let (many, requests) = (requests.len(), requests.to_vec());
+    let after_pause = move |n: usize| {
         std::thread::sleep(PAUSE);
-        bytes.clone()
+        requests[n].clone()
     };
-    let run = runtime().block_on(client::run(address, 1, requests, after_pause));
-    assert_eq!(run.classes[3], requests, "every request is sent on");
+    let run = runtime().block_on(client::run(address, 1, many, after_pause));
+    // Webhooks are taken, the others sent on.
+    assert_eq!(run.classes[2] + run.classes[3], many, "every request is answered well");
 }
 
 /// Has valgrind do something about a process under it.
@@ -204,7 +223,9 @@ pub fn serve_bare(args: &[String]) {
     one_thread().block_on(async {
         let address = match What::read(what) {
             What::Redirect => reference::redirect().await,
-            What::Claim => reference::sqlite(Path::new(path), 1024, Vec::new()).await,
+            What::Claim | What::Webhook => {
+                reference::sqlite(Path::new(path), 1024, Vec::new()).await
+            }
         };
         println!("{address}");
         until_told().await;
@@ -236,15 +257,20 @@ impl What {
         match self {
             Self::Redirect => "redirects",
             Self::Claim => "claims",
+            Self::Webhook => "webhooks",
         }
     }
     fn read(word: &str) -> Self {
-        if word == "claims" { Self::Claim } else { Self::Redirect }
+        match word {
+            "claims" => Self::Claim,
+            "webhooks" => Self::Webhook,
+            _ => Self::Redirect,
+        }
     }
     fn plan(self) -> Plan {
         match self {
             Self::Redirect => Plan { stock: 100, warm: 1, template: SHARED, ..Plan::default() },
-            Self::Claim => {
+            Self::Claim | Self::Webhook => {
                 // One more than is claimed: not the last unit, which is told in the rooms.
                 let stock = WARM_UP + REQUESTS + 1;
                 Plan { stock, warm: stock, ..Plan::default() }

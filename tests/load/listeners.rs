@@ -78,7 +78,7 @@ pub fn crowd(args: &[String]) {
     let listeners: usize = listeners.parse().expect("a number");
     assert_eq!(open_files(listeners as u64), listeners, "both processes have one limit");
     runtime().block_on(async {
-        let ask = format!("GET /sales/{sale}/events HTTP/1.1\r\nhost: x\r\n\r\n");
+        let ask = format!("GET /sales/{sale}/events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
         let mut sockets = Vec::with_capacity(listeners);
         for _ in 0..listeners {
             let mut socket = client::connect(address).await;

@@ -16,7 +16,7 @@ pub const SHARED: &str = "checkout = \"shared\"";
 
 /// A person follows the link in chat.
 pub const LIVE: &[u8] =
-    b"GET /live HTTP/1.1\r\nhost: x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; \
+    b"GET /live HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; \
     rv:140.0) Gecko/20100101 Firefox/140.0\r\n\r\n";
 
 /// The redirect of a shared page beside a bare redirect.

@@ -175,7 +175,7 @@ impl Program {
 
 fn is_ready(address: SocketAddr) -> bool {
     let Ok(mut socket) = TcpStream::connect(address) else { return false };
-    let ask = b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let ask = b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
     let mut answer = String::new();
     socket.write_all(ask).is_ok()
         && socket.read_to_string(&mut answer).is_ok()

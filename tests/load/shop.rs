@@ -288,7 +288,7 @@ impl Shop {
             .to_string();
             let signature = signature::sign_standard(&key, &id, now, body.as_bytes());
             format!(
-                "POST /webhooks/sandbox HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                "POST /webhooks/sandbox HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
                  webhook-id: {id}\r\nwebhook-timestamp: {}\r\nwebhook-signature: {signature}\r\n\
                  content-length: {}\r\n\r\n{body}",
                 now.seconds(),
@@ -313,7 +313,8 @@ impl Shop {
 
 /// A claim on that sale, by whoever has no cookie.
 pub fn claim_on(sale: SaleId) -> Vec<u8> {
-    format!("POST /sales/{sale}/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").into()
+    format!("POST /sales/{sale}/holds HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n")
+        .into()
 }
 
 pub fn file(dir: &Path) -> String {
