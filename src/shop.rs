@@ -2,6 +2,7 @@
 //! taken back. One row, so that it survives a restart and is the same on every replica.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     clock::{Span, Timestamp},
@@ -24,6 +25,13 @@ const HOUR: Span = Span::from_secs(3600);
 
 /// More questions or undos than this are not kept; the oldest go.
 const KEPT_MAX: usize = 64;
+
+/// A shop's id: what its marks at providers carry, so that two shops on one account tell their
+/// things apart. Made from its secret, of which it says nothing: 12 hex digits.
+pub fn id_of(secret: &[u8; 32]) -> String {
+    let hash = Sha256::new().chain_update("livetill shop id").chain_update(secret).finalize();
+    hex::encode(&hash[..6])
+}
 
 /// The shop's own row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -68,6 +68,10 @@ pub trait Store: Send + Sync + 'static {
     /// The shop's secret key, made from `fresh` bytes at the first call ever.
     async fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
 
+    /// The shop's id, see [`crate::shop::id_of`]; `None` before the first start. No secret, and
+    /// the same for as long as the database lives.
+    async fn shop_id(&self) -> Result<Option<String>, StoreError>;
+
     /// The hold whose page, or whose order at the provider, that is.
     async fn hold_of(&self, provider: &str, page: &PageRef) -> Result<Option<HoldId>, StoreError>;
 

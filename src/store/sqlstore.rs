@@ -24,7 +24,7 @@ use crate::{
         hold::Hold,
         payment::{Payment, PaymentFact},
     },
-    shop::Shop,
+    shop::{Shop, id_of},
 };
 
 /// A store over SQL. Writes go through one writer, reads through a small pool.
@@ -127,11 +127,12 @@ impl Store for SqlStore {
     async fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         self.done(Write::Secret(hex::encode(fresh))).await?;
         let row = query(sql::SELECT_SECRET).fetch_one(&self.pool).await?;
-        let hex = text(&row, "secret")?;
-        let mut secret = [0; 32];
-        hex::decode_to_slice(&hex, &mut secret)
-            .map_err(|_| damaged("shop", "1", "the secret is not 64 hex digits"))?;
-        Ok(secret)
+        secret(&row)
+    }
+
+    async fn shop_id(&self) -> Result<Option<String>, StoreError> {
+        let row = query(sql::SELECT_SECRET).fetch_optional(&self.pool).await?;
+        row.map(|row| Ok(id_of(&secret(&row)?))).transpose()
     }
 
     async fn hold_of(&self, provider: &str, page: &PageRef) -> Result<Option<HoldId>, StoreError> {
@@ -314,6 +315,13 @@ impl Peers for SqlStore {
             None => mpsc::channel(1).1,
         }
     }
+}
+
+fn secret(row: &AnyRow) -> Result<[u8; 32], StoreError> {
+    let mut secret = [0; 32];
+    hex::decode_to_slice(text(row, "secret")?, &mut secret)
+        .map_err(|_| damaged("shop", "1", "the secret is not 64 hex digits"))?;
+    Ok(secret)
 }
 
 fn doc(kind: &str, row: &AnyRow) -> Result<Doc, StoreError> {

@@ -149,6 +149,7 @@ fused_store! {
     sale_numbered(number: u32) -> Option<SaleId>;
     shop() -> Shop;
     secret(fresh: [u8; 32]) -> [u8; 32];
+    shop_id() -> Option<String>;
     due_sales(now: Timestamp) -> Vec<SaleId>;
     next_wake() -> Option<Timestamp>;
     hear(seen: Seen, at: Timestamp) -> bool;

@@ -261,6 +261,24 @@ async fn names_damage(mut world: World) {
 }
 
 #[tokio::test]
+async fn a_shop_keeps_its_id_and_shares_it_with_nobody() {
+    for engine in Engine::ALL {
+        let dir = tempfile::tempdir().expect("a folder");
+        let base = Database::new(engine, dir.path());
+        let store = open(base.url(), Access::Write).await.expect("opens");
+        assert_eq!(store.shop_id().await.expect("reads"), None, "nothing was started yet");
+        let secret = store.secret([7; 32]).await.expect("made");
+        let id = store.shop_id().await.expect("reads").expect("made");
+        store.secret([8; 32]).await.expect("kept");
+        let looks = open(base.url(), Access::Read).await.expect("opens");
+        assert_eq!(looks.shop_id().await.expect("reads").as_ref(), Some(&id));
+        assert_eq!(id, livetill::shop::id_of(&secret));
+        assert_ne!(id, livetill::shop::id_of(&[8; 32]));
+        assert!(id.len() == 12 && !hex::encode(secret).contains(&id), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_heard_once() {
     for engine in Engine::ALL {
         let dir = tempfile::tempdir().expect("a folder");
