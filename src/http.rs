@@ -21,6 +21,7 @@ pub mod peer;
 mod qr;
 pub mod serve;
 mod told;
+mod visitor;
 mod webhook;
 
 use std::{collections::BTreeSet, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};

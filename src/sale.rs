@@ -115,6 +115,15 @@ impl Sale {
         self.holds_of(buyer).find(|hold| hold.is_live())
     }
 
+    /// The hold that a claim leads to instead of a new one: the live one, or what came of the same
+    /// form before, unless its units went back.
+    pub fn hold_instead<'a>(&'a self, buyer: &'a Buyer, form: Option<u32>) -> Option<&'a Hold> {
+        self.holds_of(buyer).find(|hold| {
+            let same = form.is_some() && hold.form == form;
+            hold.is_live() || (same && !matches!(hold.state, HoldState::Released { .. }))
+        })
+    }
+
     /// How many holds wait for their page before `id` does; `None` if it does not wait.
     pub fn place(&self, id: HoldId) -> Option<usize> {
         self.index.place(id)

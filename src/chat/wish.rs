@@ -54,6 +54,7 @@ impl Chat {
                 special: view.offers.special_of_roles(&wish.roles),
                 ..Extras::default()
             },
+            form: None,
             limits: self.limits,
         };
         let by = wish.user.key();

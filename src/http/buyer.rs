@@ -20,6 +20,7 @@ const COOKIE_SECS: u32 = 30 * 24 * 3600;
 #[derive(Clone)]
 pub struct Keys {
     cookie: Vec<u8>,
+    form: Vec<u8>,
     token: Vec<u8>,
     pub(super) address: Vec<u8>,
     pub(super) desk: Vec<u8>,
@@ -30,6 +31,7 @@ impl Keys {
     pub fn new(secret: &[u8; 32]) -> Self {
         Self {
             cookie: derive(secret, "buyer cookie"),
+            form: derive(secret, "claim form"),
             token: derive(secret, "hold token"),
             address: derive(secret, "address mark"),
             desk: derive(secret, "desk login"),
@@ -74,15 +76,62 @@ impl Keys {
             u64::try_from(now.millis()).unwrap_or_default(),
             entropy.bytes().first_chunk().expect("16 bytes hold 10"),
         );
-        let id = id.into_uuid().simple().to_string();
+        let buyer = Buyer::from(format!("web:{}", id.into_uuid().simple()));
+        let cookie = self.cookie(&buyer, secure);
+        (buyer, cookie)
+    }
+
+    /// What a browser is given to remember that it is this buyer.
+    pub(super) fn cookie(&self, buyer: &Buyer, secure: bool) -> HeaderValue {
+        let id = web_id(buyer);
         let secure = if secure { "; Secure" } else { "" };
         let cookie = format!(
             "{COOKIE}={id}.{}; Path=/; Max-Age={COOKIE_SECS}; HttpOnly; SameSite=Lax{secure}",
-            mark(&self.cookie, &id)
+            mark(&self.cookie, id)
         );
-        let cookie = HeaderValue::from_str(&cookie).expect("hex digits and plain words");
-        (Buyer::from(format!("web:{id}")), cookie)
+        HeaderValue::from_str(&cookie).expect("hex digits and plain words")
     }
+
+    /// What goes into a form: for whom it was shown, and the how-manieth showing it is.
+    pub(super) fn form_key(&self, buyer: &Buyer, nth: u32) -> String {
+        let text = format!("{}-{nth:08x}", web_id(buyer));
+        let mark = mark(&self.form, &text);
+        text + "-" + &mark
+    }
+
+    /// Reads a form's key; whether it is ours is [`Keys::is_ours`].
+    pub(super) fn form<'a>(&self, key: &'a str) -> Option<FormKey<'a>> {
+        let (text, mark) = key.rsplit_once('-')?;
+        let (id, nth) = text.split_once('-')?;
+        let nth = u32::from_str_radix(nth, 16).ok()?;
+        Some(FormKey { text, id, nth, mark })
+    }
+
+    /// Whether we made a form's key.
+    pub(super) fn is_ours(&self, key: &FormKey<'_>) -> bool {
+        is_mark(&self.form, key.text, key.mark)
+    }
+}
+
+/// A form's key, taken apart.
+pub(super) struct FormKey<'a> {
+    text: &'a str,
+    id: &'a str,
+    mark: &'a str,
+    /// Which showing of the form.
+    pub(super) nth: u32,
+}
+
+impl FormKey<'_> {
+    /// For whom it was shown.
+    pub(super) fn buyer(&self) -> Buyer {
+        Buyer::from(format!("web:{}", self.id))
+    }
+}
+
+/// What a buyer who came by the web is called in cookies and forms.
+fn web_id(buyer: &Buyer) -> &str {
+    buyer.as_str().trim_start_matches("web:")
 }
 
 /// Where buyers return to, as seen from outside.
@@ -134,5 +183,20 @@ mod tests {
         headers.insert(header::COOKIE, format!("a=b; {pair}").parse().expect("a value"));
         assert_eq!(keys.buyer(&headers), Some(buyer));
         assert_eq!(others.buyer(&headers), None);
+    }
+
+    #[test]
+    fn only_our_own_forms_say_who_sends_them() {
+        let (keys, others) = (Keys::new(&[1; 32]), Keys::new(&[2; 32]));
+        let (buyer, _) = keys.new_buyer(&Zeros, Timestamp::from_millis(5), false);
+        let key = keys.form_key(&buyer, 0x1234_abcd);
+        let form = keys.form(&key).expect("a key");
+        assert_eq!((form.buyer(), form.nth), (buyer, 0x1234_abcd));
+        assert!(keys.is_ours(&form) && !others.is_ours(&form));
+        let other = key.replacen("1234abcd", "1234abce", 1);
+        assert!(!keys.is_ours(&keys.form(&other).expect("a key")), "one showing, one key");
+        for bad in ["", "-", "--", "a-b-c", "a-1", &key[1..40]] {
+            assert!(!keys.form(bad).is_some_and(|form| keys.is_ours(&form)), "{bad}");
+        }
     }
 }

@@ -16,12 +16,13 @@ use super::{
     live::{missing, sale_page},
     page::{MessagePage, field_name, render},
     peer::address_mark,
+    visitor::Visitor,
 };
 use crate::{
     clock::{Span, Timestamp},
     engine::{Origin, TellError, Told},
     gate::Guest,
-    id::{Buyer, HoldId},
+    id::HoldId,
     meter,
     notice::text,
     sale::{
@@ -81,31 +82,20 @@ async fn wants(
     let Some(view) = api::find_public(&web, &id).await else {
         return missing(&web);
     };
-    let known = web.keys.buyer(&headers);
+    let visitor = Visitor::sent(&web, &headers, field(&fields, "key"));
     // What cannot succeed is answered from the view, after a look for what this browser has.
     if let Some(refusal) = hopeless(want, &view, web.engine.now()) {
-        return match held_already(&web, &view, known).await {
-            Some(hold) => to_hold(&web, hold),
-            None => refused(&web, &view, &headers, &refusal).await,
+        return match held_already(&web, &view, &visitor).await {
+            Some(hold) => visitor.remembers(to_hold(&web, hold)),
+            None => refused(&web, &view, visitor, &headers, &refusal).await,
         };
     }
-    let (buyer, cookie) = match known {
-        Some(buyer) => (buyer, None),
-        None => {
-            let secure = web.base_url.starts_with("https://");
-            let (buyer, cookie) =
-                web.keys.new_buyer(web.engine.entropy(), web.engine.now(), secure);
-            (buyer, Some(cookie))
-        }
-    };
     let address = address_mark(&web, peer, &headers);
-    let is_known = cookie.is_none();
-    let answer = match admitted(&web, &view, (buyer, is_known), address, &fields).await {
-        Ok(Admitted::Claim(claim)) => make(&web, &view, want, claim, &headers).await,
-        Ok(Admitted::Holds(hold)) => to_hold(&web, hold),
-        Err(refusal) => refused(&web, &view, &headers, &refusal).await,
-    };
-    with_cookie(answer, cookie)
+    match admitted(&web, &view, &visitor, address, &fields).await {
+        Ok(Admitted::Claim(claim)) => make(&web, &view, want, claim, (visitor, &headers)).await,
+        Ok(Admitted::Holds(hold)) => visitor.remembers(to_hold(&web, hold)),
+        Err(refusal) => refused(&web, &view, visitor, &headers, &refusal).await,
+    }
 }
 
 /// Why it cannot succeed right now, as far as the view tells.
@@ -114,16 +104,12 @@ fn hopeless(want: Want, view: &View, now: Timestamp) -> Option<Refusal> {
     view.refuses(now).filter(|no| want == Want::Units || *no != Refusal::AllHeld)
 }
 
-fn with_cookie(mut answer: Response, cookie: Option<HeaderValue>) -> Response {
-    if let Some(cookie) = cookie {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
+async fn held_already(web: &Web, view: &View, visitor: &Visitor) -> Option<HoldId> {
+    if !visitor.is_known {
+        return None;
     }
-    answer
-}
-
-async fn held_already(web: &Web, view: &View, buyer: Option<Buyer>) -> Option<HoldId> {
-    let buyer = buyer?;
-    let look = move |sale: &Sale| sale.live_hold_of(&buyer).map(|hold| hold.id);
+    let (buyer, form) = (visitor.buyer.clone(), visitor.form);
+    let look = move |sale: &Sale| sale.hold_instead(&buyer, form).map(|hold| hold.id);
     web.engine.look(view.id, look).await.ok()?
 }
 
@@ -139,16 +125,16 @@ enum Admitted {
 async fn admitted(
     web: &Web,
     view: &View,
-    (buyer, known): (Buyer, bool),
+    visitor: &Visitor,
     address: Option<String>,
     fields: &Fields,
 ) -> Result<Admitted, Refusal> {
-    let mut claim = claim_from(web, view, buyer, address, fields)?;
+    let mut claim = claim_from(web, view, visitor, address, fields)?;
     let given = extras::given(|name| field(fields, name));
     if view.offers.condition.is_none() && given.special.is_none() {
         return Ok(Admitted::Claim(claim));
     }
-    if let Some(hold) = held_already(web, view, known.then(|| claim.buyer.clone())).await {
+    if let Some(hold) = held_already(web, view, visitor).await {
         return Ok(Admitted::Holds(hold));
     }
     let guest = Guest { buyer: claim.buyer.as_str(), address: claim.address.as_deref() };
@@ -166,7 +152,7 @@ fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
 fn claim_from(
     web: &Web,
     view: &View,
-    buyer: Buyer,
+    visitor: &Visitor,
     address: Option<String>,
     fields: &Fields,
 ) -> Result<Box<Claim>, Refusal> {
@@ -181,13 +167,14 @@ fn claim_from(
         answers.insert(*ask, checked_answer(*ask, answer)?);
     }
     Ok(Box::new(Claim {
-        buyer,
+        buyer: visitor.buyer.clone(),
         buyer_name: None,
         address,
         units,
         delivery: field("delivery").map(str::to_owned),
         answers,
         extras: extras::chosen(view, field, fields.iter().map(|(name, _)| name.as_str())),
+        form: visitor.form,
         limits: web.limits,
     }))
 }
@@ -225,7 +212,7 @@ async fn make(
     view: &Arc<View>,
     want: Want,
     claim: Box<Claim>,
-    headers: &HeaderMap,
+    (visitor, headers): (Visitor, &HeaderMap),
 ) -> Response {
     let event = match want {
         Want::Units => Event::Claimed(claim),
@@ -238,7 +225,7 @@ async fn make(
         Err(TellError::Refused(refusal)) => refusal.code(),
         Err(_) => "failed",
     });
-    let answer = lead_on(web, view, answer, headers).await;
+    let answer = lead_on(web, view, answer, visitor, headers).await;
     if answer.headers().get(header::LOCATION).is_some_and(|to| to.as_bytes().starts_with(b"http")) {
         meter::click_to_checkout(web.engine.now().since(clicked_at).to_std());
     }
@@ -250,24 +237,28 @@ async fn lead_on(
     web: &Web,
     view: &Arc<View>,
     answer: Result<Told, TellError>,
+    visitor: Visitor,
     headers: &HeaderMap,
 ) -> Response {
     match answer {
         Ok(told) => match (told.hold, told.page) {
-            (_, Some(url)) => see_other(&url),
-            (Some(hold), None) => to_page(web, hold).await,
-            (None, None) => sale_page(web, view, headers, None, StatusCode::OK).await,
+            (_, Some(url)) => visitor.remembers(see_other(&url)),
+            (Some(hold), None) => visitor.remembers(to_page(web, hold).await),
+            (None, None) => sale_page(web, view, visitor, None, StatusCode::OK).await,
         },
-        Err(TellError::Refused(Refusal::AlreadyHolding(hold))) => to_page(web, hold).await,
+        Err(TellError::Refused(Refusal::AlreadyHolding(hold))) => {
+            visitor.remembers(to_page(web, hold).await)
+        }
         Err(TellError::Refused(refusal)) => {
             // The view may have changed meanwhile; the newest one is shown.
             let view = web.engine.views().get(view.id).unwrap_or_else(|| view.clone());
             let view = view.at(web.engine.now());
-            refused(web, &view, headers, &refusal).await
+            refused(web, &view, visitor, headers, &refusal).await
         }
         Err(error) => {
             tracing::error!(%error, sale = %view.id, number = view.number, "a claim was not taken");
-            busy(web)
+            // Pressing again is to be the same buyer.
+            visitor.remembers(busy(web))
         }
     }
 }
@@ -310,11 +301,17 @@ fn see_other(to: &str) -> Response {
 }
 
 /// 409 with the reason: a page whose text holds the state word, or JSON where that is wanted.
-async fn refused(web: &Web, view: &Arc<View>, headers: &HeaderMap, refusal: &Refusal) -> Response {
+async fn refused(
+    web: &Web,
+    view: &Arc<View>,
+    visitor: Visitor,
+    headers: &HeaderMap,
+    refusal: &Refusal,
+) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if accept.contains("application/json") && !accept.contains("text/html") {
         let body = Json(json!({ "error": refusal.code() }));
-        return (StatusCode::CONFLICT, body).into_response();
+        return visitor.remembers((StatusCode::CONFLICT, body).into_response());
     }
     let says = match refusal {
         Refusal::AllHeld => {
@@ -325,7 +322,7 @@ async fn refused(web: &Web, view: &Arc<View>, headers: &HeaderMap, refusal: &Ref
     };
     let state = view.state.word();
     let says = format!("{says} ({})", state.replace('_', " "));
-    sale_page(web, view, headers, Some(says), StatusCode::CONFLICT).await
+    sale_page(web, view, visitor, Some(says), StatusCode::CONFLICT).await
 }
 
 /// Takes what was offered, and leads on to the payment.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 
@@ -14,6 +14,7 @@ use super::{
         Card, ListPage, MessagePage, Mine, Rendered, SalePage, answer, claim_form, html, render,
         state_words, summary, with_photos,
     },
+    visitor::Visitor,
 };
 use crate::{
     clock::Timestamp,
@@ -41,6 +42,9 @@ const PREVIEW_AGENTS: &[&str] = &[
     "archive",
 ];
 
+/// How long a page for one browser may be kept, and by whom.
+const OWN_PAGE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
 pub(super) async fn home() -> Redirect {
     Redirect::to("/live")
 }
@@ -60,11 +64,17 @@ pub(super) async fn live(
             let person = person && web.engine.may_act();
             match &one.shared_page {
                 Some(page) if person => found(page),
-                _ => sale_page(&web, one, &headers, None, StatusCode::OK).await,
+                _ => sale_page(&web, one, Visitor::of(&web, &headers), None, StatusCode::OK).await,
             }
         }
-        [] => nothing_on(&web, &web.engine.shown()),
-        several => list(&web, "On right now", "Several sales are on.", several),
+        [] => {
+            let page = nothing_on(&web, &web.engine.shown());
+            Visitor::of(&web, &headers).remembers(page)
+        }
+        several => {
+            let page = list(&web, "On right now", "Several sales are on.", several);
+            Visitor::of(&web, &headers).remembers(page)
+        }
     }
 }
 
@@ -126,7 +136,9 @@ pub(super) async fn sale(
     headers: HeaderMap,
 ) -> Response {
     match api::find_public(&web, &id).await {
-        Some(view) => sale_page(&web, &view, &headers, None, StatusCode::OK).await,
+        Some(view) => {
+            sale_page(&web, &view, Visitor::of(&web, &headers), None, StatusCode::OK).await
+        }
         None => missing(&web),
     }
 }
@@ -135,24 +147,34 @@ pub(super) async fn sale(
 pub(super) async fn sale_page(
     web: &Web,
     view: &Arc<View>,
-    headers: &HeaderMap,
+    visitor: Visitor,
     says: Option<String>,
     status: StatusCode,
 ) -> Response {
     let now = web.engine.now();
     let photo = view.image.as_deref();
-    // Strangers all see the same.
-    let Some(buyer) = web.keys.buyer(headers) else {
-        let make = || draw(web, view, None, says.as_deref(), now);
-        let html = web.memory.pages.get(view, says.as_deref(), now, make);
-        return with_photos(answer(status, html), photo);
-    };
+    // Strangers all see the same, but for the key of the form.
+    if !visitor.is_known {
+        let make = || draw(web, view, (None, None), says.as_deref(), now);
+        let page = web.memory.pages.get(view, says.as_deref(), now, make);
+        let html = page.map(|page| page.with_key(|| visitor.form_key(web)));
+        return visitor.remembers(own_page(with_photos(answer(status, html), photo)));
+    }
+    let buyer = visitor.buyer.clone();
     let mine = web.engine.look(view.id, move |sale| mine(sale, &buyer)).await;
     // Without the books, nobody knows whether it still sells.
     let unknown = matches!(mine, Err(TellError::Store(_)));
     let view = &if unknown { view.clone().out_of_touch() } else { view.clone() };
-    let html = draw(web, view, mine.unwrap_or_default(), says.as_deref(), now);
-    with_photos(answer(status, html), photo)
+    let key = Some(visitor.form_key(web));
+    let html = draw(web, view, (mine.unwrap_or_default(), key), says.as_deref(), now);
+    visitor.remembers(own_page(with_photos(answer(status, html), photo)))
+}
+
+/// A page for one browser. That keeps it for *back*, with the key of its form, so that pressing
+/// there again is no second claim; nobody on the way keeps it.
+fn own_page(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CACHE_CONTROL, OWN_PAGE);
+    answer
 }
 
 type Hint = (HoldId, String, &'static str);
@@ -160,7 +182,7 @@ type Hint = (HoldId, String, &'static str);
 fn draw(
     web: &Web,
     view: &View,
-    mine: Option<Hint>,
+    (mine, key): (Option<Hint>, Option<String>),
     says: Option<&str>,
     now: Timestamp,
 ) -> Rendered {
@@ -188,6 +210,7 @@ fn draw(
             word,
         }),
         says,
+        key,
         view,
     };
     html(&page)

@@ -19,16 +19,40 @@ const PAGE_SERVES_FOR: Span = Span::from_millis(200);
 /// Pages and events kept at a time; all are forgotten then, and made anew as they are asked for.
 const KEPT_MAX: usize = 256;
 
+/// Stands in a page for the key of its form. No text on a page can read so: it would be escaped.
+pub(super) const KEY_PLACE: &str = "<key>";
+
+/// A page that many get, each with a key of their own in the form.
+#[derive(Clone)]
+pub(super) struct Page {
+    bytes: Bytes,
+    key_at: Option<usize>,
+}
+
+impl Page {
+    fn new(bytes: Bytes) -> Self {
+        let key_at = bytes.windows(KEY_PLACE.len()).position(|part| part == KEY_PLACE.as_bytes());
+        Self { bytes, key_at }
+    }
+
+    /// The page for somebody whose form has this key.
+    pub(super) fn with_key(self, key: impl FnOnce() -> String) -> Bytes {
+        let Some(at) = self.key_at else { return self.bytes };
+        let (before, after) = (&self.bytes[..at], &self.bytes[at + KEY_PLACE.len()..]);
+        [before, key().as_bytes(), after].concat().into()
+    }
+}
+
 /// What was made of a view, and when.
-struct One {
+struct One<T> {
     revision: u64,
     state: State,
     out_of_touch: bool,
     at: Timestamp,
-    bytes: Bytes,
+    made: T,
 }
 
-impl One {
+impl<T> One<T> {
     fn is_of(&self, view: &View) -> bool {
         self.revision == view.revision
             && self.state == view.state
@@ -38,11 +62,11 @@ impl One {
 
 /// Sales' pages as strangers see them, each with what it has to say.
 #[derive(Default)]
-pub struct Pages(Mutex<HashMap<(SaleId, Option<String>), One>>);
+pub struct Pages(Mutex<HashMap<(SaleId, Option<String>), One<Page>>>);
 
 /// The newest event of each sale's stream.
 #[derive(Default)]
-pub struct Events(Mutex<HashMap<SaleId, One>>);
+pub struct Events(Mutex<HashMap<SaleId, One<Bytes>>>);
 
 impl Pages {
     /// The page for `now`, made if there is none.
@@ -52,15 +76,15 @@ impl Pages {
         says: Option<&str>,
         now: Timestamp,
         make: impl FnOnce() -> Result<Bytes, E>,
-    ) -> Result<Bytes, E> {
+    ) -> Result<Page, E> {
         let key = (view.id, says.map(str::to_owned));
-        let fresh = |one: &One| now >= one.at && now.since(one.at) < PAGE_SERVES_FOR;
+        let fresh = |one: &One<Page>| now >= one.at && now.since(one.at) < PAGE_SERVES_FOR;
         if let Some(one) = locked(&self.0).get(&key).filter(|one| one.is_of(view) && fresh(one)) {
-            return Ok(one.bytes.clone());
+            return Ok(one.made.clone());
         }
-        let bytes = make()?;
-        keep(&mut locked(&self.0), key, view, now, &bytes);
-        Ok(bytes)
+        let page = Page::new(make()?);
+        keep(&mut locked(&self.0), key, view, now, &page);
+        Ok(page)
     }
 }
 
@@ -69,7 +93,7 @@ impl Events {
     pub(super) fn get(&self, view: &View, now: Timestamp, make: impl FnOnce() -> Bytes) -> Bytes {
         let mut all = locked(&self.0);
         if let Some(one) = all.get(&view.id).filter(|one| one.is_of(view)) {
-            return one.bytes.clone();
+            return one.made.clone();
         }
         let bytes = make();
         keep(&mut all, view.id, view, now, &bytes);
@@ -81,17 +105,17 @@ fn locked<T>(all: &Mutex<T>) -> MutexGuard<'_, T> {
     all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep<K: std::hash::Hash + Eq>(
-    all: &mut HashMap<K, One>,
+fn keep<K: std::hash::Hash + Eq, T: Clone>(
+    all: &mut HashMap<K, One<T>>,
     key: K,
     view: &View,
     at: Timestamp,
-    bytes: &Bytes,
+    made: &T,
 ) {
     if all.len() >= KEPT_MAX {
         all.clear();
     }
     let View { revision, state, .. } = *view;
     let out_of_touch = view.is_out_of_touch();
-    all.insert(key, One { revision, state, out_of_touch, at, bytes: bytes.clone() });
+    all.insert(key, One { revision, state, out_of_touch, at, made: made.clone() });
 }

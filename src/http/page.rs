@@ -37,6 +37,8 @@ pub(super) struct SalePage<'a> {
     pub(super) mine: Option<Mine>,
     pub(super) says: Option<&'a str>,
     pub(super) form: Option<ClaimForm>,
+    /// Of the form; without one there is room for it.
+    pub(super) key: Option<String>,
 }
 
 /// What this browser has in the sale.

@@ -2,7 +2,7 @@
 // anew. The clock is the server's, and it never declares the end by itself.
 (() => {
   "use strict";
-  const LOOK_EVERY = 4000, STREAM_AGAIN = 30000, SPREAD = 250;
+  const LOOK_EVERY = 4000, STREAM_AGAIN = 30000, SPREAD = 250, WAKE_AFTER = 15000;
   const main = () => document.querySelector("main");
   const data = () => main().dataset;
   let skew = 0, source = null, streamAfter = 0, looks = 0, busy = false, again = false;
@@ -19,6 +19,28 @@
     }
   };
 
+  // A button that was pressed rests: what it leads to may take a while. It wakes when the page is
+  // shown again, or when nothing came of it.
+  let pressed = 0;
+  const rest = () => {
+    for (const button of document.querySelectorAll("form button")) button.disabled = pressed !== 0;
+  };
+  const wake = () => {
+    clearTimeout(pressed);
+    pressed = 0;
+    rest();
+  };
+  addEventListener("submit", (e) => {
+    if (pressed) return e.preventDefault();
+    pressed = setTimeout(wake, WAKE_AFTER);
+    setTimeout(rest);
+  });
+
+  // It is the same form to whoever looks at it: a browser without cookies is known by its key.
+  const carryKey = (from, to) => {
+    const [old, key] = [from, to].map((page) => page.querySelector("input[name=key]"));
+    if (old && key) key.value = old.value;
+  };
   // What was typed and chosen stays, wherever the new page still asks for it.
   const carry = (from, to) => {
     for (const old of from.querySelectorAll("input, select, textarea")) {
@@ -54,6 +76,7 @@
     if (fresh.dataset.page !== old.dataset.page || fresh.dataset.sale !== old.dataset.sale) return location.reload();
     tick(fresh);
     tick(old);
+    carryKey(old, fresh);
     const changed = fresh.dataset.state !== old.dataset.state;
     old.dataset.rev = fresh.dataset.rev;
     if (!changed && fresh.innerHTML === old.innerHTML) return;
@@ -64,6 +87,7 @@
     old.replaceWith(fresh);
     document.title = title;
     count();
+    rest();
     if (focus) focus.focus({ preventScroll: true });
     // Only what is news is said aloud; stock and time are not.
     if (fresh.dataset.news !== old.dataset.news) document.getElementById("news").textContent = fresh.dataset.news;
@@ -133,7 +157,8 @@
   // The answer to a form: from here on it is the sale's own page.
   if (data().url && /\/(holds|line)$/.test(location.pathname)) history.replaceState(null, "", data().url);
   const came = performance.getEntriesByType("navigation")[0];
-  sync(data().now, came ? performance.timeOrigin + came.responseStart : Date.now());
+  // What the browser kept tells an old time.
+  if (came?.type !== "back_forward") sync(data().now, came ? performance.timeOrigin + came.responseStart : Date.now());
   setInterval(() => tick(main()), 500);
   setInterval(look, LOOK_EVERY);
   document.addEventListener("visibilitychange", () => {
@@ -145,7 +170,11 @@
       refresh();
     }
   });
-  addEventListener("pageshow", (e) => { if (e.persisted && data().page) location.reload(); });
+  addEventListener("pageshow", (e) => {
+    wake();
+    // As the browser kept it, with its form: what became of it meanwhile is asked for.
+    if ((e.persisted || came?.type === "back_forward") && data().page) refresh();
+  });
   document.addEventListener("input", count);
   tick(main());
   count();

@@ -189,6 +189,9 @@ pub struct Claim {
     /// What was chosen beside units and delivery, and what was checked.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
+    /// Which showing of the page it was sent from, so that one form counts once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<u32>,
     /// Bounds on greed.
     pub limits: ClaimLimits,
 }

@@ -38,6 +38,9 @@ pub struct Hold {
     /// What the buyer answered on our page.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<Ask, String>,
+    /// Which showing of the page it was claimed from; the buyer's own count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<u32>,
     /// When it was claimed (or, warm, ordered).
     pub claimed_at: Timestamp,
     /// When its page was handed over.

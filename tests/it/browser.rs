@@ -6,6 +6,7 @@ mod buyer;
 mod desk;
 mod driver;
 mod lean;
+mod once;
 mod overlay;
 mod photo;
 mod pictures;

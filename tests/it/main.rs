@@ -27,6 +27,7 @@ mod listen;
 mod logged;
 mod noventiq;
 mod offers;
+mod once;
 mod pages;
 mod polar;
 mod postgres;

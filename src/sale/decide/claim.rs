@@ -29,7 +29,7 @@ pub(super) fn claimed(draft: &mut Draft<'_>, claim: &Claim) -> Result<(), Refusa
 
 /// Everything but the stock; answers the delivery choice.
 pub(super) fn check(draft: &Draft<'_>, claim: &Claim) -> Result<Option<String>, Refusal> {
-    if let Some(hold) = draft.base().live_hold_of(&claim.buyer) {
+    if let Some(hold) = draft.base().hold_instead(&claim.buyer, claim.form) {
         return Err(Refusal::AlreadyHolding(hold.id));
     }
     check_open(draft)?;
@@ -186,6 +186,7 @@ fn take_over(draft: &mut Draft<'_>, warm: Hold, claim: &Claim) -> Hold {
         buyer_name: claim.buyer_name.clone(),
         address: claim.address.clone(),
         extras: claim.extras.clone(),
+        form: claim.form,
         claimed_at: draft.now,
         ..warm
     };
@@ -226,6 +227,7 @@ pub(super) fn make(
         extras: claim.extras.clone(),
         amount,
         answers: claim.answers.clone(),
+        form: claim.form,
         claimed_at: draft.now,
         opened_at: None,
         state,

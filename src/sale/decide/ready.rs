@@ -67,6 +67,7 @@ fn order_warm(draft: &mut Draft<'_>, id: HoldId, delivery: Option<String>) {
         extras,
         amount,
         answers: std::collections::BTreeMap::new(),
+        form: None,
         claimed_at: draft.now,
         opened_at: None,
         state: HoldState::Warm,

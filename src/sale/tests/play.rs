@@ -190,6 +190,7 @@ impl Play {
             delivery: None,
             answers: BTreeMap::new(),
             extras: Extras::default(),
+            form: None,
             limits: ClaimLimits { per_address: 2, tries: 3 },
         }
     }

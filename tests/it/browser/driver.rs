@@ -70,6 +70,8 @@ pub struct Wish {
     pub no_script: bool,
     /// Where `https://photos.example` is.
     pub photos: Option<u16>,
+    /// Keeps no cookies.
+    pub no_cookies: bool,
     /// A wide screen; else a phone.
     pub wide: bool,
 }
@@ -325,9 +327,13 @@ async fn connect(wish: Wish) -> Client {
     if let Some(photos) = wish.photos {
         args.push(format!("--host-resolver-rules=MAP photos.example:443 localhost:{photos}"));
     }
+    let prefs = match wish.no_cookies {
+        true => json!({ "profile.default_content_setting_values.cookies": 2 }),
+        false => json!({}),
+    };
     let wanted = json!({
         "acceptInsecureCerts": true,
-        "goog:chromeOptions": { "args": args },
+        "goog:chromeOptions": { "args": args, "prefs": prefs },
         "goog:loggingPrefs": { "performance": "ALL", "browser": "ALL" },
     });
     let wanted: Capabilities = serde_json::from_value(wanted).expect("an object");
