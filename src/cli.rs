@@ -10,14 +10,16 @@ mod run;
 mod setup;
 mod twitch;
 
-use std::{collections::HashMap, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 
+use self::logs::repeats::LISTED;
 use crate::{
-    clock::Span,
+    clock::{Span, SystemClock},
     config::{ConfigError, Loaded, load},
     demo::Rehearsal,
+    lossy,
 };
 
 /// Timed, stock-limited sales run from a stream's chat.
@@ -185,7 +187,15 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    logs::start();
+    let repeats = logs::start(Arc::new(SystemClock));
+    let telling = tokio::spawn(logs::tell_repeats(repeats.clone()));
+    let code = obey(args).await;
+    telling.abort();
+    logs::finish(&repeats);
+    code
+}
+
+async fn obey(args: Args) -> ExitCode {
     let environment: HashMap<String, String> = std::env::vars().collect();
     if let Some(Verb::Setup) = args.verb {
         return exit_code(setup::setup(&args.config, &environment).await);
@@ -222,7 +232,7 @@ fn exit_code(ended: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("livetill: {error:#}");
+            lossy::stderr().line(&format!("livetill: {error:#}"));
             ExitCode::from(1)
         }
     }
@@ -234,13 +244,13 @@ fn config_failed(args: &Args, error: &ConfigError) -> ExitCode {
             serde_json::json!([{ "key": "config", "ok": false, "says": error.to_string() }]);
         println!("{finding}");
     } else {
-        eprintln!("livetill: {error}");
+        lossy::stderr().line(&format!("livetill: {error}"));
     }
     ExitCode::from(2)
 }
 
 fn warn_of(loaded: &Loaded) {
     for finding in &loaded.warnings {
-        tracing::warn!("{}: {}", finding.key, finding.says);
+        tracing::warn!(target: LISTED, "{}: {}", finding.key, finding.says);
     }
 }

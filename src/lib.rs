@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod file;
 pub mod id;
+pub mod lossy;
 pub mod meter;
 pub mod money;
 pub mod room;

@@ -72,6 +72,7 @@ fn describe() {
     describe_gauge!("livetill_units", "Units of running sales: left, held, paid");
     describe_gauge!("livetill_waiting_buyers", "Buyers in line for what may come free");
     describe_gauge!("livetill_outbox", "Work: waiting, or given up and before a person");
+    describe_gauge!("livetill_lines_lost", "Lines of log or console that nobody read in time");
     describe_gauge!("livetill_chat_up", "1 if a chat platform hears and speaks");
 }
 

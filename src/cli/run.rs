@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Loaded, reload_templates},
     demo::stage::Rehearsals,
     id::SystemEntropy,
-    meter,
+    lossy, meter,
     platform::{
         Platform, Standing,
         console::{Console, Input},
@@ -90,7 +90,7 @@ pub(super) async fn run(
     let ended = tokio::select! {
         ended = until_done(&app, input, stays, stopped) => ended,
         mend = broken(&app, &required) => {
-            eprintln!("livetill: {mend}");
+            lossy::stderr().line(&format!("livetill: {mend}"));
             Ok(Ended::Failed)
         }
     };
@@ -177,7 +177,7 @@ fn greet(app: &App, console: Option<&Console>) {
         Some(console) => {
             console.print(&format!("Type {try_this} · open {page} · more: !sale help"));
         }
-        None => println!("Livetill runs. Open {page}"),
+        None => lossy::stdout().line(&format!("Livetill runs. Open {page}")),
     }
 }
 
@@ -215,7 +215,8 @@ async fn until_done(
                 return Ok(Ended::Well);
             }
             Ok((true, parked)) => {
-                eprintln!("livetill: {parked} piece(s) of work wait for a person: livetill check");
+                let line = format!("{parked} piece(s) of work wait for a person: livetill check");
+                lossy::stderr().line(&format!("livetill: {line}"));
                 return Ok(Ended::Failed);
             }
             Ok((false, _)) => {}

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Web;
 use crate::{
-    meter,
+    lossy, meter,
     platform::{Health, Platform, Standing},
     store::StoreError,
     view::{State as SaleState, View},
@@ -69,6 +69,9 @@ pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
             let up = f64::from(u8::from(standing == Standing::Up));
             meter::stand("livetill_chat_up", "platform", platform.name().as_str(), up);
         }
+    }
+    for (stream, lossy) in [("stdout", lossy::stdout()), ("stderr", lossy::stderr())] {
+        meter::stand("livetill_lines_lost", "stream", stream, lossy.lost() as f64);
     }
     meter::upkeep();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];

@@ -20,6 +20,7 @@ use crate::{
     clock::Span,
     command::SPECS,
     id::Entropy,
+    lossy::{self, Lossy},
     notice::text::plain,
     room::{Message, PlatformName, Role, Room, User},
     view::View,
@@ -66,17 +67,14 @@ impl Console {
             return (console, receive);
         }
         std::thread::spawn(move || read_plain(reader));
-        let console = Self::new(|line| {
-            // Nobody reads any more: the sale goes on all the same.
-            let _ = writeln!(std::io::stdout(), "{line}");
-        });
-        (console, receive)
+        // Nobody reads any more: the sale goes on all the same.
+        (Self::new(|line| lossy::stdout().line(&line)), receive)
     }
 
     /// Prints one line.
     pub fn print(&self, line: &str) {
         let mut print = self.print.lock().unwrap_or_else(PoisonError::into_inner);
-        print(line.to_owned());
+        print(lossy::visible(line));
     }
 }
 
@@ -192,6 +190,23 @@ impl Completes for WordCompleter {
     }
 }
 
+/// Prints above the line that is being typed.
+struct Above<P>(P);
+
+impl<P: ExternalPrinter> Write for Above<P> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        if self.0.print(text).is_err() {
+            std::io::stdout().write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The line editor, if this terminal can have one.
 fn edit(words: Vec<String>, mut reader: Reader) -> Option<Arc<Console>> {
     let mut editor: Editor<Words, MemHistory> =
@@ -200,7 +215,7 @@ fn edit(words: Vec<String>, mut reader: Reader) -> Option<Arc<Console>> {
     all.extend(SPECS.iter().map(|spec| spec.verb.to_owned()));
     all.extend(words);
     editor.set_helper(Some(Words { words: WordCompleter(all) }));
-    let mut printer = editor.create_external_printer().ok()?;
+    let printer = editor.create_external_printer().ok()?;
     std::thread::spawn(move || {
         loop {
             match editor.readline("> ") {
@@ -217,11 +232,9 @@ fn edit(words: Vec<String>, mut reader: Reader) -> Option<Arc<Console>> {
             }
         }
     });
-    Some(Console::new(move |line| {
-        if printer.print(format!("{line}\n")).is_err() {
-            let _ = writeln!(std::io::stdout(), "{line}");
-        }
-    }))
+    // A terminal that was stopped (Control-S) takes nothing, and holds nobody.
+    let lines = Lossy::new(Above(printer));
+    Some(Console::new(move |line| lines.line(&line)))
 }
 
 #[cfg(test)]

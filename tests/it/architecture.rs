@@ -12,6 +12,7 @@ const RANKS: &[(&str, u32)] = &[
     ("clock", 0),
     ("file", 0),
     ("id", 0),
+    ("lossy", 0),
     ("meter", 0),
     ("money", 0),
     ("room", 0),

@@ -18,6 +18,7 @@ mod evening;
 mod farewell;
 mod faults;
 mod fleet;
+mod full_pipe;
 mod fuzz;
 mod home;
 mod hostile;
