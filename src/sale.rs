@@ -16,6 +16,7 @@ mod index;
 pub mod offer;
 pub mod payment;
 pub mod refusal;
+pub mod share;
 pub mod template;
 #[cfg(test)]
 mod tests;

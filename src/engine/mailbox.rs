@@ -24,6 +24,10 @@ const BATCH_MAX: usize = 1024;
 /// A mailbox of a closed sale is put away after this long without a letter.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Mailboxes that may be open while one of a closed sale is still kept: whoever asks for every old
+/// sale in turn must not have all of them in memory at once.
+const KEPT_MAX: usize = 64;
+
 pub(super) fn open(engine: &Engine, sale: SaleId) -> mpsc::Sender<Letter> {
     let (sender, letters) = mpsc::channel(LETTERS_MAX);
     // Not the engine itself: it owns the sender, and neither would ever end.
@@ -40,8 +44,13 @@ async fn run(engine: Weak<Inner>, id: SaleId, mut letters: mpsc::Receiver<Letter
         let mut mailbox = Mailbox { engine: Engine { inner }, id, sale: sale.take() };
         match got {
             Ok(0) => return,
-            Ok(_) => mailbox.work_off(std::mem::take(&mut batch)).await,
-            Err(_idle) if mailbox.put_away(&letters) => return,
+            Ok(_) => {
+                mailbox.work_off(std::mem::take(&mut batch)).await;
+                if mailbox.put_away(&letters, KEPT_MAX) {
+                    return;
+                }
+            }
+            Err(_idle) if mailbox.put_away(&letters, 0) => return,
             Err(_idle) => {}
         }
         sale = mailbox.sale;
@@ -63,16 +72,20 @@ struct Envelope {
 }
 
 impl Mailbox {
-    /// Leaves the table of mailboxes, if nothing came in meanwhile and the sale is closed.
-    fn put_away(&self, letters: &mpsc::Receiver<Letter>) -> bool {
+    /// Leaves the table of mailboxes, if nothing came in meanwhile and there is nothing to keep:
+    /// no sale, which anybody may ask for under any id, or a closed one among more than `kept`.
+    fn put_away(&self, letters: &mpsc::Receiver<Letter>, kept: usize) -> bool {
+        // A running sale is kept; nothing is locked for it.
+        if self.sale.as_ref().is_some_and(|sale| !sale.head.is_closed()) {
+            return false;
+        }
         let boxes = &self.engine.inner.boxes;
         let mut boxes = boxes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let idle = letters.is_empty();
-        let over = self.sale.as_ref().is_none_or(|sale| sale.head.is_closed());
-        if idle && over {
+        let goes = letters.is_empty() && (self.sale.is_none() || boxes.len() > kept);
+        if goes {
             boxes.remove(&self.id);
         }
-        idle && over
+        goes
     }
 
     async fn work_off(&mut self, letters: Vec<Letter>) {

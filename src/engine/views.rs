@@ -69,6 +69,10 @@ impl Views {
             None => {
                 views.all.insert(id, watch::Sender::new(view));
                 views.forget_old();
+                // Somebody looked at an old one: nothing has changed for anybody.
+                if !views.all.contains_key(&id) {
+                    return;
+                }
             }
         }
         if on {

@@ -44,7 +44,7 @@ pub struct PerAddress {
 type Taken = Arc<Mutex<HashMap<String, u32>>>;
 
 /// A place taken, until it is dropped.
-pub struct Place(Option<(String, Taken)>);
+pub struct Place(Option<(Vec<String>, Taken)>);
 
 impl PerAddress {
     /// Takes a place, if one is left for that address.
@@ -53,37 +53,45 @@ impl PerAddress {
         if ip.is_loopback() || self.exempt.contains(&ip) {
             return Some(Place(None));
         }
-        let network = network(ip);
+        let networks = networks(ip);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let n = taken.entry(network.clone()).or_default();
-        if *n >= self.max {
+        let is_full = |(network, grade): (&String, u32)| {
+            taken.get(network).is_some_and(|n| *n >= self.max.saturating_mul(grade))
+        };
+        // Wider networks have more people in them.
+        if networks.iter().zip([1, 2, 4]).any(is_full) {
             return None;
         }
-        *n += 1;
-        Some(Place(Some((network, self.taken.clone()))))
+        for network in &networks {
+            *taken.entry(network.clone()).or_default() += 1;
+        }
+        Some(Place(Some((networks, self.taken.clone()))))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some((network, taken)) = &self.0 else { return };
+        let Some((networks, taken)) = &self.0 else { return };
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(n) = taken.get_mut(network) {
-            *n -= 1;
-            if *n == 0 {
-                taken.remove(network);
+        for network in networks {
+            if let Some(n) = taken.get_mut(network) {
+                *n -= 1;
+                if *n == 0 {
+                    taken.remove(network);
+                }
             }
         }
     }
 }
 
-/// What one household, or one attacker, has to itself.
-pub(super) fn network(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        // At least a /64.
-        IpAddr::V6(ip) => format!("{:x?}", &ip.segments()[..4]),
-    }
+/// Networks that an address lies in, the narrowest first. Of IPv6 a household, or one attacker, has
+/// a /64 or a /56 to itself, and may have a /48.
+pub(super) fn networks(ip: IpAddr) -> Vec<String> {
+    let v6 = match ip {
+        IpAddr::V4(ip) => return vec![ip.to_string()],
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    [64_u32, 56, 48].map(|bits| format!("{:x}/{bits}", v6 >> (128 - bits))).into()
 }
 
 #[cfg(test)]
@@ -110,6 +118,13 @@ mod tests {
         drop(first);
         let again = gate.enter(ip("203.0.113.7"));
         assert!(again.is_some());
+
+        let of_one_56: Vec<_> = (0..8)
+            .flat_map(|n| [n, n])
+            .filter_map(|n| gate.enter(ip(&format!("2001:db8:9:{n}::1"))))
+            .collect();
+        assert_eq!(of_one_56.len(), 4, "a wider network has twice the share");
+        drop(of_one_56);
 
         let _household = [gate.enter(ip("2001:db8:1:2::1")), gate.enter(ip("2001:db8:1:2::2"))];
         assert!(gate.enter(ip("2001:db8:1:2:3::4")).is_none(), "one network, one share");

@@ -51,6 +51,9 @@ pub(super) struct Sums {
 const CODE: &str = "code";
 const SPECIAL_CODE: &str = "special";
 
+/// Stands for the name of any extra that there is not.
+const UNKNOWN: &str = "That extra";
+
 pub(super) fn options(view: &View) -> Vec<OptionField> {
     let field = |choice: &Choice| OptionField {
         name: format!("option.{}", choice.name),
@@ -119,7 +122,7 @@ impl ClaimForm {
 }
 
 /// Reads what was chosen; `field` answers a field that is not empty. What is missing or unknown is
-/// the sale's to refuse.
+/// the sale's to refuse; the names of what there is not are forgotten, however long they are.
 pub(super) fn chosen<'a>(
     view: &View,
     field: impl Fn(&str) -> Option<&'a str>,
@@ -127,9 +130,13 @@ pub(super) fn chosen<'a>(
 ) -> Extras {
     let options = view.offers.options.iter().filter_map(|choice| {
         let value = field(&format!("option.{}", choice.name))?;
-        Some((choice.name.clone(), value.to_owned()))
+        let known = choice.value(value).map(|known| known.name.clone());
+        Some((choice.name.clone(), known.unwrap_or_default()))
     });
-    let upsells = names.filter_map(|name| name.strip_prefix("upsell.")).map(str::to_owned);
+    let upsells = names.filter_map(|name| name.strip_prefix("upsell.")).map(|name| {
+        let known = view.offers.upsell(name);
+        known.map_or_else(|| UNKNOWN.to_owned(), |known| known.name.clone())
+    });
     Extras { options: options.collect(), upsells: upsells.collect(), ..Extras::default() }
 }
 

@@ -40,6 +40,12 @@ const WAIT_FOR_PAGE: Span = Span::from_secs(4);
 /// The longest answer to a question, in characters.
 const ANSWER_CHARS_MAX: usize = 500;
 
+/// Fields of a form that are read; no form of ours has as many.
+const FIELDS_MAX: usize = 200;
+
+/// The longest name of a delivery choice that is looked for, in characters: longer than any.
+const DELIVERY_CHARS_MAX: usize = 100;
+
 type Fields = Vec<(String, String)>;
 
 /// What a buyer wants.
@@ -78,7 +84,7 @@ async fn wants(
     Path(id): Path<String>,
     (headers, body): (HeaderMap, Bytes),
 ) -> Response {
-    let fields: Fields = form_urlencoded::parse(&body).into_owned().collect();
+    let fields: Fields = form_urlencoded::parse(&body).into_owned().take(FIELDS_MAX).collect();
     let Some(view) = api::find_public(&web, &id).await else {
         return missing(&web);
     };
@@ -171,12 +177,18 @@ fn claim_from(
         buyer_name: None,
         address,
         units,
-        delivery: field("delivery").map(str::to_owned),
+        delivery: delivery(view, field("delivery")),
         answers,
         extras: extras::chosen(view, field, fields.iter().map(|(name, _)| name.as_str())),
         form: visitor.form,
         limits: web.limits,
     }))
+}
+
+/// The delivery choice as it goes into the books: where there is nothing to choose, nothing.
+fn delivery(view: &View, given: Option<&str>) -> Option<String> {
+    let given = given.filter(|_| !view.delivery.is_empty())?;
+    Some(given.chars().take(DELIVERY_CHARS_MAX).collect())
 }
 
 /// An answer that a provider will take; what looks wrong is asked again.

@@ -12,8 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Web, door::network};
-use crate::{config::is_private_ip, provider::signature::mark};
+use super::{Web, door::networks};
+use crate::{config::is_private_ip, provider::signature::mark, sale::share::SEPARATOR};
 
 /// The client's address: the connection's, or what a trusted proxy says of it.
 pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
@@ -38,14 +38,21 @@ pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     ip
 }
 
-/// A keyed mark of the client's network, for the bound on holds per address; none for this
+/// Keyed marks of the networks the client is in, for the bounds on each address; none for this
 /// machine itself and for trusted proxies.
 pub fn address_mark(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Option<String> {
     let ip = client_ip(web, peer, headers);
     if ip.is_loopback() || web.trusted_proxies.contains(&ip) {
         return None;
     }
-    Some(mark(&web.keys.address, &network(ip)))
+    let mut marks = String::new();
+    for network in networks(ip) {
+        if !marks.is_empty() {
+            marks.push(SEPARATOR);
+        }
+        marks.push_str(&mark(&web.keys.address, &network));
+    }
+    Some(marks)
 }
 
 /// The sandbox's pages are for this machine and its private network only, unless configured.

@@ -206,7 +206,10 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::TooManyTries => {
             "You let several go unpaid already; others are waiting.".to_owned()
         }
-        Refusal::AddressFull => "Too many are held from your network address.".to_owned(),
+        Refusal::AddressFull => "Your network has all it may have right now: everybody on the \
+                                 same Wi-Fi, company or mobile network shares it. Try another \
+                                 network, like mobile data, or try again in a few minutes."
+            .to_owned(),
         Refusal::UnknownDelivery(choices) => {
             format!("Please choose how you get it: {}.", labels(choices))
         }

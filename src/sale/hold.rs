@@ -25,6 +25,12 @@ pub struct Hold {
     /// A keyed hash of the address the claim came from; none for trusted ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// In the waitlist: the first few holds that its address is allowed, which an offer must fit in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub per_address: u32,
+    /// Held for a shorter time: stock runs short, and its network has much of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub brief: bool,
     /// Units claimed.
     pub units: u32,
     /// Name of the delivery choice.
@@ -55,6 +61,14 @@ pub struct Hold {
     /// Which of them have no outcome yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub making: Vec<u32>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// Where a hold stands.

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::hold::{Hold, HoldState};
+use super::{
+    hold::{Hold, HoldState},
+    share::Networks,
+};
 use crate::{
     clock::Timestamp,
     id::{Buyer, HoldId},
@@ -11,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     by_buyer: HashMap<Buyer, BTreeSet<HoldId>>,
-    by_address: HashMap<String, u32>,
+    pub(super) networks: Networks,
     deadlines: BTreeSet<(Timestamp, HoldId)>,
     opening: BTreeSet<HoldId>,
     line: BTreeSet<HoldId>,
@@ -24,9 +27,7 @@ impl Index {
         if let Some(buyer) = &hold.buyer {
             self.by_buyer.entry(buyer.clone()).or_default().insert(hold.id);
         }
-        if let Some(address) = counted_address(hold) {
-            *self.by_address.entry(address.to_owned()).or_default() += 1;
-        }
+        self.networks.add(hold);
         if let Some(deadline) = hold.deadline() {
             self.deadlines.insert((deadline, hold.id));
         }
@@ -56,14 +57,7 @@ impl Index {
 
     pub(super) fn remove(&mut self, hold: &Hold) {
         // A buyer keeps their holds for good; only the other tables follow the state.
-        if let Some(address) = counted_address(hold)
-            && let Some(n) = self.by_address.get_mut(address)
-        {
-            *n -= 1;
-            if *n == 0 {
-                self.by_address.remove(address);
-            }
-        }
+        self.networks.remove(hold);
         if let Some(deadline) = hold.deadline() {
             self.deadlines.remove(&(deadline, hold.id));
         }
@@ -78,10 +72,6 @@ impl Index {
 
     pub(super) fn of_buyer(&self, buyer: &Buyer) -> impl Iterator<Item = &HoldId> {
         self.by_buyer.get(buyer).into_iter().flatten()
-    }
-
-    pub(super) fn at_address(&self, address: &str) -> u32 {
-        self.by_address.get(address).copied().unwrap_or(0)
     }
 
     pub(super) fn first_deadline(&self) -> Option<Timestamp> {
@@ -120,21 +110,5 @@ impl Index {
 
     pub(super) fn all_warm(&self) -> impl Iterator<Item = HoldId> {
         self.warm.values().flatten().copied()
-    }
-}
-
-/// The address that a hold counts against while it is neither paid nor released.
-fn counted_address(hold: &Hold) -> Option<&str> {
-    match hold.state {
-        HoldState::Offered { .. }
-        | HoldState::Opening { .. }
-        | HoldState::Open { .. }
-        | HoldState::Closing { .. } => hold.address.as_deref(),
-        HoldState::Warm
-        | HoldState::Waiting { .. }
-        | HoldState::Paid { .. }
-        | HoldState::Released { .. }
-        | HoldState::Lapsed { .. }
-        | HoldState::Discarding => None,
     }
 }

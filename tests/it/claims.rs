@@ -105,41 +105,6 @@ async fn a_form_from_another_site_is_turned_away() {
 }
 
 #[tokio::test]
-async fn one_address_without_cookies_never_takes_more_than_its_share() {
-    let behind_proxy = format!(
-        "[http]\ntrusted_proxies = [\"127.0.0.1\"]\nholds_per_address = 2\n{}",
-        MUG.replace("stock = 3", "stock = 10")
-    );
-    let mut world = World::new(&behind_proxy).await;
-    world.says("!sale start mug 10m").await;
-    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
-    let mut statuses = Vec::new();
-    for _ in 0..5 {
-        let request = client().post(&url).header("x-forwarded-for", "9.9.9.9, 203.0.113.7");
-        let status =
-            world.during(async move { request.send().await.expect("answers").status() }).await;
-        statuses.push(status.as_u16());
-    }
-    assert_eq!(statuses, [303, 303, 409, 409, 409]);
-    // The first entry is the client's own word, so changing it changes nothing.
-    let request = client().post(&url).header("x-forwarded-for", "8.8.8.8, 203.0.113.7");
-    let status = world.during(async move { request.send().await.expect("answers").status() }).await;
-    assert_eq!(status, 409);
-    // A household's IPv6 network counts as one address.
-    for (last, expected) in [("1", 303), ("2", 303), ("3", 409)] {
-        let request =
-            client().post(&url).header("x-forwarded-for", format!("2001:db8:1:2::{last}"));
-        let status =
-            world.during(async move { request.send().await.expect("answers").status() }).await;
-        assert_eq!(status, expected);
-    }
-    assert_eq!(world.newest().held, 4);
-    world.advance(mins(13)).await;
-    world.heard();
-    world.done().await;
-}
-
-#[tokio::test]
 async fn an_untrusted_peer_is_not_believed_about_its_address() {
     let mut world = World::new(&MUG.replace("stock = 3", "stock = 10")).await;
     world.says("!sale start mug 10m").await;

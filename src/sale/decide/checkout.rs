@@ -138,9 +138,15 @@ fn proven(draft: &mut Draft<'_>, mut hold: Hold) {
 }
 
 /// Gives the buyer their proven page; their time starts now. Other pages of the hold are closed.
+/// The least that somebody gets who is to be quick about paying, where the template gives more.
+const BRIEFLY: Span = Span::from_secs(60);
+
 pub(super) fn hand_over(draft: &mut Draft<'_>, hold: &mut Hold) {
     let Some(page) = hold.proven().map(|page| page.id.clone()) else { return };
-    let deadline = draft.now + draft.head.template.hold;
+    let whole = draft.head.template.hold;
+    let third = Span::from_millis(whole.millis() / 3);
+    let held_for = if hold.brief { whole.min(BRIEFLY.max(third)) } else { whole };
+    let deadline = draft.now + held_for;
     hold.state = HoldState::Open { checkout: page.clone(), deadline };
     hold.opened_at = Some(draft.now);
     for other in hold.checkouts.iter().filter(|c| c.id != page && !c.closed) {

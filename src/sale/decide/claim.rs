@@ -10,6 +10,7 @@ use crate::{
         hold::{Hold, HoldState, Lapse},
         offer::Extras,
         refusal::Refusal,
+        share::{Share, Shelf},
         template::{CheckoutShape, Delivery},
     },
 };
@@ -17,9 +18,10 @@ use crate::{
 pub(super) fn claimed(draft: &mut Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
     let delivery = check(draft, claim)?;
     check_stock(draft, claim)?;
+    let brief = check_share(draft, claim)? == Share::Brief;
     let hold = match warm_page(draft, claim, &delivery) {
-        Some(warm) => take_over(draft, warm, claim),
-        None => new_hold(draft, claim, delivery)?,
+        Some(warm) => take_over(draft, Hold { brief, ..warm }, claim),
+        None => new_hold(draft, claim, delivery, brief)?,
     };
     draft.answer(hold.id);
     draft.put(hold);
@@ -131,11 +133,24 @@ fn check_buyer(draft: &Draft<'_>, claim: &Claim) -> Result<(), Refusal> {
     if tries >= claim.limits.tries as usize {
         return Err(Refusal::TooManyTries);
     }
-    let at_address = claim.address.as_deref().map_or(0, |a| draft.base().index.at_address(a));
-    if claim.address.is_some() && at_address >= claim.limits.per_address {
-        return Err(Refusal::AddressFull);
+    let networks = &draft.base().index.networks;
+    let address = claim.address.as_deref();
+    if address.is_some_and(|address| networks.is_wasteful(address, claim.limits.per_address)) {
+        return Err(Refusal::TooManyTries);
     }
     Ok(())
+}
+
+/// What the networks this claim comes from may still have.
+fn check_share(draft: &Draft<'_>, claim: &Claim) -> Result<Share, Refusal> {
+    let Some(address) = claim.address.as_deref() else { return Ok(Share::Whole) };
+    let networks = &draft.base().index.networks;
+    networks.share(address, claim.units, claim.limits.per_address, shelf(draft))
+}
+
+/// The stock, as shares of it are counted.
+pub(super) fn shelf(draft: &Draft<'_>) -> Shelf {
+    Shelf { stock: draft.head.stock, free: draft.head.free() }
 }
 
 fn units_kept_by(draft: &Draft<'_>, buyer: &Buyer) -> u32 {
@@ -198,9 +213,11 @@ fn new_hold(
     draft: &mut Draft<'_>,
     claim: &Claim,
     delivery: Option<String>,
+    brief: bool,
 ) -> Result<Hold, Refusal> {
     let until = draft.now + draft.head.template.opening_limit;
     let mut hold = make(draft, claim, delivery, HoldState::Opening { until })?;
+    hold.brief = brief;
     checkout::order(draft, &mut hold);
     Ok(hold)
 }
@@ -222,6 +239,8 @@ pub(super) fn make(
         buyer: Some(claim.buyer.clone()),
         buyer_name: claim.buyer_name.clone(),
         address: claim.address.clone(),
+        per_address: 0,
+        brief: false,
         units: claim.units,
         delivery,
         extras: claim.extras.clone(),

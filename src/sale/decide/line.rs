@@ -13,6 +13,7 @@ use crate::{
         event::Claim,
         hold::{Hold, HoldState, Lapse},
         refusal::Refusal,
+        share::{Networks, Share},
     },
 };
 
@@ -39,8 +40,14 @@ pub(super) fn joined(draft: &mut Draft<'_>, wish: &Claim) -> Result<(), Refusal>
     if draft.head.tally.waiting >= LINE_MAX {
         return Err(Refusal::AllHeld);
     }
+    let first_few = one.limits.per_address;
+    let networks = &draft.base().index.networks;
+    if one.address.as_deref().is_some_and(|address| !networks.may_wait(address, first_few)) {
+        return Err(Refusal::AddressFull);
+    }
     let state = HoldState::Waiting { since: draft.now };
-    let hold = claim::make(draft, &one, delivery, state)?;
+    let mut hold = claim::make(draft, &one, delivery, state)?;
+    hold.per_address = first_few;
     draft.answer(hold.id);
     draft.put(hold);
     Ok(())
@@ -79,10 +86,27 @@ pub(super) fn serve(draft: &mut Draft<'_>) {
     if draft.head.tally.waiting == 0 || !is_selling(draft) {
         return;
     }
-    for id in draft.waiting_ids(draft.head.free() as usize) {
+    if draft.head.free() == 0 {
+        return;
+    }
+    // With what is offered here, which the sale as it was does not know of.
+    let mut networks: Option<Networks> = None;
+    for id in draft.waiting_ids(usize::MAX) {
         let Some(mut hold) = draft.hold(id).cloned() else { continue };
         if draft.head.free() < hold.units {
             return;
+        }
+        if let Some(address) = &hold.address {
+            let networks = networks.get_or_insert_with(|| draft.base().index.networks.clone());
+            let shelf = claim::shelf(draft);
+            match networks.share(address, hold.units, hold.per_address, shelf) {
+                Ok(share) => hold.brief = share == Share::Brief,
+                // Its network has all it may have: those behind it are not kept waiting.
+                Err(_) => continue,
+            }
+            networks.remove(&hold);
+            hold.state = HoldState::Offered { until: draft.now + OFFER_FOR };
+            networks.add(&hold);
         }
         hold.state = HoldState::Offered { until: draft.now + OFFER_FOR };
         draft.put(hold);

@@ -62,6 +62,8 @@ fn order_warm(draft: &mut Draft<'_>, id: HoldId, delivery: Option<String>) {
         buyer: None,
         buyer_name: None,
         address: None,
+        per_address: 0,
+        brief: false,
         units: 1,
         delivery,
         extras,
