@@ -3,6 +3,7 @@
 //! State notices are not its business; they go through the outbox. What it says may be lost and
 //! is then simply said anew from a newer view.
 
+mod alarm;
 mod milestone;
 
 use std::{

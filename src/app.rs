@@ -202,6 +202,7 @@ impl App {
         self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
+        self.tasks.spawn(self.announcer.clone().watch_store(self.stop.clone()));
         self.tasks.spawn(self.waiting.clone().run(self.stop.clone()));
         self.tasks.spawn(self.sandbox.clone().run(self.stop.clone()));
     }

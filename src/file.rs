@@ -34,6 +34,52 @@ pub fn replace(path: &Path, text: &[u8], readers: Readers) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a file for writing as it is; one that is new can be read by its owner alone.
+///
+/// # Errors
+/// If the system says no.
+pub fn open_private(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    for_owner(&mut options);
+    options.open(path)
+}
+
+/// Takes a file that anybody can read back to its owner; one that is open to a group by intent
+/// stays so, and one that is not there is fine.
+///
+/// # Errors
+/// If the system says no.
+pub fn close_to_others(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o007 != 0 => {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
+}
+
+/// A file that is made with these options is its owner's alone.
+fn for_owner(options: &mut fs::OpenOptions) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
 /// Whether [`replace`] could work, without doing anything.
 ///
 /// # Errors
@@ -72,12 +118,8 @@ fn create(path: &Path, readers: Readers) -> io::Result<fs::File> {
     }
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     if readers == Readers::Owner {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+        for_owner(&mut options);
     }
-    #[cfg(not(unix))]
-    let _ = readers;
     options.open(path)
 }

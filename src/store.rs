@@ -7,15 +7,19 @@ pub mod bulk;
 mod error;
 mod group;
 mod listener;
+mod log;
 mod news;
 mod open;
 mod peers;
 mod place;
 mod postgres;
+mod pulse;
 mod row;
 pub mod sql;
 mod sqlite;
 mod sqlstore;
+mod together;
+mod trial;
 mod write;
 
 use std::sync::Arc;
@@ -129,6 +133,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes documents, all or none; `false` if a version was not as expected.
     async fn put_docs(&self, docs: Vec<DocChange>) -> Result<bool, StoreError>;
+
+    /// A sale with its holds and payments, and its journal: both as of the same moment.
+    async fn books(&self, sale: SaleId) -> Result<Option<(Sale, Vec<JournalLine>)>, StoreError>;
+
+    /// Why nothing can be written at present, as far as is known; costs next to nothing where all
+    /// is well.
+    fn trouble(&self) -> Option<StoreError> {
+        None
+    }
+
+    /// Whether what a sale writes can be written. Known from what was written lately; else it is
+    /// tried, now and then, however often this is asked.
+    async fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Writes what waits, and leaves everything in one place: whoever copies it then has it all.
+    /// Nothing can be written or read after that.
+    async fn close(&self) {}
 
     /// Where other programs may write, too: what is needed to get along with them.
     fn peers(&self) -> Option<&dyn Peers> {

@@ -29,6 +29,7 @@ pub(super) async fn codes(loaded: &Loaded, list: &str, what: &WithCodes) -> Resu
             let secret = store.secret(fresh_secret(&SystemEntropy)).await?;
             let added = add_codes(&store, &CodeKey::new(&secret), list, &text).await?;
             let Added { new, known } = added;
+            store.close().await;
             println!("{list}: {new} added, {known} there already");
         }
         WithCodes::Count => {

@@ -11,7 +11,7 @@ use crate::{
     notice::text::plain,
     report::{Proof, Report, prove},
     sale::Sale,
-    store::{self, Access, SqlStore, Store},
+    store::{self, Access, JournalLine, SqlStore, Store},
 };
 
 /// Sales listed at the most.
@@ -21,10 +21,10 @@ async fn open(loaded: &Loaded) -> Result<SqlStore> {
     Ok(store::open(&loaded.config.store.url, Access::Read).await?)
 }
 
-async fn load(store: &SqlStore, number: u32) -> Result<Sale> {
+async fn books(store: &SqlStore, number: u32) -> Result<(Sale, Vec<JournalLine>)> {
     let id = store.sale_numbered(number).await?;
     let id = id.ok_or_else(|| anyhow!("there is no sale {number}. See: livetill sales"))?;
-    store.load(id).await?.ok_or_else(|| anyhow!("sale {number} is gone"))
+    store.books(id).await?.ok_or_else(|| anyhow!("sale {number} is gone"))
 }
 
 pub(super) async fn sales(loaded: &Loaded, as_json: bool) -> Result<Ended> {
@@ -80,8 +80,8 @@ pub(super) async fn report(
     as_csv: bool,
 ) -> Result<Ended> {
     let store = open(loaded).await?;
-    let sale = load(&store, number).await?;
-    let report = Report::of(&sale, &store.journal(sale.head.id).await?);
+    let (sale, journal) = books(&store, number).await?;
+    let report = Report::of(&sale, &journal);
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else if as_csv {
@@ -102,8 +102,8 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
         None => store.sales(SALES_MAX).await?.iter().map(|line| line.number).collect(),
     };
     for number in numbers {
-        let sale = load(&store, number).await?;
-        let journal = store.journal(sale.head.id).await?;
+        // Sale and journal as of one moment: a bot may be writing beside us.
+        let (sale, journal) = books(&store, number).await?;
         proofs.push((number, prove(&sale, &journal)));
     }
     let oversold: u32 = proofs.iter().map(|(_, proof)| proof.oversold).sum();

@@ -41,6 +41,9 @@ const HEARD_MAX: usize = 256;
 /// How long farewells to chat services may take.
 const FAREWELL: Duration = Duration::from_secs(4);
 
+/// How long closing the database may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(20);
+
 /// How often to look whether the configuration changed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,8 +54,23 @@ pub(super) async fn run(
 ) -> Result<Ended> {
     warn_of(&loaded);
     meter::start().context("the figures for /metrics cannot be kept")?;
-    let config = &loaded.config;
-    let store: Arc<dyn Store> = Arc::new(store::open(&config.store.url, Access::Write).await?);
+    let url = &loaded.config.store.url;
+    let store: Arc<dyn Store> = Arc::new(store::open(url, Access::Write).await?);
+    let ended = run_on(&store, &loaded, path, environment).await;
+    // However it ended: who copies the database now has all of it in one file.
+    if tokio::time::timeout(CLOSE_WITHIN, store.close()).await.is_err() {
+        tracing::warn!("the database could not be closed in time; nothing is lost");
+    }
+    ended
+}
+
+async fn run_on(
+    store: &Arc<dyn Store>,
+    loaded: &Loaded,
+    path: PathBuf,
+    environment: HashMap<String, String>,
+) -> Result<Ended> {
+    let (config, store) = (&loaded.config, store.clone());
     let listener = TcpListener::bind(config.http.listen).await.with_context(|| {
         format!("cannot listen on {}: is something else there? Set http.listen", config.http.listen)
     })?;
@@ -67,8 +85,8 @@ pub(super) async fn run(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let address = listener.local_addr().context("the listener has no address")?;
     let chats = Chats {
-        discord: super::discord::open(&loaded, address, &clock, &store),
-        twitch: super::twitch::open(&loaded, &path, &clock)?,
+        discord: super::discord::open(loaded, address, &clock, &store),
+        twitch: super::twitch::open(loaded, &path, &clock)?,
     };
     let mut platforms = chats.platforms();
     platforms.extend(console.iter().map(|console| console.clone() as Arc<dyn Platform>));
@@ -76,7 +94,7 @@ pub(super) async fn run(
     let wrap: Wrap = Arc::new(|provider| provider);
     let (time, chance) = (clock.clone(), entropy.clone());
     let outside = Outside { clock, entropy, store, listener, platforms, wrap };
-    let mut app = App::build(&loaded, outside).await?;
+    let mut app = App::build(loaded, outside).await?;
     app.chat.rehearses_on(Rehearsals::beside(&app, config, time, chance));
     app.serve().await?;
     // Before anybody is told that it runs: from here on a signal is a polite end.

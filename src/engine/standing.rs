@@ -95,8 +95,12 @@ impl Engine {
         (state.read_at, state.ahead) = (got, ahead);
     }
 
-    /// Whether the store answered lately: only then is what was last heard of a sale still so.
+    /// Whether the store answered lately and takes what is written: only then is what was last
+    /// heard of a sale still so, and can be sold from.
     pub fn is_in_touch(&self) -> bool {
+        if self.store().trouble().is_some() {
+            return false;
+        }
         if !self.is_shared() {
             return true;
         }

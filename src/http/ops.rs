@@ -27,14 +27,18 @@ pub(super) async fn healthz() -> &'static str {
 
 pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
     let stopping = web.stop.is_cancelled();
-    let outbox = tokio::time::timeout(STORE_WITHIN, web.engine.store().outbox()).await;
-    let outbox = outbox.unwrap_or_else(|_| Err(StoreError::Away("it does not answer".to_owned())));
+    let store = web.engine.store();
+    let (outbox, written) = tokio::join!(in_time(store.outbox()), in_time(store.ready()));
     let trouble = web.engine.trouble();
-    let ready = !stopping && outbox.is_ok() && trouble.is_none();
+    let ready = !stopping && outbox.is_ok() && written.is_ok() && trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let (waiting, parked, store) = match outbox {
-        Ok(count) => (Some(count.waiting), Some(count.parked), "ok".to_owned()),
-        Err(error) => (None, None, error.to_string()),
+    let (waiting, parked) = match &outbox {
+        Ok(count) => (Some(count.waiting), Some(count.parked)),
+        Err(_) => (None, None),
+    };
+    let store = match outbox.err().or(written.err()) {
+        Some(error) => error.to_string(),
+        None => "ok".to_owned(),
     };
     let platforms: serde_json::Map<_, _> =
         web.platforms.iter().filter_map(|platform| standing(platform.as_ref())).collect();
@@ -47,6 +51,11 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
         "platforms": platforms,
     });
     (status, Json(body)).into_response()
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let answer = tokio::time::timeout(STORE_WITHIN, asked).await;
+    answer.unwrap_or_else(|_| Err(StoreError::Away("it does not answer".to_owned())))
 }
 
 pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {

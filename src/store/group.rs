@@ -1,22 +1,26 @@
 //! Group commit: one writer, and one sync for everything that waited.
 //!
-//! Each write has a savepoint of its own, so that one that is refused takes nothing else with it.
 //! The connection may break at any moment: nothing is acknowledged that was not committed, and a
 //! group is repeated only if it surely was not.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use sqlx::{AnyConnection, Connection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
 
 use super::{
     StoreError,
     listener::Speaker,
-    news,
+    log::Log,
     place::Place,
-    write::{Write, Written, write},
+    pulse::{LATELY, Pulse, TRIAL_REST, Watch},
+    together::{keeps, together},
+    trial::{Room, prove_row, prove_tables},
+    write::{Write, Written},
 };
-use crate::meter;
 
 /// Writes that may wait at a time. Far above what callers keep in flight; a bound all the same.
 const QUEUE_MAX: usize = 8192;
@@ -27,35 +31,64 @@ const GROUP_MAX: usize = 256;
 /// How often a group is tried in all while others are in its way.
 const TRIES_MAX: u32 = 4;
 
-type Answer = Result<Written, StoreError>;
+/// A write that takes longer than this fails, for whoever asks whether we are ready.
+const LATE_AFTER: Duration = Duration::from_secs(3);
 
-struct Job {
-    write: Write,
+/// A connection that was given up may take this long to say farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+pub(super) type Answer = Result<Written, StoreError>;
+
+pub(super) struct Job {
+    pub(super) write: Write,
     answer: oneshot::Sender<Answer>,
+}
+
+enum Order {
+    Write(Job),
+    /// Write what waits, then close the database and say so.
+    Close(oneshot::Sender<()>),
 }
 
 /// A handle to the one writer.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    orders: mpsc::Sender<Order>,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Writer {
     /// Starts the writer on a connection of its own; it ends with its last handle. Whoever shares
     /// the database hears of its commits through `speaker`.
-    pub(super) fn start(place: Place, db: AnyConnection, speaker: Option<Arc<Speaker>>) -> Self {
-        let (jobs, queue) = mpsc::channel(QUEUE_MAX);
-        let line = Line { place, db: Some(db), speaker };
+    pub(super) fn start(
+        place: Place,
+        db: AnyConnection,
+        speaker: Option<Arc<Speaker>>,
+        log: Option<Log>,
+    ) -> Self {
+        let (orders, queue) = mpsc::channel(QUEUE_MAX);
+        let pulse = Arc::<Pulse>::default();
+        let line = Line { place, db: Some(db), speaker, log, pulse: pulse.clone() };
         tokio::spawn(line.run(queue));
-        Self { jobs }
+        Self { orders, pulse }
     }
 
     /// Writes, and answers once it is on disk.
     pub(super) async fn write(&self, write: Write) -> Answer {
-        let gone = || StoreError::Away("the writer is gone".to_owned());
+        let gone = || StoreError::Away("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { write, answer }).await.map_err(|_| gone())?;
+        let order = Order::Write(Job { write, answer });
+        self.orders.send(order).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Writes what waits, and closes the database; nothing can be written after that.
+    pub(super) async fn close(&self) {
+        let (closed, done) = oneshot::channel();
+        if self.orders.send(Order::Close(closed)).await.is_ok() {
+            // Whoever closes it twice has nothing to wait for.
+            let _ = done.await;
+        }
     }
 }
 
@@ -64,6 +97,9 @@ struct Line {
     place: Place,
     db: Option<AnyConnection>,
     speaker: Option<Arc<Speaker>>,
+    /// Of a file that is ours alone.
+    log: Option<Log>,
+    pulse: Arc<Pulse>,
 }
 
 /// A group of which nothing was acknowledged.
@@ -74,16 +110,74 @@ struct Failed {
 }
 
 impl Line {
-    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Order>) {
+        let mut orders = Vec::with_capacity(GROUP_MAX);
         let mut group = Vec::with_capacity(GROUP_MAX);
-        while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
-            // They wait side by side, so any order is right; this one keeps two programs from
-            // taking the same rows crosswise.
-            group.sort_by_cached_key(|job| job.write.turn());
-            let answers = self.write(&group).await;
-            for (job, answer) in group.drain(..).zip(answers) {
-                // Nobody waits any more: it is on disk all the same.
-                let _ = job.answer.send(answer);
+        let (rest, lately) = (pin!(sleep(TRIAL_REST)), pin!(sleep(LATELY)));
+        let mut watch = Watch::new(rest, lately);
+        let mut closes = None;
+        while closes.is_none() {
+            let failing = self.pulse.is_failing();
+            tokio::select! {
+                biased;
+                () = &mut watch.rest, if watch.rests => watch.rests = false,
+                () = &mut watch.lately, if !watch.stale => watch.time_passed(&self.pulse),
+                // What fails is tried again unasked.
+                () = std::future::ready(()), if failing && !watch.rests => {
+                    self.try_out().await;
+                    watch.tried(&self.pulse);
+                }
+                () = self.pulse.asked(), if !failing && !watch.rests => {
+                    if watch.stale {
+                        self.try_out().await;
+                    }
+                    watch.tried(&self.pulse);
+                }
+                taken = queue.recv_many(&mut orders, GROUP_MAX) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    for order in orders.drain(..) {
+                        match order {
+                            Order::Write(job) => group.push(job),
+                            Order::Close(closed) => closes = Some(closed),
+                        }
+                    }
+                    if self.write_all(&mut group).await {
+                        watch.wrote(&self.pulse);
+                    }
+                }
+            }
+        }
+        self.close(closes).await;
+    }
+
+    /// Writes a group and answers everybody; says whether a sale's change was among what is kept.
+    async fn write_all(&mut self, group: &mut Vec<Job>) -> bool {
+        // They wait side by side, so any order is right; this one keeps two programs from
+        // taking the same rows crosswise.
+        group.sort_by_cached_key(|job| job.write.turn());
+        let pulse = self.pulse.clone();
+        let answers = in_time(&pulse, self.write(group)).await;
+        let mut sale = false;
+        for (job, answer) in group.drain(..).zip(answers) {
+            sale |= keeps(&answer) && job.write.is_of_a_sale();
+            // Nobody waits any more: it is on disk all the same.
+            let _ = job.answer.send(answer);
+        }
+        if let Some(log) = &mut self.log {
+            log.fold_if_long().await;
+        }
+        sale
+    }
+
+    async fn close(mut self, closed: Option<oneshot::Sender<()>>) {
+        if let (Some(log), Some(db)) = (&self.log, &mut self.db) {
+            // Without a polite end there is nobody to wait for it: SQLite does it by itself.
+            if closed.is_some()
+                && let Err(error) = log.end(db).await
+            {
+                tracing::warn!(%error, "the newest part of the database stays in its -wal file");
             }
         }
         if let Some(db) = self.db
@@ -91,9 +185,16 @@ impl Line {
         {
             tracing::warn!(%error, "closing the database");
         }
+        if let Some(closed) = closed {
+            // Whoever closed it may be gone.
+            let _ = closed.send(());
+        }
     }
 
     async fn write(&mut self, group: &[Job]) -> Vec<Answer> {
+        if group.is_empty() {
+            return Vec::new();
+        }
         let mut tries = 0;
         loop {
             tries += 1;
@@ -103,7 +204,9 @@ impl Line {
                     tracing::warn!(error = %failed.error, "a transaction is repeated");
                 }
                 Err(Failed { error, .. }) => {
-                    tracing::error!(%error, writes = group.len(), "a transaction failed whole");
+                    if !matches!(error, StoreError::Conflict(_)) {
+                        self.note_failure(&error, group.len());
+                    }
                     return group.iter().map(|_| Err(error.clone())).collect();
                 }
             }
@@ -113,111 +216,123 @@ impl Line {
     async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Answer>, Failed> {
         let (mut db, fresh) = match self.db.take() {
             Some(db) => (db, false),
-            None => (connect(&self.place, self.speaker.as_deref()).await?, true),
+            None => (Self::connect(&self.place, self.speaker.as_deref()).await?, true),
         };
         let mut sealing = false;
         let speaks = self.speaker.is_some();
-        let work = try_group(&mut db, group, speaks, &mut sealing);
-        let done = match tokio::time::timeout(self.place.patience(), work).await {
-            Ok(done) => done,
-            Err(_) => Err(StoreError::Away("it takes too long".to_owned())),
-        };
-        match done {
-            Ok(answers) => {
+        let work = together(&mut db, self.place.begin(), group, speaks, &mut sealing);
+        let error = match timeout(self.place.patience(), work).await {
+            Ok(Ok(answers)) => {
                 self.db = Some(db);
-                Ok(answers)
+                return Ok(answers);
             }
-            // The connection is given up: what it was about to commit, nobody knows.
-            Err(StoreError::Away(why)) if sealing => {
-                Err(Failed { error: StoreError::Unsure(why), again: false })
+            Ok(Err(error)) => error,
+            Err(_) => too_long(),
+        };
+        give_up(db).await;
+        Err(match error {
+            // What it was about to commit, nobody knows.
+            StoreError::Away(why) if sealing => {
+                Failed { error: StoreError::Unsure(why), again: false }
             }
             // Nothing was committed. An old connection may have broken while nobody looked.
-            Err(error @ StoreError::Away(_)) => Err(Failed { error, again: !fresh }),
-            Err(error) => {
-                self.db = Some(db);
+            error @ StoreError::Away(_) => Failed { error, again: !fresh },
+            error => {
                 let again = matches!(error, StoreError::Conflict(_));
-                Err(Failed { error, again })
+                Failed { error, again }
             }
-        }
+        })
     }
-}
 
-async fn connect(place: &Place, speaker: Option<&Speaker>) -> Result<AnyConnection, Failed> {
-    let connect = async {
-        let mut db = place.writer().await?;
-        if let Some(speaker) = speaker {
-            speaker.introduce(&mut db).await?;
-        }
-        Ok(db)
-    };
-    connect.await.map_err(|error: sqlx::Error| Failed { error: error.into(), again: false })
-}
-
-/// Writes a group in one transaction. `sealing` is set right before the commit: an error after
-/// that leaves its outcome open.
-async fn try_group(
-    db: &mut AnyConnection,
-    group: &[Job],
-    speaks: bool,
-    sealing: &mut bool,
-) -> Result<Vec<Answer>, StoreError> {
-    let mut transaction = db.begin().await?;
-    let mut answers = Vec::with_capacity(group.len());
-    for job in group {
-        // One write needs no savepoint beside its transaction.
-        let answer = if group.len() == 1 {
-            write(&mut transaction, &job.write).await
-        } else {
-            let mut savepoint = transaction.begin().await?;
-            let answer = write(&mut savepoint, &job.write).await;
-            if keeps(&answer) {
-                savepoint.commit().await?;
-            } else if !is_fatal(&answer) {
-                savepoint.rollback().await?;
+    /// A connection in place of one that was given up. It proves that it writes before anything
+    /// is acknowledged on it.
+    async fn connect(place: &Place, speaker: Option<&Speaker>) -> Result<AnyConnection, Failed> {
+        let connect = async {
+            let mut db = place.writer().await?;
+            if let Some(speaker) = speaker {
+                speaker.introduce(&mut db).await?;
             }
-            answer
+            Ok::<_, sqlx::Error>(db)
         };
-        // Whether the rest can be written is anybody's guess.
-        match answer {
-            Err(error) if is_fatal_error(&error) => {
-                // Also when that fails: a connection lost takes its transaction with it.
-                let _ = transaction.rollback().await;
-                return Err(error);
+        let failed = |error| Failed { error, again: false };
+        let mut db = connect.await.map_err(|error| failed(error.into()))?;
+        let proof = timeout(place.patience(), prove_row(&mut db, place.begin(), Room::Claim));
+        match proof.await.unwrap_or_else(|_| Err(too_long())) {
+            Ok(()) => Ok(db),
+            Err(error) => {
+                give_up(db).await;
+                Err(failed(error))
             }
-            answer => answers.push(answer),
         }
     }
-    if !answers.iter().any(keeps) {
-        transaction.rollback().await?;
-        return Ok(answers);
-    }
-    if speaks {
-        let kept = group.iter().zip(&answers).filter(|(_, answer)| keeps(answer));
-        if let Some(text) = news::of(kept.map(|(job, _)| &job.write)) {
-            news::tell(&mut transaction, text).await?;
+
+    /// Tries whether everything can be written, and notes it.
+    async fn try_out(&mut self) {
+        let pulse = self.pulse.clone();
+        match in_time(&pulse, self.trial()).await {
+            Ok(()) => {
+                if pulse.works() {
+                    tracing::info!("the database can be written again");
+                }
+            }
+            Err(error) => self.note_failure(&error, 0),
         }
     }
-    *sealing = true;
-    transaction.commit().await?;
-    meter::commit(group.len());
-    Ok(answers)
-}
 
-fn keeps(answer: &Answer) -> bool {
-    matches!(answer, Ok(written) if !written.takes_back())
-}
-
-fn is_fatal(answer: &Answer) -> bool {
-    matches!(answer, Err(error) if is_fatal_error(error))
-}
-
-/// Errors that concern the transaction rather than one write.
-fn is_fatal_error(error: &StoreError) -> bool {
-    match error {
-        StoreError::Away(_)
-        | StoreError::Unsure(_)
-        | StoreError::Full
-        | StoreError::Conflict(_) => true,
-        StoreError::Refused(_) | StoreError::Damaged { .. } => false,
+    async fn trial(&mut self) -> Result<(), StoreError> {
+        let mut db = match self.db.take() {
+            Some(db) => db,
+            None => {
+                let connect = Self::connect(&self.place, self.speaker.as_deref());
+                connect.await.map_err(|failed| failed.error)?
+            }
+        };
+        let room = if self.pulse.is_failing() { Room::Claim } else { Room::Little };
+        let work = prove_tables(&mut db, self.place.begin(), room);
+        let done = timeout(self.place.patience(), work).await;
+        match done.unwrap_or_else(|_| Err(too_long())) {
+            Ok(()) => {
+                self.db = Some(db);
+                Ok(())
+            }
+            Err(error) => {
+                give_up(db).await;
+                Err(error)
+            }
+        }
     }
+
+    /// Said once, however many writes fail until it works again.
+    fn note_failure(&mut self, error: &StoreError, writes: usize) {
+        if self.pulse.failed(error.clone()) {
+            tracing::error!(%error, writes, "the database cannot be written");
+        } else {
+            tracing::debug!(%error, writes, "the database still cannot be written");
+        }
+    }
+}
+
+fn too_long() -> StoreError {
+    StoreError::Away("it takes too long".to_owned())
+}
+
+/// Waits for what is written; whoever asks meanwhile hears that it takes too long.
+async fn in_time<T>(pulse: &Pulse, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout(LATE_AFTER, &mut work).await {
+        return done;
+    }
+    let secs = LATE_AFTER.as_secs();
+    if pulse.failed(StoreError::Away(format!("a write has waited for more than {secs} s"))) {
+        tracing::error!("a write has waited for more than {secs} s: is the database locked?");
+    }
+    work.await
+}
+
+/// Closes a connection after an error. Where its transaction stands then, driver and database may
+/// see differently: SQLite takes a transaction back by itself when the disk is full, and the
+/// driver counts it on.
+async fn give_up(db: AnyConnection) {
+    // However it goes, the connection is gone.
+    let _ = timeout(FAREWELL, db.close()).await;
 }

@@ -1,9 +1,9 @@
 //! Opens a database, and says plainly why it cannot.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fs::File, path::Path, sync::Arc};
 
 use sqlx::{
-    AnyConnection, AnyPool, SqlStr,
+    AnyConnection, AnyPool, Connection, SqlStr,
     any::install_default_drivers,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     query,
@@ -11,6 +11,8 @@ use sqlx::{
 
 use super::{
     group::Writer,
+    listener::Speaker,
+    log::{self, Log},
     place::Place,
     postgres, sqlite,
     sqlstore::{Shared, SqlStore},
@@ -56,6 +58,14 @@ pub enum OpenError {
         "{0} is not a livetill database. Set store.url to another one; this one was not touched"
     )]
     Foreign(String),
+    /// The newest part of the database is not there.
+    #[error(
+        "{0} is not whole: what was written last is in {0}-wal, and that is not here. Put that \
+         file back beside it, or restore a whole backup; nothing was touched. Without either: \
+         sqlite3 {0} \"delete from document where kind = 'store' and id = 'log'\" has livetill go \
+         on from an older state, and a file without any table can be removed"
+    )]
+    LogLost(String),
     /// The database was written by a newer program.
     #[error("{0} was written by a newer livetill. Update this program; nothing was touched")]
     Newer(String),
@@ -115,7 +125,7 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     let mut lock = None;
     if let Place::File(path) = &place {
         match access {
-            Access::Write => lock = Some(sqlite::lock(path)?),
+            Access::Write => lock = Some(Arc::new(sqlite::lock(path)?)),
             Access::Read | Access::Beside if !path.exists() => {
                 return Err(OpenError::Missing(place.to_string()));
             }
@@ -132,26 +142,80 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     };
     let writer = match access {
         Access::Write => {
-            let mut db = place.writer().await.map_err(explain)?;
-            migrate(&mut db, &place).await?;
             let speaker = shared.as_ref().map(|shared| shared.speaker.clone());
-            if let Some(speaker) = &speaker {
-                postgres::check_durability(&mut db).await.map_err(explain)?;
-                speaker.introduce(&mut db).await.map_err(explain)?;
+            let (db, log) = match (&place, &lock) {
+                (Place::File(path), Some(lock)) => {
+                    let (db, log) = open_file(&place, path, lock).await?;
+                    (db, Some(log))
+                }
+                _ => (open_server(&place, speaker.as_deref()).await?, None),
+            };
+            Some(Writer::start(place.clone(), db, speaker, log))
+        }
+        Access::Beside | Access::Read => {
+            if let Place::File(path) = &place {
+                look_at_file(path).await?;
             }
-            Some(Writer::start(place.clone(), db, speaker))
+            if access == Access::Beside {
+                let db = place.writer().await.map_err(explain)?;
+                Some(Writer::start(place.clone(), db, None, None))
+            } else {
+                None
+            }
         }
-        Access::Beside => {
-            let db = place.writer().await.map_err(explain)?;
-            Some(Writer::start(place.clone(), db, None))
-        }
-        Access::Read => None,
     };
     let pool = place.readers().await.map_err(explain)?;
     if access != Access::Write {
         check_version(&pool, &place).await?;
     }
-    Ok(SqlStore { pool, writer, shared, _lock: lock })
+    Ok(SqlStore { pool, writer, shared, place, _lock: lock })
+}
+
+/// Opens a file that is ours alone: everything is there, the tables are up to date, and what a
+/// crash left in the log is folded in.
+async fn open_file(
+    place: &Place,
+    path: &Path,
+    lock: &Arc<File>,
+) -> Result<(AnyConnection, Log), OpenError> {
+    let explain = |error: sqlx::Error| place.explain(&error);
+    let mut db = sqlite::plain(path).await.map_err(explain)?;
+    // A log comes after the tables: a file without tables that has one has lost it.
+    log::look(path, &mut db).await?;
+    migrate(&mut db, place).await?;
+    db.close().await.map_err(explain)?;
+    let db = sqlite::writer(path).await.map_err(explain)?;
+    let log = Log::new(path.to_owned(), lock.clone());
+    if let Err(error) = log.fold().await {
+        tracing::warn!(%error, "the database's log could not be folded into its file");
+    }
+    sqlite::keep_private(path);
+    Ok((db, log))
+}
+
+async fn open_server(place: &Place, speaker: Option<&Speaker>) -> Result<AnyConnection, OpenError> {
+    let explain = |error: sqlx::Error| place.explain(&error);
+    let mut db = place.writer().await.map_err(explain)?;
+    migrate(&mut db, place).await?;
+    postgres::check_durability(&mut db).await.map_err(explain)?;
+    if let Some(speaker) = speaker {
+        speaker.introduce(&mut db).await.map_err(explain)?;
+    }
+    Ok(db)
+}
+
+/// Looks whether a file is whole before somebody reads it, beside a running program or not.
+async fn look_at_file(path: &Path) -> Result<(), OpenError> {
+    let explain = |error: sqlx::Error| sqlite::explain(path, &error);
+    let mut db = sqlite::plain(path).await.map_err(explain)?;
+    let state = log::look(path, &mut db).await?;
+    // Where no program runs, nobody else will say it.
+    if state == log::State::Unsaid
+        && let Ok(_lock) = sqlite::lock(path)
+    {
+        log::mend(path).await.map_err(explain)?;
+    }
+    db.close().await.map_err(explain)
 }
 
 /// Brings the tables up to date. Several programs may try at the same time: the migrator takes a

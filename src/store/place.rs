@@ -53,6 +53,23 @@ impl Place {
         }
     }
 
+    /// How a transaction that writes begins. In words of our own: the driver then refuses to
+    /// begin one within another, as it would where an error left the two of different minds.
+    pub(super) fn begin(&self) -> &'static str {
+        match self {
+            Self::File(_) => "begin immediate",
+            Self::Server(_) => "begin",
+        }
+    }
+
+    /// How a transaction begins whose reads all see the same state.
+    pub(super) fn begin_reading(&self) -> &'static str {
+        match self {
+            Self::File(_) => "begin",
+            Self::Server(_) => "begin isolation level repeatable read, read only",
+        }
+    }
+
     /// Says why a database cannot be used.
     pub(super) fn explain(&self, error: &sqlx::Error) -> OpenError {
         match self {

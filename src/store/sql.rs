@@ -114,9 +114,49 @@ statements! {
     DELETE_DOC = "delete from document where kind = $1 and id = $2 and version = $3";
     SELECT_DOC = "select id, parent, version, body from document where kind = $1 and id = $2";
     SELECT_DOCS = "select id, parent, version, body from document where kind = $1 order by id";
+    /// What only shows that a row can be written.
+    UPSERT_PROOF = "insert into document (kind, id, parent, version, body) \
+        values ('store', 'written', '', 1, $1) on conflict (kind, id) do update set \
+        version = document.version + 1, body = excluded.body returning version";
+    SELECT_PROOF = "select version from document where kind = 'store' and id = 'written'";
+    /// Whether the log that SQLite keeps beside the file is needed to read it.
+    UPSERT_LOG = "insert into document (kind, id, parent, version, body) \
+        values ('store', 'log', '', 1, $1) on conflict (kind, id) do update set \
+        version = document.version + 1, body = excluded.body";
+    SELECT_LOG = "select body from document where kind = 'store' and id = 'log'";
     SELECT_DOCS_OF = "select id, parent, version, body from document \
         where kind = $1 and parent = $2 order by id";
 }
+
+/// A row in every table, each as a sale writes it. Always taken back.
+pub const TRIAL: &[&str] = &[
+    "update shop set version = version where id = 1",
+    "insert into sale (id, number, revision, phase, stock, taken, paid, wake_at, created_at, body) \
+        values ('trial', -1, 0, 'closed', 0, 0, 0, null, 0, '')",
+    "update sale set revision = 1 where id = 'trial'",
+    "insert into hold (sale, n, buyer, state, units, body) \
+        values ('trial', 1, null, 'released', 1, '')",
+    "update hold set units = 2 where sale = 'trial'",
+    "insert into checkout (provider, id, order_id, sale, n) \
+        values ('trial', 'trial', 'trial', 'trial', 1)",
+    "insert into payment (provider, id, sale, fate, amount, currency, body) \
+        values ('trial', 'trial', 'trial', 'kept', 0, '', '')",
+    "update payment set amount = 1 where provider = 'trial'",
+    "insert into outbox (id, sale, lane, target, class, due_at, queued_at, leased_until, token, \
+        attempts, generation, parked, why, effect, body) \
+        values ('trial', 'trial', '', '', 0, 0, 0, 0, '', 0, 0, 0, '', '', '')",
+    "update outbox set attempts = 1 where id = 'trial'",
+    "delete from outbox where id = 'trial'",
+    "insert into journal (sale, revision, at, body) values ('trial', 1, 0, '')",
+    "insert into seen (source, id, at) values ('trial', 'trial', 0)",
+    "delete from seen where source = 'trial'",
+    "insert into lease (name, owner, until) values ('trial', '', 0)",
+    "update lease set until = 1 where name = 'trial'",
+    "insert into document (kind, id, parent, version, body) \
+        values ('trial', 'trial', '', 1, '')",
+    "update document set version = 2 where kind = 'trial'",
+    "delete from document where kind = 'trial'",
+];
 
 /// PostgreSQL only.
 pub(super) const NOTIFY: &str = "select pg_notify($1, $2)";

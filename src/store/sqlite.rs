@@ -1,14 +1,15 @@
 //! What is SQLite's own: one file, one program that writes, pragmas.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::Read,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, any::AnyPoolOptions};
 
 use super::open::OpenError;
+use crate::file;
 
 /// Marks a SQLite file as ours (`LTIL`), in its header at offset 68.
 const APPLICATION_ID: u32 = 0x4C54_494C;
@@ -21,16 +22,33 @@ pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
     url.strip_prefix("sqlite:").map(|path| Path::new(path.strip_prefix("//").unwrap_or(path)))
 }
 
+/// What SQLite, or we, keep beside a file.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Buyers' names and addresses are nobody else's business. What SQLite makes beside the file gets
+/// the file's own mode.
+pub(super) fn keep_private(path: &Path) {
+    for end in ["", "-wal", "-shm", "-lock"] {
+        let file = beside(path, end);
+        if let Err(error) = file::close_to_others(&file) {
+            let file = file.display();
+            tracing::warn!(%error, "{file} can be read by others: chmod 600 {file}");
+        }
+    }
+}
+
 /// One program per file: an operating system's lock, gone with the process however it ends.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-lock");
+    let name = beside(path, "-lock");
     let unwritable = |error: std::io::Error| OpenError::Unwritable {
         place: path.display().to_string(),
         why: error.to_string(),
     };
-    let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(&name).map_err(unwritable)?;
+    let file = file::open_private(&name).map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path.display().to_string())),
@@ -62,12 +80,20 @@ pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Whether SQLite keeps a log beside that file, by its header: a new one has none yet.
+pub(super) fn has_log(path: &Path) -> bool {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_ok() && header[18] == 2
+}
+
 /// Makes the file if there is none, and marks it as ours.
 pub(super) async fn create(path: &Path) -> Result<(), sqlx::Error> {
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
         return Ok(());
     }
-    let mut db = AnyConnection::connect(&address(path, "rwc")).await?;
+    drop(file::open_private(path)?);
+    let mut db = AnyConnection::connect(&address(path, "rw")).await?;
     // Before the write-ahead log exists, so that the mark is in the file itself: a crash right
     // after this must not make our own file look foreign.
     db.execute("pragma application_id = 1280592204").await?;
@@ -76,12 +102,19 @@ pub(super) async fn create(path: &Path) -> Result<(), sqlx::Error> {
 
 /// The connection for writing.
 pub(super) async fn writer(path: &Path) -> Result<AnyConnection, sqlx::Error> {
+    let mut db = plain(path).await?;
+    db.execute("pragma journal_mode = wal").await?;
+    Ok(db)
+}
+
+/// A connection for writing that leaves the file as it is until something is written.
+pub(super) async fn plain(path: &Path) -> Result<AnyConnection, sqlx::Error> {
     let mut db = AnyConnection::connect(&address(path, "rw")).await?;
     for pragma in [
         "pragma busy_timeout = 5000",
-        "pragma journal_mode = wal",
         "pragma synchronous = full",
-        "pragma wal_autocheckpoint = 10000",
+        // When the log is folded is our own business, see `log`.
+        "pragma wal_autocheckpoint = 0",
         "pragma foreign_keys = on",
         // What a statement of many rows may have to take back is kept in memory, not in a file.
         "pragma temp_store = memory",

@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use sqlx::{AnyPool, Row, any::AnyRow, query};
+use sqlx::{AnyConnection, AnyPool, Connection, Row, any::AnyRow, query};
 use tokio::sync::mpsc;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     PageRef, ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Turn, Work,
     group::Writer,
     listener::{Speaker, listen},
+    place::Place,
     row::{count, damaged, hold_id, number, read, sale_id, sale_line, text},
     sql,
     write::{Write, Written},
@@ -32,10 +33,11 @@ use crate::{
 pub struct SqlStore {
     pub(super) pool: AnyPool,
     pub(super) writer: Option<Writer>,
+    pub(super) place: Place,
     /// On a server, where other programs may write as well.
     pub(super) shared: Option<Shared>,
     /// Held as long as the store lives: one program per file.
-    pub(super) _lock: Option<File>,
+    pub(super) _lock: Option<Arc<File>>,
 }
 
 /// What it takes to hear of other programs.
@@ -60,8 +62,24 @@ impl SqlStore {
         })
     }
 
-    async fn rows(&self, text: &'static str, key: &str) -> Result<Vec<AnyRow>, StoreError> {
-        Ok(query(text).bind(key).fetch_all(&self.pool).await?)
+    /// Reads that all see the same state. After an error the connection is given up: whether its
+    /// transaction has ended, driver and database may see differently.
+    async fn snapshot<T>(
+        &self,
+        read: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut db = self.pool.acquire().await?;
+        let all = async {
+            let mut snapshot = db.begin_with(self.place.begin_reading()).await?;
+            let all = read(&mut snapshot).await?;
+            snapshot.commit().await?;
+            Ok(all)
+        };
+        let all = all.await;
+        if all.is_err() {
+            db.close_on_drop();
+        }
+        all
     }
 
     async fn sale_ids(&self, rows: Vec<AnyRow>) -> Result<Vec<SaleId>, StoreError> {
@@ -79,26 +97,15 @@ impl Store for SqlStore {
     }
 
     async fn load(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
-        // One snapshot for the three reads.
-        let mut db = self.pool.begin().await?;
-        let key = sale.to_string();
-        let row = query(sql::SELECT_SALE).bind(&key).fetch_optional(&mut *db).await?;
-        let Some(row) = row else { return Ok(None) };
-        let head: Head = read("sale", &key, &text(&row, "body")?)?;
-        let mut holds = Vec::new();
-        for row in query(sql::SELECT_HOLDS).bind(&key).fetch_all(&mut *db).await? {
-            let id = format!("{key}-{}", number(&row, "n")?);
-            holds.push(read::<Hold>("hold", &id, &text(&row, "body")?)?);
-        }
-        let mut payments = Vec::new();
-        for row in query(sql::SELECT_PAYMENTS).bind(&key).fetch_all(&mut *db).await? {
-            let id = text(&row, "id")?;
-            payments.push(read::<Payment>("payment", &id, &text(&row, "body")?)?);
-        }
-        db.commit().await?;
-        let sale = Sale::assemble(head, holds, payments);
-        sale.audit().map_err(|broken| damaged("sale", &key, broken))?;
-        Ok(Some(sale))
+        self.snapshot(async |db| load(db, sale).await).await
+    }
+
+    async fn books(&self, sale: SaleId) -> Result<Option<(Sale, Vec<JournalLine>)>, StoreError> {
+        self.snapshot(async |db| {
+            let Some(loaded) = load(db, sale).await? else { return Ok(None) };
+            Ok(Some((loaded, journal(db, sale).await?)))
+        })
+        .await
     }
 
     async fn sales(&self, limit: u32) -> Result<Vec<SaleLine>, StoreError> {
@@ -214,7 +221,7 @@ impl Store for SqlStore {
     }
 
     async fn work_of(&self, sale: SaleId) -> Result<Vec<Work>, StoreError> {
-        let rows = self.rows(sql::SELECT_WORK, &sale.to_string()).await?;
+        let rows = query(sql::SELECT_WORK).bind(sale.to_string()).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 let id = text(row, "id")?;
@@ -245,13 +252,7 @@ impl Store for SqlStore {
     }
 
     async fn journal(&self, sale: SaleId) -> Result<Vec<JournalLine>, StoreError> {
-        let key = sale.to_string();
-        let mut lines = Vec::new();
-        for row in self.rows(sql::SELECT_JOURNAL, &key).await? {
-            let id = format!("{key}@{}", number(&row, "revision")?);
-            lines.append(&mut read::<Vec<JournalLine>>("journal", &id, &text(&row, "body")?)?);
-        }
-        Ok(lines)
+        journal(&mut *self.pool.acquire().await?, sale).await
     }
 
     async fn doc(&self, kind: &str, id: &str) -> Result<Option<Doc>, StoreError> {
@@ -272,6 +273,25 @@ impl Store for SqlStore {
 
     async fn put_docs(&self, docs: Vec<DocChange>) -> Result<bool, StoreError> {
         self.done(Write::Docs(docs)).await
+    }
+
+    fn trouble(&self) -> Option<StoreError> {
+        self.writer.as_ref()?.pulse.why()
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        match &self.writer {
+            Some(writer) => writer.pulse.ready().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn close(&self) {
+        // Readers first: the last connection folds everything into the file.
+        self.pool.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
     }
 
     fn peers(&self) -> Option<&dyn Peers> {
@@ -315,6 +335,36 @@ impl Peers for SqlStore {
             None => mpsc::channel(1).1,
         }
     }
+}
+
+async fn load(db: &mut AnyConnection, sale: SaleId) -> Result<Option<Sale>, StoreError> {
+    let key = sale.to_string();
+    let row = query(sql::SELECT_SALE).bind(&key).fetch_optional(&mut *db).await?;
+    let Some(row) = row else { return Ok(None) };
+    let head: Head = read("sale", &key, &text(&row, "body")?)?;
+    let mut holds = Vec::new();
+    for row in query(sql::SELECT_HOLDS).bind(&key).fetch_all(&mut *db).await? {
+        let id = format!("{key}-{}", number(&row, "n")?);
+        holds.push(read::<Hold>("hold", &id, &text(&row, "body")?)?);
+    }
+    let mut payments = Vec::new();
+    for row in query(sql::SELECT_PAYMENTS).bind(&key).fetch_all(&mut *db).await? {
+        let id = text(&row, "id")?;
+        payments.push(read::<Payment>("payment", &id, &text(&row, "body")?)?);
+    }
+    let sale = Sale::assemble(head, holds, payments);
+    sale.audit().map_err(|broken| damaged("sale", &key, broken))?;
+    Ok(Some(sale))
+}
+
+async fn journal(db: &mut AnyConnection, sale: SaleId) -> Result<Vec<JournalLine>, StoreError> {
+    let key = sale.to_string();
+    let mut lines = Vec::new();
+    for row in query(sql::SELECT_JOURNAL).bind(&key).fetch_all(db).await? {
+        let id = format!("{key}@{}", number(&row, "revision")?);
+        lines.append(&mut read::<Vec<JournalLine>>("journal", &id, &text(&row, "body")?)?);
+    }
+    Ok(lines)
 }
 
 fn secret(row: &AnyRow) -> Result<[u8; 32], StoreError> {

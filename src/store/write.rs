@@ -50,6 +50,13 @@ impl Write {
     }
 }
 
+impl Write {
+    /// Whether it changes a sale.
+    pub(super) fn is_of_a_sale(&self) -> bool {
+        matches!(self, Self::Commit(step) if step.sale.is_some())
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Written {

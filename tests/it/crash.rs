@@ -160,6 +160,7 @@ fused_store! {
     retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
     journal(sale: SaleId) -> Vec<JournalLine>;
+    books(sale: SaleId) -> Option<(Sale, Vec<JournalLine>)>;
 }
 
 struct FusedPlatform {

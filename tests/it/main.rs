@@ -14,6 +14,7 @@ mod crowd;
 mod database;
 mod desk;
 mod discord;
+mod disk;
 mod evening;
 mod farewell;
 mod faults;
