@@ -3,6 +3,7 @@
 //! Knows no platform. Rights come first, so that a viewer learns nothing from a moderator's verb.
 
 mod answer;
+mod deed;
 pub mod rehearse;
 mod verbs;
 mod viewer;
@@ -14,7 +15,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 
-use self::rehearse::Stage;
+use self::{rehearse::Stage, verbs::How};
 use crate::{
     clock::{Span, Timestamp},
     command::{
@@ -27,6 +28,7 @@ use crate::{
     platform::{Platform, Reply, Wish},
     room::{Message, PlatformName, Role, Room},
     sale::{event::ClaimLimits, refusal::Refusal, template::Template},
+    shop::Outcome,
     store::{Seen, StoreError},
 };
 
@@ -60,6 +62,8 @@ enum No {
     Say(String),
     /// An answer; that the message was heard is on disk.
     Refused(String),
+    /// An answer; it may be done or not.
+    Unsure(String),
     /// Silence: somebody heard it before.
     Repeated,
 }
@@ -79,7 +83,7 @@ impl From<TellError> for No {
                 tracing::error!(why, "a command may be stored or not");
                 let says = "The database went away at that very moment: it may be done or not. \
                             Look with !sale status before you say it again.";
-                Self::Refused(says.to_owned())
+                Self::Unsure(says.to_owned())
             }
             TellError::Store(error) => {
                 tracing::error!(%error, "a command could not be stored");
@@ -136,7 +140,7 @@ impl Chat {
                 (!answer.lines.is_empty()).then_some(answer)
             }
             Err(No::Repeated) => None,
-            Err(No::Refused(line)) => Some(Reply::line(line)),
+            Err(No::Refused(line) | No::Unsure(line)) => Some(Reply::line(line)),
             // The other replicas may well have it done.
             Err(No::Say(line)) if !self.engine.is_in_touch() => Some(Reply::line(format!(
                 "{line} Should another answer follow, that one counts: the bot runs more than once."
@@ -147,15 +151,33 @@ impl Chat {
     }
 
     async fn obey(&self, message: &Message, command: Command) -> Result<Reply, No> {
+        let Some(verb) = command.changes() else { return self.look(message, command).await };
+        let first = self.begins(message, verb).await?;
+        let asked = matches!(command, Command::Yes);
+        match self.act(message, command).await {
+            // Whoever was first has the question, and answers.
+            Err(No::Say(_)) if asked && !first => Err(No::Repeated),
+            Err(no @ (No::Say(_) | No::Refused(_))) => {
+                if first {
+                    self.ended(message, Outcome::Refused).await;
+                }
+                Err(no)
+            }
+            done => done,
+        }
+    }
+
+    /// Does what changes something.
+    async fn act(&self, message: &Message, command: Command) -> Result<Reply, No> {
         match command {
             Command::Start { template, overrides } => {
-                self.start(message, &template, &overrides, false).await
+                self.start(message, &template, &overrides, How::Start).await
             }
             Command::Arm { template, overrides } => {
-                self.start(message, &template, &overrides, true).await
+                self.start(message, &template, &overrides, How::Arm).await
             }
             Command::Next { template, overrides } => {
-                self.next(message, &template, &overrides).await
+                self.start(message, &template, &overrides, How::Next).await
             }
             Command::Again => self.again(message).await,
             Command::Open { sale } => self.open(message, sale).await,
@@ -164,33 +186,39 @@ impl Chat {
             Command::Pause { sale } => self.pause(message, sale).await,
             Command::Resume { sale } => self.resume(message, sale).await,
             Command::Restock { sale, units } => self.restock(message, sale, units).await,
-            Command::Undo => self.undo(message).await,
             Command::Yes => self.yes(message).await,
-            // The rest changes nothing that is stored.
-            looks => {
-                if !self.first_to_hear(message).await {
-                    return Err(No::Repeated);
-                }
-                let looked = match looks {
-                    Command::Status { sale } => self.status(sale),
-                    Command::List => Ok(self.list().await),
-                    Command::Links { sale } => self.links(sale).await,
-                    Command::Report { sale } => self.report(sale).await,
-                    Command::Why { sale, what } => self.why(sale, &what).await,
-                    Command::Rehearse { template, overrides, crowd, speed } => {
-                        self.rehearse(message, (&template, &overrides), crowd, speed)
-                    }
-                    Command::EndRehearsal => self.end_rehearsal(message),
-                    Command::Help { verb } => Ok(Reply::lines(crate::command::help(verb))),
-                    _ => Err(No::Repeated),
-                };
-                // It is on disk that this was heard: a refusal needs no second note.
-                looked.map_err(|no| match no {
-                    No::Say(line) => No::Refused(line),
-                    other => other,
-                })
-            }
+            _ => Err(No::Repeated),
         }
+    }
+
+    /// Does what changes nothing of a sale.
+    async fn look(&self, message: &Message, command: Command) -> Result<Reply, No> {
+        if command == Command::Undo {
+            return self.undo(message).await;
+        }
+        if !self.first_to_hear(message).await {
+            return Err(No::Repeated);
+        }
+        let looked = match command {
+            Command::Status { sale } => self.status(sale).await,
+            Command::List => Ok(self.list().await),
+            Command::Links { sale } => self.links(sale).await,
+            Command::Report { sale } => self.report(sale).await,
+            Command::Why { sale, what } => self.why(sale, &what).await,
+            Command::Rehearse { template, overrides, crowd, speed } => {
+                let begun = self.rehearse(message, (&template, &overrides), crowd, speed);
+                self.hides_what_was_before(message, "rehearsal").await?;
+                begun
+            }
+            Command::EndRehearsal => self.end_rehearsal(message),
+            Command::Help { verb } => Ok(Reply::lines(crate::command::help(verb))),
+            _ => Err(No::Repeated),
+        };
+        // It is on disk that this was heard: a refusal needs no second note.
+        looked.map_err(|no| match no {
+            No::Say(line) => No::Refused(line),
+            other => other,
+        })
     }
 
     /// Whether the same person just said the same. What failed does not count.

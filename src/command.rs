@@ -112,6 +112,33 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The verb, if it changes what a sale does; `undo` takes back what these did.
+    pub fn changes(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Start { .. } | Self::Open { .. } => "start",
+            Self::Arm { .. } => "arm",
+            Self::Next { .. } => "next",
+            Self::Again => "again",
+            Self::Stop { .. } => "stop",
+            Self::Extend { .. } => "extend",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Restock { .. } => "restock",
+            Self::Yes => "yes",
+            Self::Rehearse { .. }
+            | Self::EndRehearsal
+            | Self::Status { .. }
+            | Self::List
+            | Self::Links { .. }
+            | Self::Report { .. }
+            | Self::Why { .. }
+            | Self::Undo
+            | Self::Help { .. } => return None,
+        })
+    }
+}
+
 /// One verb: its words, its arguments, its help.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -255,7 +282,7 @@ pub const SPECS: &[Spec] = &[
     Spec {
         verb: "undo",
         args: Args::Nothing,
-        does: "takes your last extend, restock, pause or start back, for 20 seconds",
+        does: "takes back what you did last, for 20 seconds, or says that it cannot",
         examples: &["!sale undo"],
         private: false,
     },

@@ -221,6 +221,18 @@ impl Engine {
     /// If the store fails.
     pub async fn shop_change<T>(
         &self,
+        change: impl FnMut(&Shop, Timestamp) -> Option<(Shop, T)>,
+    ) -> Result<Option<T>, TellError> {
+        self.shop_change_once(None, change).await
+    }
+
+    /// The same, once for what caused it.
+    ///
+    /// # Errors
+    /// [`TellError::Duplicate`] if that was seen before; or if the store fails.
+    pub async fn shop_change_once<T>(
+        &self,
+        seen: Option<Seen>,
         mut change: impl FnMut(&Shop, Timestamp) -> Option<(Shop, T)>,
     ) -> Result<Option<T>, TellError> {
         let _turn = self.inner.shop.lock().await;
@@ -228,13 +240,15 @@ impl Engine {
             let at = self.now();
             let shop = self.store().shop().await?;
             let Some((next, answer)) = change(&shop, at) else { return Ok(None) };
-            let commit = Commit { shop: Some(next), at, ..Commit::default() };
+            let seen = seen.iter().cloned().collect();
+            let commit = Commit { shop: Some(next), seen, at, ..Commit::default() };
             match self.store().commit(commit).await? {
                 Committed::Applied => {
                     self.inner.shop_bell.notify_one();
                     return Ok(Some(answer));
                 }
-                Committed::Stale | Committed::Duplicate(_) => {}
+                Committed::Stale => {}
+                Committed::Duplicate(_) => return Err(TellError::Duplicate),
             }
         }
         Err(TellError::Busy)

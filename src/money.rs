@@ -28,6 +28,14 @@ pub enum MoneyError {
     /// Not a decimal number.
     #[error("not an amount: {0}. Write it like 18 or 18.50")]
     Form(String),
+    /// The sign or code of another currency.
+    #[error("{mark} is not {currency}. Write the amount alone, like 18 or 18.50")]
+    Sign {
+        /// The sign.
+        mark: String,
+        /// The code of the currency it should be in.
+        currency: String,
+    },
     /// More decimals than the currency has.
     #[error("{currency} has {exponent} decimals: {text} has more")]
     Decimals {
@@ -60,6 +68,49 @@ impl Currency {
             "JPY" => Some("¥"),
             _ => None,
         }
+    }
+}
+
+impl Currency {
+    /// Whether amounts of it are written with that sign or code. Some share one: `$` stands for all
+    /// dollars and several pesos, `¥` for yen and yuan.
+    fn is_marked(self, mark: &str) -> bool {
+        let own = self.0.symbol().to_string();
+        let shares = |sign: char| own.ends_with(sign);
+        if mark.eq_ignore_ascii_case(self.code()) || mark.to_lowercase() == own.to_lowercase() {
+            return true;
+        }
+        match mark.strip_suffix(['$', '＄']) {
+            // `US$`, `A$`: the letters say whose.
+            Some(land) => shares('$') && self.code().starts_with(&land.to_uppercase()),
+            None => match mark {
+                "￥" => shares('¥'),
+                "￡" => shares('£'),
+                _ => false,
+            },
+        }
+    }
+}
+
+/// A sign or code of some currency.
+fn is_mark(text: &str) -> bool {
+    let sign = |c: char| {
+        matches!(c, '$' | '£' | '¥' | '¢' | '¤' | '฿' | '﷼' | '＄' | '￡' | '￥' | '￦')
+            || ('\u{20A0}'..='\u{20CF}').contains(&c)
+    };
+    let known = |code: &str| iso_currency::Currency::from_code(code).is_some();
+    text.chars().any(sign) || known(&text.to_ascii_uppercase())
+}
+
+/// A text as a mark, perhaps empty, and the number before or behind it.
+fn marked(text: &str) -> Option<(&str, &str)> {
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let first = text.find(is_number)?;
+    let last = text.rfind(is_number)? + 1;
+    let (before, number, behind) = (&text[..first], &text[first..last], &text[last..]);
+    match (before.trim(), behind.trim()) {
+        ("", mark) | (mark, "") => Some((mark, number)),
+        _ => None,
     }
 }
 
@@ -101,6 +152,23 @@ impl Money {
     /// `minor` units of `currency`.
     pub const fn new(minor: i64, currency: Currency) -> Self {
         Self { minor, currency }
+    }
+
+    /// Reads an amount as people type it: the currency's own sign or code may stand before or
+    /// behind the plain decimal.
+    ///
+    /// # Errors
+    /// Says whether the form, the number of decimals or the currency is wrong.
+    pub fn typed(text: &str, currency: Currency) -> Result<Self, MoneyError> {
+        let form = || MoneyError::Form(text.chars().take(20).collect());
+        let (mark, number) = marked(text).ok_or_else(form)?;
+        if mark.is_empty() || currency.is_marked(mark) {
+            return Self::parse(number, currency);
+        }
+        if !is_mark(mark) {
+            return Err(form());
+        }
+        Err(MoneyError::Sign { mark: mark.to_owned(), currency: currency.code().to_owned() })
     }
 
     /// Reads a plain decimal such as `18`, `18.5` or `18.50`; no sign, no separators.
@@ -173,6 +241,10 @@ mod tests {
         Money::parse(text, code.parse()?)
     }
 
+    fn typed(text: &str, code: &str) -> Result<Money, MoneyError> {
+        Money::typed(text, code.parse()?)
+    }
+
     #[test]
     fn reads_and_prints() {
         let cases = [
@@ -197,6 +269,46 @@ mod tests {
         }
         assert!(money("5", "QQQ").is_err());
         assert!(money("5.5", "JPY").is_err());
+    }
+
+    #[test]
+    fn its_own_sign_is_read_and_anothers_refused() {
+        let fine = [
+            ("$20", "USD"),
+            ("US$20", "USD"),
+            ("20 USD", "USD"),
+            ("usd 20", "USD"),
+            ("＄20", "USD"),
+            ("$20", "CAD"),
+            ("A$20", "AUD"),
+            ("$20", "MXN"),
+            ("€20", "EUR"),
+            ("20€", "EUR"),
+            ("£20", "GBP"),
+            ("¥20", "JPY"),
+            ("￥20", "CNY"),
+            ("20 CHF", "CHF"),
+        ];
+        for (text, code) in fine {
+            let read = typed(text, code).expect(text);
+            assert_eq!(read.decimal().split('.').next(), Some("20"), "{text}");
+        }
+        let wrong = [
+            ("£20", "USD", "£ is not USD"),
+            ("¥3000", "USD", "¥ is not USD"),
+            ("€20", "GBP", "€ is not GBP"),
+            ("$20", "EUR", "$ is not EUR"),
+            ("20 EUR", "USD", "EUR is not USD"),
+            ("CA$20", "USD", "CA$ is not USD"),
+            ("₹20", "USD", "₹ is not USD"),
+        ];
+        for (text, code, says) in wrong {
+            let error = typed(text, code).expect_err(text).to_string();
+            assert!(error.starts_with(says) && error.contains("Write the amount alone"), "{error}");
+        }
+        for text in ["$20$", "-$20", "$-20", "$", "twenty", "20 or so", "$$20"] {
+            assert!(typed(text, "USD").is_err(), "{text}");
+        }
     }
 
     #[test]

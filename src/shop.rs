@@ -48,6 +48,9 @@ pub struct Shop {
     pub undos: Vec<Undo>,
     /// Sales that open one after the other.
     pub queue: Vec<Queued>,
+    /// The queue waits for a word: what ran before it was stopped.
+    #[serde(default)]
+    pub queue_held: bool,
 }
 
 /// A sale that opens when nothing else is being sold.
@@ -70,21 +73,81 @@ pub struct Ask {
     pub sale: SaleId,
     /// What happens then.
     pub event: Event,
+    /// Of a start: what else is to be known of it.
+    #[serde(default)]
+    pub start: Option<AskedStart>,
     /// Until when.
     pub until: Timestamp,
 }
 
-/// A cheap thing, and what takes it back.
+/// What a question about a start leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedStart {
+    /// It goes into the queue.
+    pub queued: bool,
+    /// It may be the second one of its shelf; if not, only its price was asked about.
+    pub second: bool,
+}
+
+/// The last thing that somebody did, and what takes it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Undo {
     /// Whose.
     pub user: String,
     /// Of which sale.
     pub sale: SaleId,
-    /// What takes it back.
+    /// What takes it back; nothing happens by a [`Event::Ticked`].
     pub event: Event,
     /// Until when.
     pub until: Timestamp,
+    /// The message that it was asked by.
+    #[serde(default)]
+    pub message: String,
+    /// What was asked.
+    #[serde(default)]
+    pub verb: String,
+    /// Why it cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<Stays>,
+}
+
+/// Why the last thing cannot be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Stays {
+    /// It was begun, and how it ended is not noted.
+    Unsure,
+    /// It changed nothing.
+    Refused,
+    /// It waits for a *yes*.
+    Asked,
+    /// Somebody else did something with that sale since.
+    Changed,
+    /// It is not of that kind; there may be another way.
+    Never {
+        /// Which one.
+        instead: String,
+    },
+}
+
+/// Who did what by which message.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// Who.
+    pub user: &'a User,
+    /// By which message.
+    pub message: &'a str,
+}
+
+/// How a deed went.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Done to that sale; this takes it back.
+    Back(SaleId, Event),
+    /// Done to that sale for good; what can be done instead of taking it back.
+    Never(SaleId, String),
+    /// Nothing was changed.
+    Refused,
 }
 
 impl Default for Shop {
@@ -96,6 +159,7 @@ impl Default for Shop {
             asks: Vec::new(),
             undos: Vec::new(),
             queue: Vec::new(),
+            queue_held: false,
         }
     }
 }
@@ -119,20 +183,16 @@ impl Shop {
     }
 
     /// Remembers a question; a newer one of the same person replaces it.
-    pub fn ask(
-        &self,
-        user: &User,
-        room: &Room,
-        sale: SaleId,
-        event: Event,
-        now: Timestamp,
-    ) -> Self {
+    pub fn ask(&self, by: Deed<'_>, ask: Ask, now: Timestamp) -> Self {
         let mut next = self.tidied(now);
-        let user = user.key();
-        next.asks.retain(|ask| ask.user != user);
-        next.asks.push(Ask { user, room: room.clone(), sale, event, until: now + ASK_FOR });
+        next.asks.retain(|other| other.user != ask.user);
+        next.asks.push(Ask { until: now + ASK_FOR, ..ask });
         let excess = next.asks.len().saturating_sub(KEPT_MAX);
         next.asks.drain(..excess);
+        if let Some(undo) = next.deed_of(by) {
+            undo.stays = Some(Stays::Asked);
+            undo.until = now + ASK_FOR;
+        }
         next
     }
 
@@ -168,26 +228,89 @@ impl Shop {
     pub fn unqueue(&self, sale: SaleId, now: Timestamp) -> Option<Self> {
         let mut next = self.tidied(now);
         next.queue.retain(|queued| queued.sale != sale);
+        next.queue_held &= !next.queue.is_empty();
         (next.queue.len() < self.queue.len()).then_some(next)
     }
 
-    /// Remembers how to take something back; only the latest of a person counts.
-    pub fn can_undo(&self, user: &User, sale: SaleId, event: Event, now: Timestamp) -> Self {
+    /// Has the queue wait for a word because `stopped` is stopped; the sale that is next then.
+    /// `None` if nothing waits, or if it is one of those that wait.
+    pub fn hold_queue(&self, stopped: SaleId, now: Timestamp) -> Option<(Self, SaleId)> {
+        let waits = |queued: &Queued| queued.sale == stopped;
+        let first = self.queue.first().filter(|_| !self.queue.iter().any(waits))?.sale;
+        Some((Self { queue_held: true, ..self.tidied(now) }, first))
+    }
+
+    /// Has the queue go on; `None` if it does not wait for a word.
+    pub fn release_queue(&self, now: Timestamp) -> Option<Self> {
+        self.queue_held.then(|| Self { queue_held: false, ..self.tidied(now) })
+    }
+
+    /// Notes that somebody is about to do something: whatever they did before can no longer be
+    /// taken back, even if the program ends right now.
+    pub fn begins(&self, by: Deed<'_>, verb: &str, now: Timestamp) -> Self {
         let mut next = self.tidied(now);
-        let user = user.key();
+        let user = by.user.key();
         next.undos.retain(|undo| undo.user != user);
-        next.undos.push(Undo { user, sale, event, until: now + UNDO_FOR });
+        next.undos.push(Undo {
+            user,
+            sale: SaleId::new(now, [0; 16]),
+            event: Event::Ticked,
+            until: now + UNDO_FOR,
+            message: by.message.to_owned(),
+            verb: verb.to_owned(),
+            stays: Some(Stays::Unsure),
+        });
         let excess = next.undos.len().saturating_sub(KEPT_MAX);
         next.undos.drain(..excess);
         next
     }
 
-    /// Takes what `user` can take back.
+    /// Notes how it went. What others did to the same sale before can be taken back only where the
+    /// order does not matter.
+    pub fn ended(&self, by: Deed<'_>, outcome: &Outcome, now: Timestamp) -> Self {
+        let mut next = self.tidied(now);
+        if let Outcome::Back(sale, _) | Outcome::Never(sale, _) = outcome {
+            let user = by.user.key();
+            let adds =
+                |event: &Event| matches!(event, Event::Extended { .. } | Event::Restocked { .. });
+            let harmless = matches!(outcome, Outcome::Back(_, event) if adds(event));
+            let others = next.undos.iter_mut().filter(|undo| undo.user != user);
+            for undo in others.filter(|undo| undo.sale == *sale && undo.stays.is_none()) {
+                if !harmless && !adds(&undo.event) {
+                    undo.stays = Some(Stays::Changed);
+                }
+            }
+        }
+        if let Some(undo) = next.deed_of(by) {
+            undo.until = now + UNDO_FOR;
+            match outcome.clone() {
+                Outcome::Back(sale, event) => {
+                    (undo.sale, undo.event, undo.stays) = (sale, event, None);
+                }
+                Outcome::Never(sale, instead) => {
+                    (undo.sale, undo.stays) = (sale, Some(Stays::Never { instead }));
+                }
+                Outcome::Refused => undo.stays = Some(Stays::Refused),
+            }
+        }
+        next
+    }
+
+    /// What that message led to, unless the same person went on to something else.
+    fn deed_of(&mut self, by: Deed<'_>) -> Option<&mut Undo> {
+        let user = by.user.key();
+        self.undos.iter_mut().find(|undo| undo.user == user && undo.message == by.message)
+    }
+
+    /// Takes the last thing that `user` did, and with it the question it may have led to.
     pub fn undo(&self, user: &User, now: Timestamp) -> Option<(Self, Undo)> {
         let mut next = self.tidied(now);
         let user = user.key();
         let at = next.undos.iter().position(|undo| undo.user == user)?;
         let undo = next.undos.remove(at);
+        if undo.stays == Some(Stays::Asked) {
+            next.asks.retain(|ask| ask.user != user);
+        }
         Some((next, undo))
     }
 
@@ -210,13 +333,25 @@ mod tests {
         User { platform: PlatformName::Console, id: id.into(), name: "same name".into() }
     }
 
+    fn asks(shop: &Shop, user: &User, room: &Room, sale: SaleId, now: Timestamp) -> Shop {
+        let (event, room) = (Event::Stopped, room.clone());
+        let ask = Ask { user: user.key(), room, sale, event, start: None, until: now };
+        shop.ask(Deed { user, message: "m" }, ask, now)
+    }
+
+    fn does(shop: &Shop, who: &User, message: &str, sale: SaleId, event: Event) -> Shop {
+        let now = Timestamp::from_millis(1_000_000);
+        let by = Deed { user: who, message };
+        shop.begins(by, "verb", now).ended(by, &Outcome::Back(sale, event), now)
+    }
+
     #[test]
     fn only_the_asker_confirms_in_time_in_the_same_room() {
         let now = Timestamp::from_millis(1_000_000);
         let sale = SaleId::new(now, [0; 16]);
         let here = Room::console();
         let there: Room = "twitch:ana".parse().expect("a room");
-        let shop = Shop::default().ask(&user("a"), &here, sale, Event::Stopped, now);
+        let shop = asks(&Shop::default(), &user("a"), &here, sale, now);
         assert!(shop.confirm(&user("b"), &here, now).is_none());
         assert!(shop.confirm(&user("a"), &there, now).is_none());
         assert!(shop.confirm(&user("a"), &here, now + ASK_FOR).is_none());
@@ -228,17 +363,59 @@ mod tests {
     #[test]
     fn undo_takes_the_latest_back_once_and_in_time() {
         let now = Timestamp::from_millis(1_000_000);
-        let sale = SaleId::new(now, [0; 16]);
-        let shop = Shop::default().can_undo(&user("a"), sale, Event::Resumed, now).can_undo(
-            &user("a"),
+        let (sale, ana) = (SaleId::new(now, [0; 16]), user("a"));
+        let shop = does(&Shop::default(), &ana, "1", sale, Event::Resumed);
+        let shop = does(&shop, &ana, "2", sale, Event::Stopped);
+        assert!(shop.undo(&user("b"), now).is_none());
+        assert!(shop.undo(&ana, now + UNDO_FOR).is_none());
+        let (after, undo) = shop.undo(&ana, now).expect("taken back");
+        assert_eq!((undo.event, undo.stays), (Event::Stopped, None));
+        assert!(after.undo(&ana, now).is_none());
+        // What is begun hides what was done before, however it ends.
+        let by = Deed { user: &ana, message: "3" };
+        let begun = shop.begins(by, "pause", now);
+        let stays = |shop: &Shop| shop.undo(&ana, now).and_then(|(_, undo)| undo.stays);
+        assert_eq!(stays(&begun), Some(Stays::Unsure));
+        assert_eq!(stays(&begun.ended(by, &Outcome::Refused, now)), Some(Stays::Refused));
+        // A slow answer to an earlier message changes nothing of a later one.
+        let late = Deed { user: &ana, message: "2" };
+        assert_eq!(stays(&begun.ended(late, &Outcome::Refused, now)), Some(Stays::Unsure));
+        // A question goes with what led to it.
+        let asked = asks(
+            &begun.begins(Deed { message: "m", ..by }, "stop", now),
+            &ana,
+            &Room::console(),
             sale,
-            Event::Stopped,
             now,
         );
-        assert!(shop.undo(&user("b"), now).is_none());
-        assert!(shop.undo(&user("a"), now + UNDO_FOR).is_none());
-        let (shop, undo) = shop.undo(&user("a"), now).expect("taken back");
-        assert_eq!(undo.event, Event::Stopped);
-        assert!(shop.undo(&user("a"), now).is_none());
+        let (after, undo) = asked.undo(&ana, now).expect("a question");
+        assert_eq!((undo.stays, after.asks.len()), (Some(Stays::Asked), 0));
+    }
+
+    #[test]
+    fn what_others_did_since_counts_where_the_order_matters() {
+        let now = Timestamp::from_millis(1_000_000);
+        let (sale, ana, ben) = (SaleId::new(now, [0; 16]), user("a"), user("b"));
+        let stays = |shop: &Shop| shop.undo(&ana, now).and_then(|(_, undo)| undo.stays);
+        let paused = does(&Shop::default(), &ana, "1", sale, Event::Resumed);
+        assert_eq!(stays(&does(&paused, &ben, "2", sale, Event::Paused)), Some(Stays::Changed));
+        let more = Event::Restocked { units: -1 };
+        assert_eq!(stays(&does(&paused, &ben, "2", sale, more.clone())), None);
+        let other = SaleId::new(now, [1; 16]);
+        assert_eq!(stays(&does(&paused, &ben, "2", other, Event::Paused)), None);
+        let extended = does(&Shop::default(), &ana, "1", sale, more);
+        assert_eq!(stays(&does(&extended, &ben, "2", sale, Event::Resumed)), None);
+    }
+
+    #[test]
+    fn a_shop_of_the_last_version_is_read() {
+        let row = r#"{"version":4,"next_number":3,"starts":[["mug",1795328703758]],
+            "asks":[{"user":"console:moderator","room":"console",
+            "sale":"01a201ee10e1747eadf41b1a7fee2fc0","event":{"event":"stopped"},
+            "until":1795328728873}],"undos":[{"user":"console:moderator",
+            "sale":"01a201ee10e1747eadf41b1a7fee2fc0","event":{"event":"stopped"},
+            "until":1795328728873}],"queue":[]}"#;
+        let shop: Shop = serde_json::from_str(row).expect("read");
+        assert!(!shop.queue_held && shop.asks[0].start.is_none() && shop.undos[0].stays.is_none());
     }
 }

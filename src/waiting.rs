@@ -46,7 +46,7 @@ impl Waiting {
         let shop = self.engine.store().shop().await?;
         self.queued.store(!shop.queue.is_empty(), Ordering::Relaxed);
         if let Some(queued) = shop.queue.first() {
-            self.open_next(queued).await?;
+            self.look_after(queued).await?;
         }
         if shop.asks.iter().any(|ask| ask.until <= self.engine.now()) {
             let expired = self.engine.shop_change(|shop, now| shop.expire(now)).await?;
@@ -58,7 +58,7 @@ impl Waiting {
     }
 
     /// Opens the first queued sale once nothing else is being sold.
-    async fn open_next(&self, queued: &Queued) -> Result<(), TellError> {
+    async fn look_after(&self, queued: &Queued) -> Result<(), TellError> {
         let views = self.engine.views().live();
         let next = views.iter().find(|view| view.id == queued.sale);
         let busy = |view: &&Arc<View>| {
@@ -68,16 +68,8 @@ impl Waiting {
         match next.map(|view| view.state) {
             Some(State::Arming) => return Ok(()),
             Some(State::Armed) if views.iter().any(|view| busy(&view)) => return Ok(()),
-            Some(State::Armed) => {
-                let opened =
-                    self.engine.tell(queued.sale, Event::Opened, &queued.by, Origin::Any).await;
-                match opened {
-                    // Somebody was faster, or it cannot be opened any more.
-                    Ok(_) | Err(TellError::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            // It never got ready, or was opened or stopped by hand.
+            Some(State::Armed) if !self.open(queued).await? => return Ok(()),
+            // It is open, never got ready, or was opened or stopped by hand.
             _ => {}
         }
         let sale = queued.sale;
@@ -85,13 +77,27 @@ impl Waiting {
         Ok(())
     }
 
+    /// Opens it, unless the queue waits for a word. Whoever stops a sale notes that before, so it
+    /// is read only now that nothing is being sold.
+    async fn open(&self, queued: &Queued) -> Result<bool, TellError> {
+        if self.engine.store().shop().await?.queue_held {
+            return Ok(false);
+        }
+        match self.engine.tell(queued.sale, Event::Opened, &queued.by, Origin::Any).await {
+            // Somebody was faster, or it cannot be opened any more.
+            Ok(_) | Err(TellError::Refused(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn tell_expired(&self, ask: &Ask) {
         let platform = self.platforms.iter().find(|p| p.name() == ask.room.platform);
         let Some(platform) = platform else { return };
-        let about = self.engine.views().get(ask.sale);
-        let about = about
-            .map(|view| format!(" · #{} {}", view.number, text::plain(&view.title)))
-            .unwrap_or_default();
+        let about = match (&ask.event, self.engine.views().get(ask.sale)) {
+            (Event::Started(start), _) => format!(" · {}", text::plain(&start.template.title)),
+            (_, Some(view)) => format!(" · #{} {}", view.number, text::plain(&view.title)),
+            _ => String::new(),
+        };
         let line = format!("Not done: nobody said yes in time{about}");
         if let Err(error) = platform.say(&ask.room, &[line]).await {
             tracing::warn!(%error, room = %ask.room, "that a question ran out was not said");

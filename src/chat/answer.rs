@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Chat, No};
+use super::{Chat, No, deed};
 use crate::{
     clock::Timestamp,
     engine::TellError,
@@ -17,7 +17,7 @@ use crate::{
 const PAST_MAX: usize = 5;
 
 impl Chat {
-    pub(super) fn status(&self, number: Option<u32>) -> Result<Reply, No> {
+    pub(super) async fn status(&self, number: Option<u32>) -> Result<Reply, No> {
         let now = self.engine.now();
         let all = self.engine.shown();
         let views: Vec<_> = match number {
@@ -32,6 +32,7 @@ impl Chat {
                 if lines.is_empty() {
                     lines.push("Nothing is running.".to_owned());
                 }
+                lines.extend(self.waiting_queue().await);
                 if let Some(trouble) = self.engine.trouble() {
                     lines.insert(0, format!("This may be old news: {trouble}."));
                 }
@@ -39,6 +40,13 @@ impl Chat {
                 Ok(Reply::lines(lines))
             }
         }
+    }
+
+    /// That the queue waits for a word, if it does.
+    async fn waiting_queue(&self) -> Option<String> {
+        let shop = self.engine.store().shop().await.ok().filter(|shop| shop.queue_held)?;
+        let first = self.engine.views().get(shop.queue.first()?.sale)?;
+        Some(deed::queue_waits(&first))
     }
 
     /// How each platform with a connection stands, in one line.

@@ -2,23 +2,44 @@
 
 use std::sync::Arc;
 
-use super::{Chat, No, answer, seen};
+use super::{Chat, No, answer, deed, seen};
 use crate::{
     engine::{Origin, StartOrder, TellError, Told},
-    id::{Buyer, SaleId},
+    id::SaleId,
     notice::text,
     platform::Reply,
     provider::carries,
     room::Message,
     sale::{
         Phase, Sale,
-        event::Event,
+        event::{Event, Start},
         refusal::Refusal,
         template::{Overrides, Template},
     },
-    shop::{ASK_FOR, Shop, UNDO_FOR},
-    view::View,
+    shop::{AskedStart, Outcome, Shop},
+    view::{State, View},
 };
+
+/// How a sale begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// It opens as soon as it is ready.
+    Start,
+    /// It waits for a word.
+    Arm,
+    /// It waits until nothing else is being sold.
+    Next,
+}
+
+impl How {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Start => "Preparing",
+            Self::Arm => "Arming",
+            Self::Next => "Next, when nothing else is on:",
+        }
+    }
+}
 
 impl Chat {
     pub(super) async fn start(
@@ -26,12 +47,10 @@ impl Chat {
         message: &Message,
         name: &str,
         overrides: &Overrides,
-        arm: bool,
+        how: How,
     ) -> Result<Reply, No> {
         let template = self.template(name, overrides)?;
-        let view = self.begin(message, template, arm).await?;
-        let how = if arm { "Arming" } else { "Preparing" };
-        Ok(Reply::line(begun(how, &view)))
+        self.begin(message, template, how).await
     }
 
     /// A template with what varies this time.
@@ -41,42 +60,109 @@ impl Chat {
         Ok(template.with(overrides)?)
     }
 
-    async fn begin(
-        &self,
-        message: &Message,
-        template: Template,
-        arm: bool,
-    ) -> Result<Arc<View>, No> {
+    /// Starts a sale, unless its price is doubtful: that is asked about first.
+    async fn begin(&self, message: &Message, template: Template, how: How) -> Result<Reply, No> {
         if let Some(provider) = self.engine.provider(&template.provider) {
             carries(provider.as_ref(), &template).map_err(No::Say)?;
         }
+        let dear = template.too_dear();
         let order = StartOrder {
             template,
             rooms: self.rooms.clone(),
             mod_rooms: self.mod_rooms.clone(),
             by: message.user.clone(),
             asked_in: message.room.clone(),
-            arm,
+            arm: how != How::Start,
+            second: false,
             seen: Some(seen(message)),
         };
-        let view = self.engine.start(&order).await?;
-        self.can_undo(message, view.id, Event::Stopped).await;
-        Ok(view)
+        if let Some(max) = dear {
+            let template = &order.template;
+            let what = format!(
+                "{} for {}: that is more than {max} (max_price of the template). To do it, say within",
+                text::plain(&template.title),
+                template.price
+            );
+            return self.ask_start(message, &order, how, false, &what).await;
+        }
+        self.order(message, &order, how).await
     }
 
-    /// Makes a sale ready and opens it when the running one ends.
-    pub(super) async fn next(
+    async fn order(&self, message: &Message, order: &StartOrder, how: How) -> Result<Reply, No> {
+        let view = match self.engine.start(order).await {
+            Err(TellError::Refused(on @ Refusal::OnAlready { .. })) => {
+                let what = format!("{} A second one? Say within", text::refusal(&on));
+                return self.ask_start(message, order, how, true, &what).await;
+            }
+            started => started?,
+        };
+        self.ended(message, Outcome::Back(view.id, Event::Stopped)).await;
+        let begun = begun(how.word(), &view);
+        if how != How::Next {
+            return Ok(Reply::line(begun));
+        }
+        let user = &message.user;
+        let queue = |shop: &Shop, now| {
+            let next = shop.enqueue(view.id, user, now);
+            let waits = next.queue_held.then(|| next.queue.first().map(|first| first.sale));
+            Some((next, waits.flatten()))
+        };
+        let waits = self.engine.shop_change(queue).await?.flatten();
+        let waits = waits.and_then(|first| self.engine.views().get(first));
+        let waits = waits.map(|first| deed::queue_waits(&first));
+        Ok(Reply::lines([begun].into_iter().chain(waits).collect()))
+    }
+
+    async fn ask_start(
         &self,
         message: &Message,
-        name: &str,
-        overrides: &Overrides,
+        order: &StartOrder,
+        how: How,
+        second: bool,
+        what: &str,
     ) -> Result<Reply, No> {
-        let template = self.template(name, overrides)?;
-        let view = self.begin(message, template, true).await?;
-        let user = &message.user;
-        let queue = |shop: &Shop, now| Some((shop.enqueue(view.id, user, now), ()));
-        self.engine.shop_change(queue).await?;
-        Ok(Reply::line(begun("Next, when nothing else is on:", &view)))
+        let provider = self.engine.provider(&order.template.provider);
+        let provider = provider.ok_or(No::from(TellError::Unknown))?;
+        let start = Start {
+            // A sale that is not there yet has neither.
+            id: SaleId::new(self.engine.now(), [0; 16]),
+            number: 0,
+            template: Arc::new(order.template.clone()),
+            capabilities: provider.capabilities(),
+            rooms: order.rooms.clone(),
+            mod_rooms: order.mod_rooms.clone(),
+            by: order.by.clone(),
+            asked_in: order.asked_in.clone(),
+            arm: order.arm,
+        };
+        let asked = AskedStart { queued: how == How::Next, second };
+        let about = (start.id, Event::Started(Box::new(start)), Some(asked));
+        self.asks(message, about, what).await
+    }
+
+    /// Starts what was asked about.
+    pub(super) async fn start_as_asked(
+        &self,
+        message: &Message,
+        start: &Start,
+        asked: AskedStart,
+    ) -> Result<Reply, No> {
+        let order = StartOrder {
+            template: (*start.template).clone(),
+            rooms: start.rooms.clone(),
+            mod_rooms: start.mod_rooms.clone(),
+            by: start.by.clone(),
+            asked_in: start.asked_in.clone(),
+            arm: start.arm,
+            second: asked.second,
+            seen: Some(seen(message)),
+        };
+        let how = match (asked.queued, start.arm) {
+            (true, _) => How::Next,
+            (false, true) => How::Arm,
+            (false, false) => How::Start,
+        };
+        self.order(message, &order, how).await
     }
 
     /// Starts the last sale once more, as it was.
@@ -91,18 +177,19 @@ impl Chat {
         // As it was, inside the bounds of today.
         let template = Template { bounds: today.bounds, ..template };
         let template = template.with(&Overrides::default())?;
-        let view = self.begin(message, template, false).await?;
-        Ok(Reply::line(begun("Preparing", &view)))
+        self.begin(message, template, How::Start).await
     }
 
     pub(super) async fn open(&self, message: &Message, number: u32) -> Result<Reply, No> {
         let sale = self.numbered(number).await?;
-        let told = self.tell(message, sale, Event::Opened).await?;
+        let told = self.does(message, sale, Event::Opened).await?;
+        // This is the word that the queue may wait for.
+        self.engine.shop_change(|shop, now| shop.release_queue(now).map(|shop| (shop, ()))).await?;
         Ok(Reply::line(format!("Opening #{} {}", told.view.number, text::plain(&told.view.title))))
     }
 
     pub(super) async fn stop(&self, message: &Message, sale: Option<u32>) -> Result<Reply, No> {
-        let view = self.running(sale)?;
+        let view = self.running(sale, |_| true)?;
         let touched = self.engine.look(view.id, live_holds).await?;
         if touched > 0 {
             let what = format!(
@@ -113,8 +200,10 @@ impl Chat {
             );
             return self.ask(message, view.id, Event::Stopped, &what).await;
         }
-        let told = self.tell(message, view.id, Event::Stopped).await?;
-        Ok(Reply::line(format!("Stopping #{}", told.view.number)))
+        let queue = self.hold_queue(view.id).await?;
+        let told = self.does(message, view.id, Event::Stopped).await?;
+        let line = format!("Stopping #{}", told.view.number);
+        Ok(Reply::lines([line].into_iter().chain(queue).collect()))
     }
 
     pub(super) async fn extend(
@@ -123,7 +212,7 @@ impl Chat {
         sale: Option<u32>,
         by_ms: i64,
     ) -> Result<Reply, No> {
-        let view = self.running(sale)?;
+        let view = self.running(sale, |_| true)?;
         let event = Event::Extended { by_ms };
         if by_ms < 0 {
             let touched = self.engine.look(view.id, live_holds).await?;
@@ -132,15 +221,13 @@ impl Chat {
                 return self.ask(message, view.id, event, &what).await;
             }
         }
-        let told = self.tell(message, view.id, event).await?;
-        self.can_undo(message, view.id, Event::Extended { by_ms: -by_ms }).await;
+        let told = self.does(message, view.id, event).await?;
         Ok(Reply::line(format!("{} · {}", self.now_ends(&told.view), undo_hint())))
     }
 
     pub(super) async fn pause(&self, message: &Message, sale: Option<u32>) -> Result<Reply, No> {
-        let view = self.running(sale)?;
-        self.tell(message, view.id, Event::Paused).await?;
-        self.can_undo(message, view.id, Event::Resumed).await;
+        let view = self.running(sale, |state| state != State::Paused)?;
+        self.does(message, view.id, Event::Paused).await?;
         Ok(Reply::line(format!(
             "Paused #{}. Go on with: !sale resume · {}",
             view.number,
@@ -149,8 +236,8 @@ impl Chat {
     }
 
     pub(super) async fn resume(&self, message: &Message, sale: Option<u32>) -> Result<Reply, No> {
-        let view = self.running(sale)?;
-        let told = self.tell(message, view.id, Event::Resumed).await?;
+        let view = self.running(sale, |state| state == State::Paused)?;
+        let told = self.does(message, view.id, Event::Resumed).await?;
         Ok(Reply::line(self.now_ends(&told.view)))
     }
 
@@ -160,91 +247,33 @@ impl Chat {
         sale: Option<u32>,
         units: i64,
     ) -> Result<Reply, No> {
-        let view = self.running(sale)?;
-        let buyer = Buyer::from(message.user.key());
-        let (own, free) = self
-            .engine
-            .look(view.id, move |sale| {
-                (sale.holds_of(&buyer).any(|hold| hold.is_taken()), sale.head.free())
-            })
-            .await?;
-        if own {
-            return Err(Refusal::OwnSale.into());
-        }
+        let view = self.running(sale, |_| true)?;
+        let free = self.free_to_change(message, view.id).await?;
         let event = Event::Restocked { units };
-        if units < -i64::from(free) {
+        let some_stay = i64::from(view.stock).saturating_add(units) > 0;
+        if some_stay && units < -i64::from(free) {
             let missing = -units - i64::from(free);
             let what =
                 format!("{missing} of these are in buyers' hands; you would be short of them");
             return self.ask(message, view.id, event, &what).await;
         }
-        let told = self.tell(message, view.id, event).await?;
-        self.can_undo(message, view.id, Event::Restocked { units: -units }).await;
+        let told = self.does(message, view.id, event).await?;
         Ok(Reply::line(format!("{} · {}", stock_now(&told.view), undo_hint())))
     }
 
-    pub(super) async fn undo(&self, message: &Message) -> Result<Reply, No> {
-        let user = &message.user;
-        let taken = self.engine.shop_change(|shop, now| shop.undo(user, now)).await?;
-        let nothing = || {
-            No::Say(format!(
-                "Nothing to take back: it works for {} after a start, extend, restock or pause.",
-                UNDO_FOR.words()
-            ))
-        };
-        let undo = taken.ok_or_else(nothing)?;
-        if undo.event == Event::Stopped {
-            let touched = self.engine.look(undo.sale, |sale| sale.head.tally.taken()).await?;
-            if touched > 0 {
-                return Err(No::Say(
-                    "Somebody holds one already. To end it all the same: !sale stop".to_owned(),
-                ));
-            }
-        }
-        let told = self.tell(message, undo.sale, undo.event).await?;
-        Ok(Reply::line(format!(
-            "Taken back · {}",
-            text::status_line(&told.view, self.engine.now())
-        )))
+    /// Tells a sale, and notes what takes it back.
+    async fn does(&self, message: &Message, sale: SaleId, event: Event) -> Result<Told, No> {
+        let told = self.tell(message, sale, event.clone()).await?;
+        self.ended(message, deed::outcome(&told.view, &event)).await;
+        Ok(told)
     }
 
-    pub(super) async fn yes(&self, message: &Message) -> Result<Reply, No> {
-        let (user, room) = (&message.user, &message.room);
-        let taken = self.engine.shop_change(|shop, now| shop.confirm(user, room, now)).await?;
-        let ask = taken.ok_or_else(|| {
-            No::Say("Nothing of yours waits for a yes here (any more).".to_owned())
-        })?;
-        let told = self.tell(message, ask.sale, ask.event).await?;
-        Ok(Reply::line(format!("Done · {}", text::status_line(&told.view, self.engine.now()))))
-    }
-
-    /// Asks for a *yes* before something that touches other people's holds.
-    async fn ask(
+    pub(super) async fn tell(
         &self,
         message: &Message,
         sale: SaleId,
         event: Event,
-        what: &str,
-    ) -> Result<Reply, No> {
-        if !self.first_to_hear(message).await {
-            return Err(No::Repeated);
-        }
-        let (user, room) = (&message.user, &message.room);
-        let ask = |shop: &Shop, now| Some((shop.ask(user, room, sale, event.clone(), now), ()));
-        self.engine.shop_change(ask).await?;
-        let line = format!("{what}. To do it, say within {}: !sale yes", ASK_FOR.words());
-        Ok(Reply { confirm: true, ..Reply::line(line) })
-    }
-
-    async fn can_undo(&self, message: &Message, sale: SaleId, event: Event) {
-        let user = &message.user;
-        let note = |shop: &Shop, now| Some((shop.can_undo(user, sale, event.clone(), now), ()));
-        if let Err(error) = self.engine.shop_change(note).await {
-            tracing::warn!(%error, %sale, "an undo could not be noted");
-        }
-    }
-
-    async fn tell(&self, message: &Message, sale: SaleId, event: Event) -> Result<Told, No> {
+    ) -> Result<Told, No> {
         let by = message.user.signature();
         match self.engine.tell(sale, event, &by, Origin::Seen(seen(message))).await {
             Err(TellError::Refused(refusal)) => Err(No::Refused(text::refusal(&refusal))),
@@ -257,19 +286,32 @@ impl Chat {
         format!("#{} ends in {}", view.number, left.words())
     }
 
-    /// The sale a verb means: by number, or the only one that is not over.
-    pub(super) fn running(&self, number: Option<u32>) -> Result<Arc<View>, No> {
+    /// The sale a verb means: by number; or the only one that is not over; or the only one that is
+    /// being sold, whatever waits; or the only one of those that the verb can be for.
+    pub(super) fn running(
+        &self,
+        number: Option<u32>,
+        fits: impl Fn(State) -> bool,
+    ) -> Result<Arc<View>, No> {
         let live = self.engine.shown_live();
         if let Some(number) = number {
             let found = live.iter().find(|view| view.number == number).cloned();
             return found.ok_or_else(|| answer::no_such_sale(number, &live));
         }
         let running: Vec<_> = live.into_iter().filter(|view| !view.state.is_over()).collect();
-        match running.as_slice() {
-            [] => Err(No::Say("Nothing is running. Start something: !sale list".to_owned())),
-            [one] => Ok(one.clone()),
-            several => Err(answer::which(several)),
+        let sold =
+            |view: &&Arc<View>| matches!(view.state, State::Open | State::AllHeld | State::Paused);
+        let only = |some: Vec<&Arc<View>>| match some.as_slice() {
+            [one] => Some((*one).clone()),
+            _ => None,
+        };
+        if running.is_empty() {
+            return Err(No::Say("Nothing is running. Start something: !sale list".to_owned()));
         }
+        only(running.iter().collect())
+            .or_else(|| only(running.iter().filter(sold).collect()))
+            .or_else(|| only(running.iter().filter(sold).filter(|v| fits(v.state)).collect()))
+            .ok_or_else(|| answer::which(&running))
     }
 
     async fn numbered(&self, number: u32) -> Result<SaleId, No> {

@@ -202,10 +202,7 @@ fn given(spec: &Spec, args: &mut Cursor) -> Result<Given, Mistake> {
             "stock" => set(&mut found.stock, whole(&key, &value)?, "stock=")?,
             "crowd" => set(&mut given.crowd, whole(&key, &value)?, "crowd=")?,
             "speed" => set(&mut given.speed, whole(&key, &value)?, "speed=")?,
-            "price" => {
-                let price = value.trim_start_matches(['$', '€', '£', '¥']).to_owned();
-                set(&mut found.price, price, "price=")?;
-            }
+            "price" => set(&mut found.price, value, "price=")?,
             "hold" => {
                 let time = value.parse().map_err(|error| Mistake(format!("hold=: {error}.")))?;
                 set(&mut found.hold, time, "hold=")?;
@@ -374,7 +371,7 @@ mod tests {
         let all = Overrides {
             duration: Some(Span::from_mins(10)),
             stock: Some(4),
-            price: Some("22.50".to_owned()),
+            price: Some("$22.50".to_owned()),
             title: Some("Blue Fern's = \u{e9}".to_owned()),
             image: Some("https://x.example/a.png".to_owned()),
             hold: Some(Span::from_secs(90)),

@@ -18,6 +18,9 @@ use crate::{
 /// Times under this are allowed, and doubted.
 const SHORT: Span = Span::from_secs(30);
 
+/// So many times the template's price, and a *yes* is asked for.
+const DEAR: i64 = 3;
+
 /// A template as it stands in the file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +50,7 @@ pub struct Raw {
     max_stock: Option<u32>,
     max_duration: Option<String>,
     min_price: Option<Text>,
+    max_price: Option<Text>,
     sales_per_hour: Option<u32>,
     /// Square's own options, read by its adapter.
     square: Option<serde_json::Value>,
@@ -203,7 +207,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn money(&mut self, key: &str, text: &Text, currency: Currency) -> Money {
-        Money::parse(&text.text(), currency).unwrap_or_else(|error| {
+        Money::typed(&text.text(), currency).unwrap_or_else(|error| {
             self.wrong(key, error);
             Money::new(0, currency)
         })
@@ -248,10 +252,18 @@ impl Reader<'_> {
             Some(text) => self.money("min_price", text, price.currency),
             None => half,
         };
+        let max_price = match &raw.max_price {
+            Some(text) => self.money("max_price", text, price.currency),
+            None => Money::new(price.minor.saturating_mul(DEAR), price.currency),
+        };
+        if max_price.minor < price.minor {
+            self.wrong("max_price", format!("{max_price} is below the price, {price}"));
+        }
         Bounds {
             max_stock: raw.max_stock.unwrap_or(100.max(stock)),
             max_duration: longest,
             min_price,
+            max_price: Some(max_price),
             sales_per_hour: raw.sales_per_hour.unwrap_or(12),
         }
     }

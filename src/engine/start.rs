@@ -7,8 +7,9 @@ use crate::{
     id::SaleId,
     room::{Room, User},
     sale::{
-        self,
+        self, Phase, Sale,
         event::{Event, Start},
+        refusal::Refusal,
         template::Template,
     },
     store::{Committed, Seen},
@@ -30,6 +31,8 @@ pub struct StartOrder {
     pub asked_in: Room,
     /// Wait, armed, until told to open.
     pub arm: bool,
+    /// It may be the second one of its shelf.
+    pub second: bool,
     /// The message that asked.
     pub seen: Option<Seen>,
 }
@@ -48,6 +51,13 @@ impl Engine {
             let at = self.now();
             let shop = self.store().shop().await?;
             let (shop, number) = shop.begin(&template, at).map_err(TellError::Refused)?;
+            // Read after the shop's row: whoever started one meanwhile changed that row, and then
+            // this commit is stale and looks again.
+            if !order.second
+                && let Some(refusal) = self.on_already(&template).await?
+            {
+                return Err(TellError::Refused(refusal));
+            }
             let start = Start {
                 id: SaleId::new(at, self.entropy().bytes()),
                 number,
@@ -77,5 +87,32 @@ impl Engine {
             }
         }
         Err(TellError::Busy)
+    }
+
+    /// Whether the same goods of the same template are being sold, or are about to be: there is one
+    /// shelf of them, and each sale would offer all of it.
+    async fn on_already(&self, template: &Template) -> Result<Option<Refusal>, TellError> {
+        for id in self.store().live_sales().await? {
+            let known = self.views().get(id);
+            if known.is_some_and(|view| view.template != template.name) {
+                continue;
+            }
+            let (name, title) = (template.name.clone(), template.title.clone());
+            let same = move |sale: &Sale| {
+                let head = &sale.head;
+                let over = matches!(head.phase, Phase::Closing { .. } | Phase::Closed { .. });
+                let same = head.template.name == name && head.template.title == title;
+                (same && !over).then_some(head.number)
+            };
+            match self.look(id, same).await {
+                Ok(Some(number)) => {
+                    let title = template.title.clone();
+                    return Ok(Some(Refusal::OnAlready { number, title }));
+                }
+                Ok(None) | Err(TellError::Unknown) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 }

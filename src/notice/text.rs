@@ -245,6 +245,9 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::WrongState { verb, state } => wrong_state(verb, state),
         Refusal::Bound(bound) => bound_text(bound),
         Refusal::Value { key, why } => format!("{key}= {why}."),
+        Refusal::OnAlready { number, title } => {
+            format!("{} is on already (#{number}).", plain(title))
+        }
         Refusal::WouldEnd => {
             "That would end the sale. If that is what you want: !sale stop".to_owned()
         }

@@ -108,6 +108,13 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// The same goods are being sold already.
+    OnAlready {
+        /// Which sale.
+        number: u32,
+        /// Of what.
+        title: String,
+    },
     /// Shortening would end the sale now.
     WouldEnd,
     /// The provider still shows the item as sold out.
@@ -164,6 +171,7 @@ impl Refusal {
             Self::WrongState { .. } => "wrong_state",
             Self::Bound(_) => "bound",
             Self::Value { .. } => "value",
+            Self::OnAlready { .. } => "on_already",
             Self::WouldEnd => "would_end",
             Self::ProviderSoldOut => "provider_sold_out",
             Self::OwnSale => "own_sale",

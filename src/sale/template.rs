@@ -106,6 +106,9 @@ pub struct Bounds {
     pub max_duration: Span,
     /// Lowest price of a unit.
     pub min_price: Money,
+    /// Price of a unit above which a *yes* is asked for; none in sales of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<Money>,
     /// Starts of this template within any hour.
     pub sales_per_hour: u32,
 }
@@ -188,7 +191,7 @@ impl Template {
             one.stock = stock;
         }
         if let Some(text) = price {
-            one.price = Money::parse(text, self.price.currency)
+            one.price = Money::typed(text, self.price.currency)
                 .map_err(|error| Refusal::Value { key: "price", why: error.to_string() })?;
         }
         if let Some(title) = title {
@@ -209,7 +212,7 @@ impl Template {
     /// # Errors
     /// Names the bound that is crossed.
     pub fn check_bounds(&self) -> Result<(), Refusal> {
-        let Bounds { max_stock, max_duration, min_price, sales_per_hour: _ } = self.bounds;
+        let Bounds { max_stock, max_duration, min_price, .. } = self.bounds;
         if self.stock == 0 {
             return Err(Refusal::Bound(Bound::NoStock));
         }
@@ -229,6 +232,11 @@ impl Template {
             return Err(Refusal::Value { key: "price", why: "is too large".to_owned() });
         }
         Ok(())
+    }
+
+    /// The price that is surely meant at the most, if this one is above it.
+    pub fn too_dear(&self) -> Option<Money> {
+        self.bounds.max_price.filter(|max| self.price.minor > max.minor)
     }
 
     /// The delivery choice called `name`.

@@ -12,6 +12,15 @@ async fn mistakes_start_nothing() {
         ("!sale start mug 10x", "No such unit: x. Times look like 90s, 10m or 1h30m."),
         ("!sale start mug 99h", "At most 30 min in all (max_duration of the template)."),
         ("!sale start mug stock=11", "At most 10 in one sale (max_stock of the template)."),
+        (
+            "!sale start mug price=£20",
+            "price= £ is not USD. Write the amount alone, like 18 or 18.50.",
+        ),
+        (
+            "!sale start mug price=¥3000",
+            "price= ¥ is not USD. Write the amount alone, like 18 or 18.50.",
+        ),
+        ("!sale start mug stock=9999999", "At most 10 in one sale (max_stock of the template)."),
         ("!sale start mug price=8.99", "Not below $9 (min_price of the template)."),
         ("!sale start mug price=9.999", "price= USD has 2 decimals: 9.999 has more."),
         ("!sale start mug title=\" \"", "title= is empty."),
@@ -303,7 +312,13 @@ async fn a_queued_sale_opens_at_once_when_nothing_runs_and_can_be_stopped() {
     let mut world = World::new(MUG).await;
     let said = world.says("!sale next mug 5m").await;
     assert!(said.iter().any(|line| line.starts_with("SALE OPEN · Fern Mug")), "{said:?}");
-    world.says("!sale next mug 6m").await;
+    let said = world.says("!sale next mug 6m").await;
+    assert_eq!(
+        said,
+        ["Fern Mug is on already (#1). A second one? Say within 30 s: !sale yes"],
+        "it is one shelf"
+    );
+    world.says("!sale yes").await;
     world.says("!sale stop #2").await;
     world.advance(mins(9)).await;
     assert_eq!(world.newest().state.word(), "cancelled");

@@ -28,6 +28,7 @@ mod keeper;
 mod line;
 mod listen;
 mod logged;
+mod moderators;
 mod noventiq;
 mod offers;
 mod once;

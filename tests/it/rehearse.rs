@@ -176,6 +176,9 @@ async fn every_page_of_a_rehearsal_says_so_and_it_ends_when_told() {
     assert!(browser.get(&pay).await.text.contains("REHEARSAL"), "{pay}");
     // Nobody else's program knows that sale.
     assert_eq!(world.looks("cy", &format!("/sales/{sale}")).await.status, 404);
+    let said = world.says("!sale undo").await;
+    let stays = "Your rehearsal cannot be taken back. To end it: !sale rehearse stop";
+    assert!(said.iter().any(|line| line == stays), "never something older: {said:?}");
     let said = world.says("!sale rehearse stop").await;
     let ended = "ended before its time. Nothing is left of it.";
     if !said.iter().any(|line| line.contains(ended)) {

@@ -217,9 +217,15 @@ impl Shop {
         self.app.hear(&message).await;
     }
 
+    /// A start of goods that no other sale offers: a second sale of the same is asked about.
+    fn its_own(&self, line: &str) -> String {
+        static STARTED: AtomicU64 = AtomicU64::new(1000);
+        format!("{line} title=\"Mug {}\"", STARTED.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Starts one more sale, and waits for its pages.
     pub async fn start(&mut self, line: &str, warm: usize) {
-        self.says(line).await;
+        self.says(&self.its_own(line)).await;
         self.sale = until(line, async || {
             let newest = self.app.engine.views().all().into_iter().next();
             let view = newest.filter(|view| view.id != self.sale && view.state.is_public())?;
@@ -243,7 +249,7 @@ impl Shop {
     /// Says one line so many times, and waits until all the sales of it are in that state.
     pub async fn start_many(&self, sales: usize, line: &str, state: State) {
         for _ in 0..sales {
-            self.says(line).await;
+            self.says(&self.its_own(line)).await;
         }
         until(line, async || {
             let views = self.app.engine.views().all();

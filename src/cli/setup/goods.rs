@@ -36,6 +36,7 @@ pub(super) fn ask(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
         draft.set_template("price", "1");
         draft.set_template("delivery", Array::new());
         draft.leave_out("min_price");
+        draft.leave_out("max_price");
         Ok(())
     })?;
     prompt.ask(draft, "Price of one", "", |draft, price| {

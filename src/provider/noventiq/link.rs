@@ -89,7 +89,7 @@ impl Names {
         put(&mut main, "name_for_invoice", &options.name_for_invoice);
         let mut products = vec![Value::from(main)];
         for part in &options.with {
-            let price = Money::parse(&part.price, template.price.currency);
+            let price = Money::typed(&part.price, template.price.currency);
             let mut one =
                 entry(part.product_id, &part.name, &price.unwrap_or(template.price), units);
             put(&mut one, "sku", &part.sku);

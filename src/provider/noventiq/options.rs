@@ -159,7 +159,7 @@ impl Options {
     pub(super) fn main_price(&self, price: Money) -> Result<Money, String> {
         let mut rest = price.minor;
         for part in &self.with {
-            let own = Money::parse(&part.price, price.currency).map_err(|e| e.to_string())?;
+            let own = Money::typed(&part.price, price.currency).map_err(|e| e.to_string())?;
             rest -= own.minor;
         }
         if rest <= 0 {

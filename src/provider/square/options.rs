@@ -106,7 +106,7 @@ impl Options {
     /// # Errors
     /// If it is not an amount.
     pub fn app_fee(&self, template: &Template) -> Result<Option<Money>, String> {
-        let parse = |text: &String| Money::parse(text, template.price.currency);
+        let parse = |text: &String| Money::typed(text, template.price.currency);
         self.app_fee.as_ref().map(parse).transpose().map_err(|error| format!("app_fee: {error}"))
     }
 

@@ -53,6 +53,7 @@ pub fn template() -> Template {
             max_stock: 10,
             max_duration: Span::from_mins(30),
             min_price: usd("5"),
+            max_price: None,
             sales_per_hour: 4,
         },
         options: serde_json::Value::Null,

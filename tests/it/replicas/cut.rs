@@ -45,7 +45,7 @@ async fn a_replica_cut_from_the_database_never_says_that_a_sale_is_open_after_it
     // One is stopped by hand while it is cut off, the other ends by the clock.
     three.everybody_hears("m1", "!sale start mug 30m").await;
     three.until("the first opens", |three| three.said("SALE OPEN").len() == 1).await;
-    three.everybody_hears("m2", "!sale start mug 12s").await;
+    three.everybody_hears("m2", "!sale start mug 12s title=\"Blue Fern\"").await;
     three.until("the second opens", |three| three.said("SALE OPEN").len() == 2).await;
     // The one that speaks is cut off: its turn has to pass, too.
     let cut = three.sender().expect("one");
