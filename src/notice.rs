@@ -1,6 +1,7 @@
 //! What the bot says, as data. [`text`] turns it into words.
 
 pub mod text;
+pub mod visible;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@
 //! Verbs, templates and keys are case-blind. A guess is suggested, never run.
 
 use super::{Args, Command, REHEARSAL_STOP, SPECS, Spec};
-use crate::{clock::Span, notice::text::is_invisible, sale::template::Overrides};
+use crate::{clock::Span, notice::visible::visible, sale::template::Overrides};
 
 /// The word that starts every command.
 pub const PREFIX: &str = "!sale";
@@ -33,8 +33,9 @@ pub fn ours(line: &str) -> Option<String> {
 
 /// A line without invisible characters, and no longer than anything of ours.
 pub fn clean(line: &str) -> String {
-    let visible = |c: &char| !is_invisible(*c) && !c.is_control();
-    line.chars().filter(visible).take(LINE_CHARS_MAX).collect()
+    // Nobody's long line is looked at to its end.
+    let line: String = line.chars().take(2 * LINE_CHARS_MAX).collect();
+    visible(&line).chars().filter(|c| !c.is_control()).take(LINE_CHARS_MAX).collect()
 }
 
 /// Reads what stands behind the prefix. `templates` are the names that exist.

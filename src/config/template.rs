@@ -11,6 +11,7 @@ use super::{
 use crate::{
     clock::Span,
     money::{Currency, Money},
+    notice::text::plain,
     provider::{noventiq, polar, square},
     sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
 };
@@ -141,7 +142,7 @@ impl Reader<'_> {
         };
         let template = Template {
             name: self.name.to_owned(),
-            title: raw.title.clone().unwrap_or_else(|| self.name.to_owned()),
+            title: raw.title.as_deref().map_or_else(|| self.name.to_owned(), plain),
             description: raw.description.clone().unwrap_or_default(),
             image: raw.image.clone(),
             price,

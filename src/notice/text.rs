@@ -3,7 +3,7 @@
 //! One line per sentence, the state word first, the link last. What platforms demand on top (line
 //! breaks, mentions, lengths) is their adapters' business.
 
-use super::{Notice, Trouble};
+use super::{Notice, Trouble, visible::visible};
 use crate::{
     clock::{Span, Timestamp},
     sale::{
@@ -190,6 +190,15 @@ fn labels(choices: &[Delivery]) -> String {
     names.join(" or ")
 }
 
+/// A whole network has what it may have.
+const NETWORK_FULL: &str = "Your network has all it may have right now: everybody on the same \
+                            Wi-Fi, company or mobile network shares it. Try another network, like \
+                            mobile data, or try again in a few minutes.";
+
+fn wrong_answer(ask: Ask, why: &str) -> String {
+    format!("Please look at your {} again: {why}.", ask_word(ask))
+}
+
 /// No, and why, for a moderator.
 pub fn refusal(refusal: &Refusal) -> String {
     match refusal {
@@ -206,10 +215,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::TooManyTries => {
             "You let several go unpaid already; others are waiting.".to_owned()
         }
-        Refusal::AddressFull => "Your network has all it may have right now: everybody on the \
-                                 same Wi-Fi, company or mobile network shares it. Try another \
-                                 network, like mobile data, or try again in a few minutes."
-            .to_owned(),
+        Refusal::AddressFull => NETWORK_FULL.to_owned(),
         Refusal::UnknownDelivery(choices) => {
             format!("Please choose how you get it: {}.", labels(choices))
         }
@@ -220,6 +226,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             format!("{label} is sold out. There is still: {}.", labels(left))
         }
         Refusal::MissingAnswer(ask) => format!("Please give your {}.", ask_word(*ask)),
+        Refusal::WrongAnswer { ask, why } => wrong_answer(*ask, why),
         Refusal::UnknownOption { label, values } => {
             format!("Please choose {label}: {}.", values.join(", "))
         }
@@ -302,21 +309,9 @@ pub fn ask_word(ask: Ask) -> &'static str {
 
 /// Somebody's text as part of a line: no control or invisible characters, no runs of white space.
 pub fn plain(text: &str) -> String {
-    let visible: String = text
-        .chars()
-        .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !is_invisible(*c))
-        .collect();
-    visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Characters that take no room, hide text or turn its direction.
-pub fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-        | '\u{180B}'..='\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
-        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+    let spaced: String =
+        text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect();
+    visible(&spaced).split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -326,6 +321,8 @@ mod tests {
     #[test]
     fn hostile_titles_become_one_harmless_line() {
         assert_eq!(plain("a\r\n/ban b\0 \u{202E}c\u{200B}d\u{E0041}"), "a /ban b cd");
+        let title = "👩\u{200D}🌾 Fern ❤\u{FE0F} می\u{200C}خواهم";
+        assert_eq!(plain(title), title);
         assert_eq!(plain("  Fern \u{a0} Mug  "), "Fern Mug");
     }
 }

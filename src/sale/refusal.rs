@@ -47,6 +47,13 @@ pub enum Refusal {
     },
     /// Something that was asked is missing.
     MissingAnswer(Ask),
+    /// Something that was asked was answered in a way that nobody can use.
+    WrongAnswer {
+        /// What was asked.
+        ask: Ask,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// An option was not chosen, or not from what there is.
     UnknownOption {
         /// What the buyer reads of it.
@@ -156,7 +163,7 @@ impl Refusal {
             Self::AddressFull => "address_full",
             Self::UnknownDelivery(_) => "unknown_delivery",
             Self::ChoiceSoldOut { .. } => "choice_sold_out",
-            Self::MissingAnswer(_) => "missing_answer",
+            Self::MissingAnswer(_) | Self::WrongAnswer { .. } => "missing_answer",
             Self::UnknownOption { .. } => "unknown_option",
             Self::UpsellGone { .. } => "upsell_gone",
             Self::NotInLine { .. } => "not_in_line",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Span,
     money::Money,
+    notice::visible::visible,
     sale::{
         offer::{Choice, Offers},
         refusal::{Bound, Refusal},
@@ -259,7 +260,7 @@ impl Template {
 
 /// A title that can be shown: no control characters, not blank, not too long.
 fn checked_title(title: &str) -> Result<String, Refusal> {
-    let clean: String = title.chars().filter(|c| !c.is_control()).collect();
+    let clean: String = visible(title).chars().filter(|c| !c.is_control()).collect();
     let clean = clean.trim();
     if clean.is_empty() {
         return Err(Refusal::Value { key: "title", why: "is empty".to_owned() });
