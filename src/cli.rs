@@ -20,6 +20,7 @@ use crate::{
     config::{ConfigError, Loaded, load},
     demo::Rehearsal,
     lossy,
+    report::Columns,
 };
 
 /// Timed, stock-limited sales run from a stream's chat.
@@ -81,9 +82,10 @@ enum Verb {
         /// As JSON.
         #[arg(long, conflicts_with = "csv")]
         json: bool,
-        /// As CSV for a spreadsheet.
-        #[arg(long)]
-        csv: bool,
+        /// As CSV for a spreadsheet; `--csv=semicolon` for one that writes decimal commas.
+        #[arg(long, value_name = "COLUMNS", num_args = 0..=1, require_equals = true,
+              default_missing_value = "comma")]
+        csv: Option<Columns>,
     },
     /// Recompute sales from their journals and compare: prints `oversold 0` if all is well.
     #[command(after_help = "Example: livetill verify 7")]

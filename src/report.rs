@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use self::{
+    csv::Columns,
     people::{Deed, Funnel, Percentiles},
     proof::{Proof, prove},
 };
@@ -176,7 +177,7 @@ impl Report {
             started_at: head.started_at.rfc3339(),
             opened_at: head.opened_at().map(Timestamp::rfc3339),
             price: head.template.price,
-            stock: head.stock,
+            stock: head.shown_stock(),
             sold: head.tally.paid,
             short: head.short,
             outside: head.outside,

@@ -9,7 +9,7 @@ use super::{Ended, warn_of};
 use crate::{
     config::Loaded,
     notice::text::plain,
-    report::{Proof, Report, prove},
+    report::{Columns, Proof, Report, prove},
     sale::Sale,
     store::{self, Access, JournalLine, SqlStore, Store},
 };
@@ -42,7 +42,7 @@ pub(super) async fn sales(loaded: &Loaded, as_json: bool) -> Result<Ended> {
                     "phase": head.phase.word(),
                     "reason": head.phase.end().map(|end| end.reason.word()),
                     "price": head.template.price,
-                    "stock": head.stock,
+                    "stock": head.shown_stock(),
                     "paid": head.tally.paid,
                     "held": head.tally.held(),
                     "started_at": head.started_at.rfc3339(),
@@ -65,7 +65,7 @@ pub(super) async fn sales(loaded: &Loaded, as_json: bool) -> Result<Ended> {
             &head.started_at.rfc3339()[..19],
             reason.replace('_', " "),
             head.tally.paid,
-            head.stock,
+            head.shown_stock(),
             head.template.price,
             plain(&head.template.title),
         );
@@ -77,15 +77,15 @@ pub(super) async fn report(
     loaded: &Loaded,
     number: u32,
     as_json: bool,
-    as_csv: bool,
+    as_csv: Option<Columns>,
 ) -> Result<Ended> {
     let store = open(loaded).await?;
     let (sale, journal) = books(&store, number).await?;
     let report = Report::of(&sale, &journal);
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
-    } else if as_csv {
-        report.write_csv(std::io::stdout().lock())?;
+    } else if let Some(columns) = as_csv {
+        report.write_csv(std::io::stdout().lock(), columns)?;
     } else {
         for line in report.lines() {
             println!("{line}");
@@ -156,7 +156,11 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
                 format!("{place} opens, {} effect(s) wait", outbox.waiting),
             ));
             for parked in store.parked().await? {
-                let says = format!("{} was given up: {}", parked.effect.word(), parked.why);
+                let says = format!(
+                    "{} was given up: {}",
+                    parked.effect.word().replace('_', " "),
+                    parked.why
+                );
                 findings.push((format!("parked {}", parked.id), false, says));
             }
             for (provider, fact) in store.unmatched().await? {

@@ -9,9 +9,20 @@ impl Report {
     ///
     /// # Errors
     /// If `to` cannot be written.
-    pub fn write_csv(&self, mut to: impl std::io::Write) -> Result<(), csv::Error> {
+    pub fn write_csv(
+        &self,
+        mut to: impl std::io::Write,
+        columns: Columns,
+    ) -> Result<(), csv::Error> {
         to.write_all("\u{FEFF}".as_bytes())?;
-        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(to);
+        let mut csv = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .delimiter(if columns == Columns::Semicolon { b';' } else { b',' })
+            .from_writer(to);
+        let number = |money: Money| match columns {
+            Columns::Comma => money.decimal(),
+            Columns::Semicolon => money.decimal().replace('.', ","),
+        };
         csv.write_record([
             "sale", "payment", "order", "link", "paid_at", "hold", "buyer", "units", "delivery",
             "amount", "currency", "fate", "why", "late", "surplus", "name", "email", "phone",
@@ -26,12 +37,12 @@ impl Report {
                 row.payment.clone(),
                 row.order.clone().unwrap_or_default(),
                 row.link.clone().unwrap_or_default(),
-                row.at.clone(),
+                moment(&row.at),
                 row.hold.map(|n| n.to_string()).unwrap_or_default(),
                 row.buyer.clone().unwrap_or_default(),
                 row.units.map(|n| n.to_string()).unwrap_or_default(),
                 row.delivery.clone().unwrap_or_default(),
-                row.amount.decimal(),
+                number(row.amount),
                 row.amount.currency.to_string(),
                 row.fate.to_owned(),
                 row.why.clone().unwrap_or_default(),
@@ -39,13 +50,13 @@ impl Report {
                 if row.surplus { "surplus" } else { "" }.to_owned(),
                 answer(Ask::Name),
                 answer(Ask::Email),
-                answer(Ask::Phone),
+                phone(&answer(Ask::Phone)),
                 answer(Ask::Address),
                 options.join(", "),
                 row.upsells.iter().cloned().collect::<Vec<_>>().join(", "),
                 row.special.clone().unwrap_or_default(),
-                row.refunded.decimal(),
-                row.fee.map(Money::decimal).unwrap_or_default(),
+                number(row.refunded),
+                row.fee.map(number).unwrap_or_default(),
                 row.refund.unwrap_or_default().to_owned(),
             ];
             csv.write_record(cells.map(harmless))?;
@@ -55,10 +66,47 @@ impl Report {
     }
 }
 
-/// A cell that begins like a formula gets an apostrophe in front, which spreadsheets hide.
+/// What stands between the cells, and with it how numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// `18.00,USD`
+    Comma,
+    /// `18,00;USD`, for spreadsheets that write decimal commas.
+    Semicolon,
+}
+
+impl std::str::FromStr for Columns {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "comma" => Ok(Self::Comma),
+            "semicolon" => Ok(Self::Semicolon),
+            _ => Err("write comma or semicolon"),
+        }
+    }
+}
+
+/// A moment in UTC that spreadsheets read as a date, and that sorts even where they do not.
+fn moment(rfc3339: &str) -> String {
+    rfc3339.get(..19).unwrap_or(rfc3339).replace('T', " ")
+}
+
+/// A telephone number as text: a spreadsheet would calculate with `+49 30`, and drop the 0 of `030`.
+fn phone(number: &str) -> String {
+    if number.is_empty() { String::new() } else { format!("tel:{number}") }
+}
+
+/// A cell that begins like a formula gets an apostrophe in front; a number is none, below zero too.
 fn harmless(cell: String) -> String {
+    let is_number = cell.strip_prefix('-').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',')
+    });
     match cell.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|') => format!("'{cell}"),
+        _ if is_number => cell,
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '＝' | '＋' | '－' | '＠') => {
+            format!("'{cell}")
+        }
         _ => cell,
     }
 }
@@ -69,9 +117,15 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        for cell in ["=1+1", "+1", "-1", "@x", "\t=1", "|x"] {
+        for cell in ["=1+1", "+1", "-1+1", "-x", "--1", "@x", "\t=1", "|x", "＝1", "-1=2", "-"] {
             assert!(harmless(cell.to_owned()).starts_with('\''), "{cell}");
         }
+        for number in ["-1", "-18.00", "-18,00", "7"] {
+            assert_eq!(harmless(number.to_owned()), number);
+        }
+        assert_eq!(harmless(phone("+49 30 1-2")), "tel:+49 30 1-2");
+        assert_eq!(harmless(phone("=1")), "tel:=1");
+        assert_eq!(moment("2026-01-01T00:09:08.070Z"), "2026-01-01 00:09:08");
         assert_eq!(harmless("Ana".to_owned()), "Ana");
     }
 }

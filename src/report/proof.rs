@@ -98,12 +98,17 @@ fn compare(sale: &Sale, holds: &BTreeMap<u32, (Cow<'static, str>, u32)>, proof: 
     for hold in sale.holds() {
         match holds.get(&hold.id.n) {
             Some((state, units)) if state == hold.state.word() && *units == hold.units => {}
-            other => proof.wrong.push(format!(
-                "hold {} is {} with {} units, the journal says {other:?}",
-                hold.id.n,
-                hold.state.word(),
-                hold.units
-            )),
+            other => {
+                let says = other.map_or("nothing of it".to_owned(), |(state, units)| {
+                    format!("{state} with {units}")
+                });
+                proof.wrong.push(format!(
+                    "hold {} is {} with {} units, the journal says {says}",
+                    hold.id.n,
+                    hold.state.word(),
+                    hold.units
+                ));
+            }
         }
         if let HoldState::Paid { payment, .. } = &hold.state {
             let joined = sale.payment(payment).is_some_and(|p| p.hold == Some(hold.id));

@@ -105,7 +105,7 @@ impl Row {
         let double = self.refund == Some("double");
         for (flag, word) in [(self.late, "late"), (self.surplus, "surplus"), (double, "double")] {
             if flag {
-                line.push_str(&format!(" ({word})"));
+                line.push_str(&format!(", {word}"));
             }
         }
         let part = self.refunded.minor != 0 && self.refunded != self.amount;

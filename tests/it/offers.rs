@@ -19,7 +19,7 @@ use livetill::{
     gate::{CodeKey, add_codes},
     platform::{Grant, Wish, console::message},
     provider::{Webhook, signature::standard},
-    report::Report,
+    report::{Columns, Report},
     sale::{Sale, hold::HoldState},
 };
 
@@ -57,7 +57,7 @@ async fn sale(world: &World) -> Sale {
 
 async fn csv(world: &World) -> String {
     let mut text = Vec::new();
-    Report::of(&sale(world).await, &[]).write_csv(&mut text).expect("written");
+    Report::of(&sale(world).await, &[]).write_csv(&mut text, Columns::Comma).expect("written");
     String::from_utf8(text).expect("text")
 }
 

@@ -117,7 +117,7 @@ async fn surplus_on_a_shared_page_is_itemised_and_its_fee_stays_with_polar() {
     let line = "paid when nothing was left 1 ($18)";
     assert!(report.lines().iter().any(|said| said == line), "{:#?}", report.lines());
     let mut csv = Vec::new();
-    report.write_csv(&mut csv).expect("written");
+    report.write_csv(&mut csv, livetill::report::Columns::Comma).expect("written");
     let csv = String::from_utf8(csv).expect("text");
     let heading = csv.lines().next().expect("a heading");
     assert!(heading.ends_with(",special,refunded,fee,refund"), "{heading}");

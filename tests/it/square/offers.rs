@@ -82,7 +82,7 @@ async fn a_link_lists_what_was_chosen_and_asks_for_exactly_that() {
     let store = shop.world.app.engine.store();
     let sale = store.load(id).await.expect("the store").expect("the sale");
     let mut csv = Vec::new();
-    Report::of(&sale, &[]).write_csv(&mut csv).expect("written");
+    Report::of(&sale, &[]).write_csv(&mut csv, livetill::report::Columns::Comma).expect("written");
     let csv = String::from_utf8(csv).expect("text");
     assert!(csv.contains("39.00") && csv.contains("size: XL,sticker,code:friends"), "{csv}");
     shop.passes(mins(2)).await;
