@@ -179,7 +179,7 @@ impl Announcer {
         let told = self.told().get(&(view.id, room.clone())).cloned();
         let edits = matches!(updates, Updates::Edits(_));
         let Some(told) = told else {
-            return match (view.closed, first && edits && view.state.is_public()) {
+            return match (view.closed, first && edits && view.is_public()) {
                 (true, _) => Due::Nothing,
                 // A restart: what is shown may be old.
                 (false, true) => Due::Show,

@@ -104,6 +104,9 @@ pub struct View {
     /// Units promised that are not there; for moderators only.
     #[serde(skip)]
     pub short: u32,
+    /// Whether it is for moderators only: armed, and never opened.
+    #[serde(skip)]
+    pub secret: bool,
     /// Whether its money is pretend.
     #[serde(skip)]
     pub sandbox: bool,
@@ -176,8 +179,8 @@ impl State {
         }
     }
 
-    /// Whether viewers may know of the sale yet.
-    pub fn is_public(self) -> bool {
+    /// Whether a sale that is no secret has something to show in it.
+    fn is_public(self) -> bool {
         match self {
             Self::Arming | Self::Armed | Self::Failed => false,
             Self::Open
@@ -191,6 +194,11 @@ impl State {
 }
 
 impl View {
+    /// Whether viewers may know of the sale yet.
+    pub fn is_public(&self) -> bool {
+        self.state.is_public() && !self.secret
+    }
+
     /// Why no claim at all can succeed right now.
     pub fn refuses(&self, now: Timestamp) -> Option<Refusal> {
         match self.state {
@@ -269,10 +277,10 @@ impl View {
             state,
             reason: reason_of(&head.phase),
             price: template.price,
-            stock: head.stock,
+            stock: head.shown_stock(),
             paid: head.tally.paid,
             held: head.tally.held(),
-            left: head.free(),
+            left: head.shown_stock().saturating_sub(head.tally.taken()),
             opened_at: head.opened_at(),
             ends_at,
             revision: head.revision,
@@ -296,6 +304,7 @@ impl View {
             closed: head.is_closed(),
             note: head.note.clone(),
             short: head.short,
+            secret: head.phase.is_secret(),
             sandbox: !head.capabilities.real_money,
             shape: template.checkout,
             hold: template.hold,

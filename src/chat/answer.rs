@@ -37,7 +37,7 @@ impl Chat {
                     lines.insert(0, format!("This may be old news: {trouble}."));
                 }
                 lines.extend(self.standing(now));
-                Ok(Reply::lines(lines))
+                Ok(Reply { private: has_secret(views), ..Reply::lines(lines) })
             }
         }
     }
@@ -87,8 +87,9 @@ impl Chat {
         let (live, past): (Vec<_>, Vec<_>) =
             self.engine.shown().into_iter().partition(|view| !view.closed);
         let sales = live.iter().chain(past.iter().take(PAST_MAX));
-        lines.extend(sales.map(|view| text::status_line(view, now)));
-        Reply::lines(lines)
+        let sales: Vec<_> = sales.cloned().collect();
+        lines.extend(sales.iter().map(|view| text::status_line(view, now)));
+        Reply { private: has_secret(&sales), ..Reply::lines(lines) }
     }
 
     pub(super) async fn links(&self, number: Option<u32>) -> Result<Reply, No> {
@@ -151,6 +152,11 @@ fn page_lines(sale: &Sale, now: Timestamp) -> Vec<String> {
     lines
 }
 
+/// Whether viewers must not read about one of them yet.
+fn has_secret(views: &[Arc<View>]) -> bool {
+    views.iter().any(|view| view.secret)
+}
+
 pub(super) fn no_such_sale(number: u32, live: &[Arc<View>]) -> No {
     match live {
         [] => No::Say(format!("There is no sale #{number} running. See !sale list")),
@@ -163,7 +169,10 @@ pub(super) fn which(running: &[Arc<View>]) -> No {
 }
 
 fn names(views: &[Arc<View>]) -> String {
-    let names: Vec<String> =
-        views.iter().map(|view| format!("#{} {}", view.number, text::plain(&view.title))).collect();
-    names.join(", ")
+    let name = |view: &Arc<View>| match view.secret {
+        // The room may read along.
+        true => format!("#{} (armed)", view.number),
+        false => format!("#{} {}", view.number, text::plain(&view.title)),
+    };
+    views.iter().map(name).collect::<Vec<_>>().join(", ")
 }

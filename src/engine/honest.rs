@@ -45,7 +45,7 @@ impl Engine {
     pub async fn public(&self, id: SaleId) -> Option<Arc<View>> {
         let known = || {
             let view = self.views().get(id).map(|view| self.honest(view));
-            view.filter(|view| view.state.is_public())
+            view.filter(|view| view.is_public())
         };
         if let Some(view) = known() {
             return Some(view);
@@ -60,7 +60,7 @@ impl Engine {
         if !on.is_empty() {
             return on;
         }
-        for view in self.views().live().iter().filter(|view| !view.state.is_public()) {
+        for view in self.views().live().iter().filter(|view| !view.is_public()) {
             self.catch_up(view.id).await;
         }
         self.on()

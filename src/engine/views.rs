@@ -35,7 +35,7 @@ impl Known {
 }
 
 fn is_on(view: &View) -> bool {
-    view.state.is_public() && !view.state.is_over()
+    view.is_public() && !view.state.is_over()
 }
 
 impl Default for Views {

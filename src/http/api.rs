@@ -17,7 +17,9 @@ const HEADERS: [(header::HeaderName, &str); 2] =
     [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::CACHE_CONTROL, "no-store")];
 
 pub(super) async fn sales(State(web): State<Arc<Web>>) -> Response {
-    (HEADERS, Json(web.engine.shown())).into_response()
+    let mut views = web.engine.shown();
+    views.retain(|view| !view.secret);
+    (HEADERS, Json(views)).into_response()
 }
 
 pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
@@ -30,8 +32,13 @@ pub(super) async fn sale(State(web): State<Arc<Web>>, Path(id): Path<String>) ->
     }
 }
 
-/// A sale by its id or its number, old ones included.
+/// A sale by its id or its number, old ones included, unless it is a secret.
 pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
+    let view = find_any(web, key).await?;
+    if view.secret { web.engine.public(view.id).await } else { Some(view) }
+}
+
+async fn find_any(web: &Web, key: &str) -> Option<Arc<View>> {
     let views = web.engine.views();
     let id = match (key.parse::<SaleId>(), key.parse::<u32>()) {
         (Ok(id), _) => id,
@@ -50,8 +57,8 @@ pub(super) async fn find(web: &Web, key: &str) -> Option<Arc<View>> {
 
 /// The same, if viewers may know of it: what is not open yet is nobody's business.
 pub(super) async fn find_public(web: &Web, key: &str) -> Option<Arc<View>> {
-    let view = find(web, key).await?;
-    if view.state.is_public() {
+    let view = find_any(web, key).await?;
+    if view.is_public() {
         return Some(view);
     }
     web.engine.public(view.id).await

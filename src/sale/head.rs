@@ -141,6 +141,13 @@ pub struct End {
     pub at: Timestamp,
     /// When it had opened, if it ever did.
     pub opened_at: Option<Timestamp>,
+    /// Whether it was kept from viewers until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+    /// Units that were for sale then: what is said of it later counts by these, whatever is put
+    /// right behind the scenes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<u32>,
 }
 
 /// Why a sale ended.
@@ -249,6 +256,16 @@ impl Phase {
         }
     }
 
+    /// Whether viewers are not to know of it: armed, and never opened.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Arming { stay, .. } => *stay,
+            Self::Armed { .. } => true,
+            Self::Closing { end } | Self::Closed { end, .. } => end.secret,
+            Self::Open { .. } | Self::Paused { .. } => false,
+        }
+    }
+
     /// How it ended, if it did.
     pub fn end(&self) -> Option<End> {
         match self {
@@ -273,6 +290,11 @@ impl EndReason {
 }
 
 impl Head {
+    /// Units for sale, as everybody reads it: once it is over, those that were for sale at its end.
+    pub fn shown_stock(&self) -> u32 {
+        self.phase.end().and_then(|end| end.stock).unwrap_or(self.stock)
+    }
+
     /// Units nobody holds.
     pub fn free(&self) -> u32 {
         self.stock.saturating_sub(self.tally.taken())

@@ -39,6 +39,7 @@ mod program;
 mod receipts;
 mod rehearse;
 mod replicas;
+mod secret;
 mod setup;
 mod shares;
 mod square;

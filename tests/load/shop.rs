@@ -228,7 +228,7 @@ impl Shop {
         self.says(&self.its_own(line)).await;
         self.sale = until(line, async || {
             let newest = self.app.engine.views().all().into_iter().next();
-            let view = newest.filter(|view| view.id != self.sale && view.state.is_public())?;
+            let view = newest.filter(|view| view.id != self.sale && view.is_public())?;
             Some(view.id)
         })
         .await;

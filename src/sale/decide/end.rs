@@ -14,7 +14,9 @@ pub(super) fn begin(draft: &mut Draft<'_>, reason: EndReason) {
         (Phase::Open { ends_at, .. }, EndReason::TimeUp) => *ends_at,
         _ => draft.now,
     };
-    draft.head.phase = Phase::Closing { end: End { reason, at, opened_at } };
+    let stock = Some(draft.head.stock);
+    let secret = draft.head.phase.is_secret();
+    draft.head.phase = Phase::Closing { end: End { reason, at, opened_at, secret, stock } };
     draft.head.count = None;
     draft.head.warm_again_at = None;
     line::dismiss(draft);

@@ -243,7 +243,13 @@ async fn closed_sales_wake_nobody() {
         let mut over = sample.commit();
         let change = over.sale.as_mut().expect("a change");
         let closed_at = sample.now();
-        let end = End { reason: EndReason::Stopped, at: closed_at, opened_at: None };
+        let end = End {
+            reason: EndReason::Stopped,
+            at: closed_at,
+            opened_at: None,
+            secret: false,
+            stock: None,
+        };
         change.head.phase = Phase::Closed { end, closed_at };
         change.wake_at = None;
         applied(&empty, over).await;
