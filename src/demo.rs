@@ -207,7 +207,11 @@ async fn opening(app: &App, scene: &Scene) -> Result<Arc<crate::view::View>> {
     };
     let latest = scene.clock.now() + scene.template.ready_limit + scene.patience;
     let view = until(scene, latest, opened).await.context("the sale did not open")?;
-    anyhow::ensure!(view.opened_at.is_some(), "the sale did not open: {:?}", view.note);
+    anyhow::ensure!(
+        view.opened_at.is_some(),
+        "the sale did not open: {}",
+        view.note.as_deref().unwrap_or("no reason known")
+    );
     Ok(view)
 }
 

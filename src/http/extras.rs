@@ -1,6 +1,6 @@
 //! What is offered beside the units, as part of the claim's form; and what came back of it.
 
-use super::page::ClaimForm;
+use super::{answers::Sent, page::ClaimForm};
 use crate::{
     gate::{Given, SPECIAL},
     money::Money,
@@ -13,6 +13,7 @@ pub(super) struct OptionField {
     pub(super) name: String,
     pub(super) label: String,
     pub(super) values: Vec<ValueField>,
+    pub(super) chosen: String,
 }
 
 /// One of its values.
@@ -29,6 +30,7 @@ pub(super) struct UpsellField {
     pub(super) price: String,
     pub(super) add: i64,
     pub(super) gone: bool,
+    pub(super) chosen: bool,
 }
 
 /// A code that is asked for.
@@ -36,6 +38,7 @@ pub(super) struct CodeField {
     pub(super) name: &'static str,
     pub(super) label: String,
     pub(super) required: bool,
+    pub(super) typed: String,
 }
 
 /// What the calculator on the page needs; it only shows, and decides nothing.
@@ -48,14 +51,15 @@ pub(super) struct Sums {
 }
 
 /// Where the code for the condition, and the one for a special price, stand in the form.
-const CODE: &str = "code";
-const SPECIAL_CODE: &str = "special";
+pub(super) const CODE: &str = "code";
+pub(super) const SPECIAL_CODE: &str = "special";
 
 /// Stands for the name of any extra that there is not.
 const UNKNOWN: &str = "That extra";
 
-pub(super) fn options(view: &View) -> Vec<OptionField> {
+pub(super) fn options(view: &View, sent: Sent<'_>) -> Vec<OptionField> {
     let field = |choice: &Choice| OptionField {
+        chosen: sent.typed(&format!("option.{}", choice.name)).unwrap_or_default(),
         name: format!("option.{}", choice.name),
         label: choice.label.clone(),
         values: choice
@@ -75,7 +79,7 @@ pub(super) fn options(view: &View) -> Vec<OptionField> {
 }
 
 /// Up-sells; for those who wait only what needs not be counted.
-pub(super) fn upsells(view: &View, waiting: bool) -> Vec<UpsellField> {
+pub(super) fn upsells(view: &View, waiting: bool, sent: Sent<'_>) -> Vec<UpsellField> {
     let offered = view.offers.upsells.iter().filter(|one| !waiting || one.stock.is_none());
     offered
         .map(|one| UpsellField {
@@ -84,20 +88,23 @@ pub(super) fn upsells(view: &View, waiting: bool) -> Vec<UpsellField> {
             price: one.price.to_string(),
             add: one.price.minor,
             gone: view.gone.contains(&one.name),
+            chosen: sent.typed(&format!("upsell.{}", one.name)).is_some(),
         })
         .collect()
 }
 
-pub(super) fn codes(view: &View) -> Vec<CodeField> {
+pub(super) fn codes(view: &View, sent: Sent<'_>) -> Vec<CodeField> {
     let condition = view.offers.condition.iter().map(|condition| CodeField {
         name: CODE,
         label: condition.label.clone(),
         required: true,
+        typed: sent.typed(CODE).unwrap_or_default(),
     });
     let special = view.offers.special_lists().next().map(|_| CodeField {
         name: SPECIAL_CODE,
         label: format!("A {SPECIAL}, if you have one"),
         required: false,
+        typed: sent.typed(SPECIAL_CODE).unwrap_or_default(),
     });
     condition.chain(special).collect()
 }

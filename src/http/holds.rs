@@ -5,15 +5,17 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use axum::{
     Json,
     body::Bytes,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, Path, State as Shared},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use serde_json::json;
 
 use super::{
-    Web, api, extras,
-    live::{missing, sale_page},
+    Web,
+    answers::{Fields, Sent, checked, field, wrong_field},
+    api, extras,
+    live::{Shows, missing, sale_page},
     page::{MessagePage, field_name, render},
     peer::address_mark,
     visitor::Visitor,
@@ -29,24 +31,18 @@ use crate::{
         Sale,
         event::{Claim, Event},
         refusal::Refusal,
-        template::Ask,
     },
-    view::View,
+    view::{State, View},
 };
 
 /// A claim waits this long for its page before the buyer is sent to their own page to wait.
 const WAIT_FOR_PAGE: Span = Span::from_secs(4);
-
-/// The longest answer to a question, in characters.
-const ANSWER_CHARS_MAX: usize = 500;
 
 /// Fields of a form that are read; no form of ours has as many.
 const FIELDS_MAX: usize = 200;
 
 /// The longest name of a delivery choice that is looked for, in characters: longer than any.
 const DELIVERY_CHARS_MAX: usize = 100;
-
-type Fields = Vec<(String, String)>;
 
 /// What a buyer wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +54,7 @@ enum Want {
 }
 
 pub(super) async fn claim(
-    web: State<Arc<Web>>,
+    web: Shared<Arc<Web>>,
     peer: ConnectInfo<SocketAddr>,
     id: Path<String>,
     headers: HeaderMap,
@@ -68,7 +64,7 @@ pub(super) async fn claim(
 }
 
 pub(super) async fn join(
-    web: State<Arc<Web>>,
+    web: Shared<Arc<Web>>,
     peer: ConnectInfo<SocketAddr>,
     id: Path<String>,
     headers: HeaderMap,
@@ -79,7 +75,7 @@ pub(super) async fn join(
 
 async fn wants(
     want: Want,
-    State(web): State<Arc<Web>>,
+    Shared(web): Shared<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(id): Path<String>,
     (headers, body): (HeaderMap, Bytes),
@@ -93,14 +89,17 @@ async fn wants(
     if let Some(refusal) = hopeless(want, &view, web.engine.now()) {
         return match held_already(&web, &view, &visitor).await {
             Some(hold) => visitor.remembers(to_hold(&web, hold)),
-            None => refused(&web, &view, visitor, &headers, &refusal).await,
+            None => refused(&web, &view, visitor, (&headers, &fields), &refusal).await,
         };
     }
     let address = address_mark(&web, peer, &headers);
     match admitted(&web, &view, &visitor, address, &fields).await {
-        Ok(Admitted::Claim(claim)) => make(&web, &view, want, claim, (visitor, &headers)).await,
+        Ok(Admitted::Claim(claim)) => {
+            let sent = (&headers, &fields);
+            make(&web, &view, want, claim, visitor, sent).await
+        }
         Ok(Admitted::Holds(hold)) => visitor.remembers(to_hold(&web, hold)),
-        Err(refusal) => refused(&web, &view, visitor, &headers, &refusal).await,
+        Err(refusal) => refused(&web, &view, visitor, (&headers, &fields), &refusal).await,
     }
 }
 
@@ -149,12 +148,6 @@ async fn admitted(
     Ok(Admitted::Claim(claim))
 }
 
-/// A field that is not empty.
-fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-    let found = fields.iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
-}
-
 fn claim_from(
     web: &Web,
     view: &View,
@@ -170,7 +163,7 @@ fn claim_from(
     let mut answers = BTreeMap::new();
     for ask in &view.ask {
         let answer = field(field_name(*ask)).ok_or(Refusal::MissingAnswer(*ask))?;
-        answers.insert(*ask, checked_answer(*ask, answer)?);
+        answers.insert(*ask, checked(*ask, answer)?);
     }
     Ok(Box::new(Claim {
         buyer: visitor.buyer.clone(),
@@ -191,40 +184,13 @@ fn delivery(view: &View, given: Option<&str>) -> Option<String> {
     Some(given.chars().take(DELIVERY_CHARS_MAX).collect())
 }
 
-/// An answer that a provider will take; what looks wrong is asked again.
-fn checked_answer(ask: Ask, answer: &str) -> Result<String, Refusal> {
-    let fine = match ask {
-        Ask::Name => answer.chars().count() <= 200,
-        Ask::Email => {
-            let (name, host) = answer.split_once('@').unwrap_or_default();
-            !name.is_empty()
-                && host.contains('.')
-                && !host.starts_with('.')
-                && !host.ends_with('.')
-                && answer.len() <= 254
-                && answer.bytes().all(|b| b.is_ascii_graphic())
-                && !host.contains('@')
-        }
-        Ask::Phone => {
-            let digits = answer.bytes().filter(u8::is_ascii_digit).count();
-            (7..=15).contains(&digits)
-                && answer.bytes().all(|b| b.is_ascii_digit() || b"+ -().".contains(&b))
-        }
-        Ask::Address => true,
-    };
-    let visible = answer.chars().all(|c| !c.is_control() || c == '\n' || c == '\r');
-    if fine && visible && answer.chars().count() <= ANSWER_CHARS_MAX {
-        return Ok(answer.to_owned());
-    }
-    Err(Refusal::MissingAnswer(ask))
-}
-
 async fn make(
     web: &Web,
     view: &Arc<View>,
     want: Want,
     claim: Box<Claim>,
-    (visitor, headers): (Visitor, &HeaderMap),
+    visitor: Visitor,
+    sent: (&HeaderMap, &Fields),
 ) -> Response {
     let event = match want {
         Want::Units => Event::Claimed(claim),
@@ -237,7 +203,7 @@ async fn make(
         Err(TellError::Refused(refusal)) => refusal.code(),
         Err(_) => "failed",
     });
-    let answer = lead_on(web, view, answer, visitor, headers).await;
+    let answer = lead_on(web, view, answer, visitor, sent).await;
     if answer.headers().get(header::LOCATION).is_some_and(|to| to.as_bytes().starts_with(b"http")) {
         meter::click_to_checkout(web.engine.now().since(clicked_at).to_std());
     }
@@ -250,13 +216,13 @@ async fn lead_on(
     view: &Arc<View>,
     answer: Result<Told, TellError>,
     visitor: Visitor,
-    headers: &HeaderMap,
+    sent: (&HeaderMap, &Fields),
 ) -> Response {
     match answer {
         Ok(told) => match (told.hold, told.page) {
             (_, Some(url)) => visitor.remembers(see_other(&url)),
             (Some(hold), None) => visitor.remembers(to_page(web, hold).await),
-            (None, None) => sale_page(web, view, visitor, None, StatusCode::OK).await,
+            (None, None) => sale_page(web, view, visitor, Shows::default()).await,
         },
         Err(TellError::Refused(Refusal::AlreadyHolding(hold))) => {
             visitor.remembers(to_page(web, hold).await)
@@ -265,7 +231,7 @@ async fn lead_on(
             // The view may have changed meanwhile; the newest one is shown.
             let view = web.engine.views().get(view.id).unwrap_or_else(|| view.clone());
             let view = view.at(web.engine.now());
-            refused(web, &view, visitor, headers, &refusal).await
+            refused(web, &view, visitor, sent, &refusal).await
         }
         Err(error) => {
             tracing::error!(%error, sale = %view.id, number = view.number, "a claim was not taken");
@@ -317,7 +283,7 @@ async fn refused(
     web: &Web,
     view: &Arc<View>,
     visitor: Visitor,
-    headers: &HeaderMap,
+    (headers, fields): (&HeaderMap, &Fields),
     refusal: &Refusal,
 ) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -325,20 +291,32 @@ async fn refused(
         let body = Json(json!({ "error": refusal.code() }));
         return visitor.remembers((StatusCode::CONFLICT, body).into_response());
     }
-    let says = match refusal {
-        Refusal::AllHeld => {
-            "All held: every unit is in somebody's hands. Some may let go; this page shows it."
-                .to_owned()
+    let wrong = wrong_field(refusal, view);
+    let sent = Sent { fields, wrong: wrong.as_deref() };
+    let says = Some(no_units(refusal, view));
+    let shows = Shows { says, status: StatusCode::CONFLICT, sent };
+    sale_page(web, view, visitor, shows).await
+}
+
+/// Why a buyer gets nothing, in one sentence; if the sale's state is why, its word stands in it.
+fn no_units(refusal: &Refusal, view: &View) -> String {
+    let why = match (refusal, view.state) {
+        (Refusal::NotOpen, _) => "This sale is not open yet.",
+        (Refusal::Paused, _) => "This sale is paused: please try again in a moment.",
+        (Refusal::SoldOut, _) | (Refusal::Over, State::SoldOut) => "Everything is sold out.",
+        (Refusal::Over, State::Cancelled) => "This sale was cancelled and has ended.",
+        (Refusal::Over, State::Failed) => "This sale failed to open.",
+        (Refusal::Over, _) => "This sale has ended.",
+        (Refusal::AllHeld, _) => {
+            "It is all held: every unit is in somebody's hands, and some may let go."
         }
-        other => text::refusal(other),
+        (other, _) => return text::refusal(other),
     };
-    let state = view.state.word();
-    let says = format!("{says} ({})", state.replace('_', " "));
-    sale_page(web, view, visitor, Some(says), StatusCode::CONFLICT).await
+    why.to_owned()
 }
 
 /// Takes what was offered, and leads on to the payment.
-pub(super) async fn accept(State(web): State<Arc<Web>>, Path(token): Path<String>) -> Response {
+pub(super) async fn accept(Shared(web): Shared<Arc<Web>>, Path(token): Path<String>) -> Response {
     let Some(hold) = web.keys.hold(&token) else { return missing(&web) };
     let event = Event::Accepted { hold };
     match web.engine.tell(hold.sale, event, "web", Origin::Any).await {
@@ -353,7 +331,7 @@ pub(super) async fn accept(State(web): State<Arc<Web>>, Path(token): Path<String
     }
 }
 
-pub(super) async fn release(State(web): State<Arc<Web>>, Path(token): Path<String>) -> Response {
+pub(super) async fn release(Shared(web): Shared<Arc<Web>>, Path(token): Path<String>) -> Response {
     let Some(hold) = web.keys.hold(&token) else { return missing(&web) };
     let event = Event::LetGo { hold };
     match web.engine.tell(hold.sale, event, "web", Origin::Any).await {

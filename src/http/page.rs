@@ -9,6 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
+use super::answers::Sent;
 use super::extras::{self, CodeField, OptionField, Sums, UpsellField};
 use crate::{
     clock::Timestamp,
@@ -41,6 +42,42 @@ pub(super) struct SalePage<'a> {
     pub(super) key: Option<String>,
 }
 
+impl ClaimForm {
+    /// What is wrong with a field, if it is the one to be put right.
+    fn why(&self, name: &str) -> Option<&str> {
+        self.wrong.as_ref().filter(|(wrong, _)| wrong == name).map(|(_, why)| why.as_str())
+    }
+
+    /// Attributes of the field that is to be put right: it is told apart, and in view.
+    fn mark(&self, name: &str) -> &'static str {
+        match self.why(name) {
+            Some(_) => " aria-invalid=\"true\" aria-describedby=\"why\" autofocus",
+            None => "",
+        }
+    }
+
+    /// Whether there is such a field to be filled in.
+    fn has(&self, name: &str) -> bool {
+        match name {
+            "delivery" => self.delivery.len() > 1,
+            "units" => self.units > 1,
+            _ => {
+                self.ask.iter().any(|one| one.name == name)
+                    || self.codes.iter().any(|one| one.name == name)
+                    || self.options.iter().any(|one| one.name == name)
+                    || self.upsells.iter().any(|one| one.name == name)
+            }
+        }
+    }
+
+    /// Says beside a field what is wrong with it; answers whether there is such a field.
+    pub(super) fn says_at(&mut self, name: Option<&str>, why: Option<&str>) -> bool {
+        let found = name.filter(|name| self.has(name)).zip(why);
+        self.wrong = found.map(|(name, why)| (name.to_owned(), why.to_owned()));
+        self.wrong.is_some()
+    }
+}
+
 /// What this browser has in the sale.
 pub(super) struct Mine {
     pub(super) says: String,
@@ -52,6 +89,9 @@ pub(super) struct Mine {
 pub(super) struct ClaimForm {
     pub(super) delivery: Vec<Choice>,
     pub(super) units: u32,
+    pub(super) units_chosen: u32,
+    /// The field that is to be put right, and why.
+    wrong: Option<(String, String)>,
     pub(super) ask: Vec<Question>,
     pub(super) options: Vec<OptionField>,
     pub(super) upsells: Vec<UpsellField>,
@@ -78,6 +118,7 @@ pub(super) struct Question {
     pub(super) kind: &'static str,
     pub(super) autocomplete: &'static str,
     pub(super) long: bool,
+    pub(super) typed: String,
 }
 
 /// Several sales, or none.
@@ -210,8 +251,8 @@ pub(super) fn state_words(view: &View) -> String {
             n => format!("All held: {n} people are paying, some may let go"),
         },
         State::SoldOut => "Sold out".to_owned(),
-        State::Ended => "Ended".to_owned(),
-        State::Cancelled => "Cancelled".to_owned(),
+        // Whoever paid in a sale that was stopped has what they paid for.
+        State::Ended | State::Cancelled => "Ended".to_owned(),
         State::Failed => "Did not open".to_owned(),
     }
 }
@@ -233,7 +274,7 @@ pub(super) fn summary(view: &View, now: Timestamp) -> String {
 }
 
 /// The form for a claim, while one can be made.
-pub(super) fn claim_form(view: &View) -> Option<ClaimForm> {
+pub(super) fn claim_form(view: &View, sent: Sent<'_>) -> Option<ClaimForm> {
     let (to, button, says) = match view.state {
         _ if view.shape == CheckoutShape::Shared => return None,
         State::Open => {
@@ -260,17 +301,23 @@ pub(super) fn claim_form(view: &View) -> Option<ClaimForm> {
     };
     let sold_out = |one: &Delivery| view.is_choice_sold_out(one);
     let first = view.delivery.iter().find(|one| !sold_out(one));
+    let chosen = sent.typed("delivery");
+    let chosen =
+        view.delivery.iter().find(|one| !sold_out(one) && Some(&one.name) == chosen.as_ref());
+    let checked = chosen.or(first);
     if first.is_none() && !view.delivery.is_empty() {
         return None;
     }
     let delivery = view.delivery.iter();
     Some(ClaimForm {
-        delivery: delivery.map(|one| choice(one, sold_out(one), Some(one) == first)).collect(),
+        delivery: delivery.map(|one| choice(one, sold_out(one), Some(one) == checked)).collect(),
         units: view.per_buyer.min(view.left).min(20),
-        ask: view.ask.iter().map(|ask| question(*ask)).collect(),
-        options: extras::options(view),
-        upsells: extras::upsells(view, view.state == State::AllHeld),
-        codes: extras::codes(view),
+        units_chosen: sent.typed("units").and_then(|n| n.trim().parse().ok()).unwrap_or(1),
+        wrong: None,
+        ask: view.ask.iter().map(|ask| question(*ask, sent)).collect(),
+        options: extras::options(view, sent),
+        upsells: extras::upsells(view, view.state == State::AllHeld, sent),
+        codes: extras::codes(view, sent),
         sums: extras::sums(view),
         to,
         button,
@@ -298,13 +345,14 @@ pub(super) fn field_name(ask: Ask) -> &'static str {
     }
 }
 
-fn question(ask: Ask) -> Question {
+fn question(ask: Ask, sent: Sent<'_>) -> Question {
     let name = field_name(ask);
     let (label, kind, autocomplete, long) = match ask {
         Ask::Name => ("Your name", "text", "name", false),
-        Ask::Email => ("E-mail address", "email", "email", false),
+        Ask::Email => ("E-mail address", "text", "email", false),
         Ask::Phone => ("Telephone, with country code", "tel", "tel", false),
         Ask::Address => ("Postal address", "text", "street-address", true),
     };
-    Question { name, label, kind, autocomplete, long }
+    let typed = sent.typed(name).unwrap_or_default();
+    Question { name, label, kind, autocomplete, long, typed }
 }

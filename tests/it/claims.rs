@@ -1,6 +1,6 @@
 //! Claims over HTTP: who may have what, and what never makes a hold.
 
-use crate::world::{MUG, World, client, mins};
+use crate::world::{MUG, World, client, mins, secs};
 
 #[tokio::test]
 async fn looking_makes_no_hold() {
@@ -66,7 +66,7 @@ async fn answers_are_asked_for_and_checked() {
     let mut world = World::new(&ask).await;
     world.says("!sale start mug 10m").await;
     let page = world.looks("ana", "/live").await.text;
-    assert!(page.contains("type=\"email\""), "{page}");
+    assert!(page.contains("inputmode=\"email\""), "{page}");
     let bad = world.claims("ana", &[("name", "Ana"), ("email", "nonsense")]).await;
     assert!(bad.status == 409 && bad.text.contains("e-mail address"), "{}", bad.text);
     assert_eq!(world.claims("ana", &[("email", "a@b.example")]).await.status, 409);
@@ -152,6 +152,78 @@ async fn a_browser_that_lets_holds_lapse_gets_no_more() {
     let refused = world.clicks("ana").await;
     assert!(refused.status == 409 && refused.text.contains("unpaid"), "{}", refused.text);
     world.says("!sale stop").await;
+    world.heard();
+    world.done().await;
+}
+
+/// How often a text stands on a page.
+fn times(page: &str, text: &str) -> usize {
+    page.matches(text).count()
+}
+
+#[tokio::test]
+async fn why_nothing_is_had_is_one_sentence_with_the_state_in_it() {
+    let mut world = World::new(&MUG.replace("stock = 3", "stock = 1")).await;
+    world.says("!sale start mug 10m").await;
+    world.says("!sale pause").await;
+    let paused = world.clicks("ben").await;
+    assert_eq!(paused.status, 409);
+    assert_eq!(times(&paused.text, "This sale is paused: please try again in a moment."), 1);
+    world.says("!sale resume").await;
+    world.clicks("ana").await;
+    let held = world.clicks("ben").await;
+    let says = "It is all held: every unit is in somebody&#39;s hands, and some may let go.";
+    assert_eq!(times(&held.text, says), 1, "{}", held.text);
+    world.pays("ana").await;
+    let sold_out = world.clicks("ben").await;
+    assert_eq!(times(&sold_out.text, "Everything is sold out."), 1, "{}", sold_out.text);
+    for page in [&paused, &held, &sold_out] {
+        for tail in ["(paused)", "(all held)", "(sold out)", "(open)"] {
+            assert!(!page.text.contains(tail), "{}", page.text);
+        }
+    }
+    world.advance(secs(3)).await;
+    world.says("!sale start mug 10m").await;
+    world.says("!sale stop").await;
+    let cancelled = world.clicks("ben").await;
+    assert_eq!(times(&cancelled.text, "This sale was cancelled and has ended."), 1);
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn what_was_typed_stays_and_the_wrong_field_is_told_apart() {
+    let ask = MUG.to_owned() + "ask = [\"name\", \"email\", \"address\"]\n";
+    let mut world = World::new(&ask).await;
+    world.says("!sale start mug 10m").await;
+    let page = world.looks("ana", "/live").await.text;
+    assert!(!page.contains("http-equiv=\"refresh\""), "nobody types for nothing: {page}");
+    let typed = [("name", "Ana \"A\" <b>"), ("email", "jürgen"), ("address", "1 Fern Street\nKew")];
+    for who in ["ana", "a stranger"] {
+        let bad = world.claims(who, &typed).await;
+        assert_eq!(bad.status, 409);
+        for part in ["value=\"Ana &#34;A&#34; &#60;b&#62;\"", "1 Fern Street\nKew</textarea>"] {
+            assert!(bad.text.contains(part), "{part}: {}", bad.text);
+        }
+        let field = bad.text.split("<input name=\"email\"").nth(1).expect("a field");
+        let field = field.split('>').next().expect("its end");
+        for part in
+            ["value=\"jürgen\"", "aria-invalid=\"true\"", "aria-describedby=\"why\"", "autofocus"]
+        {
+            assert!(field.contains(part), "{part}: {field}");
+        }
+        assert_eq!(times(&bad.text, "aria-invalid"), 1, "{}", bad.text);
+        assert_eq!(times(&bad.text, "there is no @ in it"), 1, "{}", bad.text);
+        assert!(!bad.text.contains("http-equiv=\"refresh\""), "{}", bad.text);
+        assert_eq!(bad.headers["cache-control"], "no-store");
+    }
+    // The next one sees nothing of it.
+    let other = world.looks("ben", "/live").await.text;
+    assert!(!other.contains("jürgen") && !other.contains("Fern Street"), "{other}");
+    let typed = [("name", "Ana"), ("email", "jürgen@bücher.example"), ("address", "1 Fern Street")];
+    assert_eq!(world.claims("ana", &typed).await.status, 303);
+    world.pays("ana").await;
+    world.advance(mins(13)).await;
     world.heard();
     world.done().await;
 }

@@ -184,7 +184,9 @@ fn customer(hold: &Hold) -> Map<String, Value> {
         put("last_name", last);
     }
     for (ask, key) in [(Ask::Email, "email"), (Ask::Phone, "phone")] {
-        put(key, hold.answers.get(&ask).map_or("", String::as_str));
+        // What is filled in ahead must never cost the page.
+        let answer = hold.answers.get(&ask).filter(|answer| answer.is_ascii());
+        put(key, answer.map_or("", String::as_str));
     }
     if !customer.is_empty() {
         customer.insert("type".to_owned(), json!("physical"));

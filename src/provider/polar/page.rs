@@ -145,7 +145,9 @@ fn page(
     } else {
         put("currency", Value::from(hold.amount.currency.code().to_lowercase()));
         for (ask, field) in [(Ask::Email, "customer_email"), (Ask::Name, "customer_name")] {
-            if let Some(answer) = hold.answers.get(&ask) {
+            // A field that is filled in ahead must never cost the page.
+            let taken = |answer: &&String| ask != Ask::Email || answer.is_ascii();
+            if let Some(answer) = hold.answers.get(&ask).filter(taken) {
                 put(field, Value::from(answer.clone()));
             }
         }

@@ -126,7 +126,8 @@ fn metadata(sale: &Sale, hold: &Hold) -> Value {
 /// What the buyer told us, where Square's form asks for it too.
 fn prefilled(answers: &BTreeMap<Ask, String>) -> Map<String, Value> {
     let mut data = Map::new();
-    if let Some(email) = answers.get(&Ask::Email) {
+    // A field that is filled in ahead must never cost the page.
+    if let Some(email) = answers.get(&Ask::Email).filter(|email| email.is_ascii()) {
         data.insert("buyer_email".to_owned(), Value::from(email.clone()));
     }
     let phone = answers
