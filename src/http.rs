@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides. GET changes nothing. Bodies, connections and waits are bounded.
 
+mod answers;
 mod api;
 mod asset;
 pub mod buyer;
@@ -24,7 +25,13 @@ mod told;
 mod visitor;
 mod webhook;
 
-use std::{collections::BTreeSet, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -97,6 +104,19 @@ pub struct Web {
     pub memory: Memory,
     /// Ends streams when the program stops.
     pub stop: CancellationToken,
+}
+
+impl Web {
+    /// Whether a template's provider takes pretended money only.
+    fn pretends(&self, provider: &str) -> bool {
+        self.engine.provider(provider).is_some_and(|one| !one.capabilities().real_money)
+    }
+
+    /// Whether nothing that is sold here costs real money.
+    fn only_pretends(&self) -> bool {
+        let templates = self.templates.read().unwrap_or_else(PoisonError::into_inner);
+        templates.values().all(|template| self.pretends(&template.provider))
+    }
 }
 
 /// What is remembered from one request to the next; nothing of it is missed after a restart.

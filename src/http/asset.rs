@@ -8,8 +8,9 @@ use axum::{
 
 const CSS: &str = include_str!("../pages/live.css");
 const OVERLAY_CSS: &str = include_str!("../pages/overlay.css");
-const OVERLAY_JS: &str = include_str!("../pages/overlay.js");
-const JS: &str = include_str!("../pages/live.js");
+const OVERLAY_JS: &str =
+    concat!(include_str!("../pages/stream.js"), include_str!("../pages/overlay.js"));
+const JS: &str = concat!(include_str!("../pages/stream.js"), include_str!("../pages/live.js"));
 
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {

@@ -5,12 +5,12 @@
 
 mod login;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     middleware::from_fn_with_state,
     response::{IntoResponse, Redirect, Response},
@@ -29,7 +29,7 @@ use crate::{
     id::{EffectId, SaleId},
     notice::text::plain,
     platform::{Health, Standing},
-    report::Report,
+    report::{Columns, Report},
     room::{Message, PlatformName, Role, Room, User},
     sale::{Sale, hold::Hold},
     store::{JournalLine, Work},
@@ -76,7 +76,7 @@ async fn overview(web: &Web, answer: Vec<String>) -> Response {
                 title: plain(&head.template.title),
                 says: match &view {
                     Some(view) => summary(view, now),
-                    None => format!("{} of {} sold", head.tally.paid, head.stock),
+                    None => format!("{} of {} sold", head.tally.paid, head.shown_stock()),
                 },
                 running: view.is_some_and(|view| !view.closed),
                 started: format!("{} by {}", minute(head.started_at), plain(&head.started_by.name)),
@@ -91,7 +91,7 @@ async fn overview(web: &Web, answer: Vec<String>) -> Response {
     });
     let page = DeskPage {
         shop: &web.shop_name,
-        sandbox: false,
+        sandbox: web.only_pretends(),
         answer,
         sales,
         parked: parked.collect(),
@@ -111,11 +111,12 @@ fn templates(web: &Web) -> Vec<TemplateRow> {
             description: plain(&template.description),
             image: template.image.clone(),
             says: format!(
-                "{} × {} for {} · {}",
+                "{} × {} for {} · {}{}",
                 template.stock,
                 template.price,
                 template.duration.words(),
-                template.provider
+                template.provider,
+                if web.pretends(&template.provider) { ", no real money" } else { "" },
             ),
         })
         .collect()
@@ -241,13 +242,19 @@ fn journal_row(line: &JournalLine) -> JournalRow {
     }
 }
 
-async fn packing(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response {
+async fn packing(
+    State(web): State<Arc<Web>>,
+    Path(number): Path<u32>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
     let Some(id) = numbered(&web, number).await else { return missing(&web) };
     let Ok(journal) = web.engine.store().journal(id).await else { return missing(&web) };
     let look = web.engine.look(id, move |sale| Report::of(sale, &journal)).await;
     let Ok(report) = look else { return missing(&web) };
     let mut csv = Vec::new();
-    if report.write_csv(&mut csv).is_err() {
+    let semicolon = query.get("columns").is_some_and(|columns| columns == "semicolon");
+    let columns = if semicolon { Columns::Semicolon } else { Columns::Comma };
+    if report.write_csv(&mut csv, columns).is_err() {
         return missing(&web);
     }
     let name = format!("attachment; filename=\"sale-{number}.csv\"");

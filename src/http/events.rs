@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream::unfold;
@@ -13,11 +13,12 @@ use futures_util::stream::unfold;
 use super::{Web, api, peer::client_ip};
 use crate::view::View;
 
-/// Keeps proxies from closing a quiet stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a quiet stream gives a sign of life. Pages that miss two of them look by themselves: a
+/// proxy may hold the stream up, or have lost it without a word.
+const SIGN_EVERY: Duration = Duration::from_secs(2);
 
-/// A comment: whoever reads the stream ignores it.
-const STILL_HERE: Bytes = Bytes::from_static(b":\n\n");
+/// An event, not a comment: scripts hear of it.
+const STILL_HERE: Bytes = Bytes::from_static(b"event: alive\ndata: 1\n\n");
 
 pub(super) async fn events(
     State(web): State<Arc<Web>>,
@@ -44,13 +45,17 @@ pub(super) async fn events(
                 let view = web.engine.honest(views.borrow_and_update().clone());
                 web.memory.events.get(&view, web.engine.now(), || event(&view))
             }
-            () = tokio::time::sleep(KEEP_ALIVE) => STILL_HERE,
+            () = tokio::time::sleep(SIGN_EVERY) => STILL_HERE,
             () = web.stop.cancelled() => return None,
         };
         Some((Ok::<_, Infallible>(bytes), (views, web, place)))
     });
-    let headers =
-        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        // Nothing on the way is to gather it into larger pieces, or to press it.
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     (headers, Body::from_stream(stream)).into_response()
 }
 

@@ -9,7 +9,9 @@ use axum::{
 };
 
 use super::{
-    Web, api,
+    Web,
+    answers::Sent,
+    api,
     page::{
         Card, ListPage, MessagePage, Mine, Rendered, SalePage, answer, claim_form, html, render,
         state_words, summary, with_photos,
@@ -64,7 +66,7 @@ pub(super) async fn live(
             let person = person && web.engine.may_act();
             match &one.shared_page {
                 Some(page) if person => found(page),
-                _ => sale_page(&web, one, Visitor::of(&web, &headers), None, StatusCode::OK).await,
+                _ => sale_page(&web, one, Visitor::of(&web, &headers), Shows::default()).await,
             }
         }
         [] => {
@@ -100,7 +102,7 @@ fn is_preview(headers: &HeaderMap) -> bool {
 }
 
 fn nothing_on(web: &Web, views: &[Arc<View>]) -> Response {
-    let last = views.iter().find(|view| view.state.is_public());
+    let last = views.iter().find(|view| view.is_public());
     let says = match last {
         Some(view) => {
             let result = summary(view, web.engine.now());
@@ -114,18 +116,23 @@ fn nothing_on(web: &Web, views: &[Arc<View>]) -> Response {
 
 fn list(web: &Web, heading: &'static str, says: &str, views: &[Arc<View>]) -> Response {
     let now = web.engine.now();
+    let all_pretend = views.iter().all(|view| view.sandbox);
     let cards = views
         .iter()
         .map(|view| Card {
             id: view.id,
             title: text::plain(&view.title),
             state: view.state.word(),
-            says: summary(view, now),
+            says: match (view.sandbox, all_pretend) {
+                (true, false) => format!("{} · sandbox, no real money", summary(view, now)),
+                _ => summary(view, now),
+            },
             image: view.image.clone(),
         })
         .collect();
-    let page =
-        ListPage { shop: &web.shop_name, sandbox: false, heading, summary: says.to_owned(), cards };
+    // With nothing to show, it is marked like what will be sold.
+    let sandbox = if views.is_empty() { web.only_pretends() } else { all_pretend };
+    let page = ListPage { shop: &web.shop_name, sandbox, heading, summary: says.to_owned(), cards };
     let photos = views.iter().filter_map(|view| view.image.as_deref());
     with_photos(render(StatusCode::OK, &page), photos)
 }
@@ -136,11 +143,36 @@ pub(super) async fn sale(
     headers: HeaderMap,
 ) -> Response {
     match api::find_public(&web, &id).await {
-        Some(view) => {
-            sale_page(&web, &view, Visitor::of(&web, &headers), None, StatusCode::OK).await
-        }
+        Some(view) => sale_page(&web, &view, Visitor::of(&web, &headers), Shows::default()).await,
         None => missing(&web),
     }
+}
+
+/// What a sale's page has to show besides the sale.
+pub(super) struct Shows<'a> {
+    /// A sentence.
+    pub(super) says: Option<String>,
+    pub(super) status: StatusCode,
+    /// A form to be put right.
+    pub(super) sent: Sent<'a>,
+}
+
+impl Default for Shows<'_> {
+    fn default() -> Self {
+        Self { says: None, status: StatusCode::OK, sent: Sent::default() }
+    }
+}
+
+/// Whether a sale's page has a form that takes some trouble to fill in.
+fn asks(view: &View) -> bool {
+    let offers = &view.offers;
+    let has_form = matches!(view.state, SaleState::Open | SaleState::AllHeld);
+    let asks = !view.ask.is_empty()
+        || !offers.options.is_empty()
+        || !offers.upsells.is_empty()
+        || offers.condition.is_some()
+        || offers.special_lists().next().is_some();
+    has_form && asks
 }
 
 /// A sale's page, with what this browser has in it and perhaps something to say.
@@ -148,14 +180,16 @@ pub(super) async fn sale_page(
     web: &Web,
     view: &Arc<View>,
     visitor: Visitor,
-    says: Option<String>,
-    status: StatusCode,
+    shows: Shows<'_>,
 ) -> Response {
+    let Shows { says, status, sent } = shows;
     let now = web.engine.now();
     let photo = view.image.as_deref();
+    // What was typed is for nobody else's eyes, and for no memory.
+    let typed = sent.wrong.is_some() || (!sent.fields.is_empty() && asks(view));
     // Strangers all see the same, but for the key of the form.
-    if !visitor.is_known {
-        let make = || draw(web, view, (None, None), says.as_deref(), now);
+    if !visitor.is_known && !typed {
+        let make = || draw(web, view, (None, None), (says.as_deref(), Sent::default()), now);
         let page = web.memory.pages.get(view, says.as_deref(), now, make);
         let html = page.map(|page| page.with_key(|| visitor.form_key(web)));
         return visitor.remembers(own_page(with_photos(answer(status, html), photo)));
@@ -166,8 +200,9 @@ pub(super) async fn sale_page(
     let unknown = matches!(mine, Err(TellError::Store(_)));
     let view = &if unknown { view.clone().out_of_touch() } else { view.clone() };
     let key = Some(visitor.form_key(web));
-    let html = draw(web, view, (mine.unwrap_or_default(), key), says.as_deref(), now);
-    visitor.remembers(own_page(with_photos(answer(status, html), photo)))
+    let html = draw(web, view, (mine.unwrap_or_default(), key), (says.as_deref(), sent), now);
+    let page = with_photos(answer(status, html), photo);
+    visitor.remembers(if typed { page } else { own_page(page) })
 }
 
 /// A page for one browser. That keeps it for *back*, with the key of its form, so that pressing
@@ -183,11 +218,13 @@ fn draw(
     web: &Web,
     view: &View,
     (mine, key): (Option<Hint>, Option<String>),
-    says: Option<&str>,
+    (says, sent): (Option<&str>, Sent<'_>),
     now: Timestamp,
 ) -> Rendered {
     let open = matches!(view.state, SaleState::Open | SaleState::AllHeld);
     let left = text::time_left(view, now);
+    let mut form = if mine.is_none() { claim_form(view, sent) } else { None };
+    let beside = form.as_mut().is_some_and(|form| form.says_at(sent.wrong, says));
     let page = SalePage {
         shop: &web.shop_name,
         sandbox: view.sandbox,
@@ -200,16 +237,13 @@ fn draw(
         time_left: left.map(|left| left.words()).unwrap_or_default(),
         over: view.state.is_over(),
         show_stock: !view.state.is_over(),
-        form: match mine {
-            Some(_) => None,
-            None => claim_form(view),
-        },
+        form,
         mine: mine.map(|(hold, says, word)| Mine {
             says,
             href: format!("/holds/{}", web.keys.token(hold)),
             word,
         }),
-        says,
+        says: says.filter(|_| !beside),
         key,
         view,
     };

@@ -1,7 +1,8 @@
 //! A page for OBS: the running sale over the picture, transparent around it.
 //!
 //! `layout=line` is one line (the default), `layout=card` a card with photo and QR code; `qr=1`
-//! puts the code beside the line too. Nothing is shown while nothing runs.
+//! puts the code beside the line too, `counts=1` says at the end how many were sold. Nothing is
+//! shown while nothing runs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -44,6 +45,7 @@ struct Shown {
     stock: u32,
     until: Option<i64>,
     over: bool,
+    sandbox: bool,
 }
 
 pub(super) async fn overlay(
@@ -51,16 +53,17 @@ pub(super) async fn overlay(
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
     let views = web.engine.shown();
-    let runs = |view: &&Arc<View>| view.state.is_public() && !view.state.is_over();
+    let runs = |view: &&Arc<View>| view.is_public() && !view.state.is_over();
     // While nothing runs, the newest that is over: the page says how it ended, then hides itself.
-    let newest = views.iter().find(runs).or_else(|| views.iter().find(|v| v.state.is_public()));
+    let newest = views.iter().find(runs).or_else(|| views.iter().find(|v| v.is_public()));
     let card = query.get("layout").is_some_and(|layout| layout == "card");
+    let counts = query.get("counts").is_some_and(|counts| counts == "1");
     let page = OverlayPage {
         card,
         qr: card || query.get("qr").is_some_and(|qr| qr == "1"),
         link: short(web.engine.link()),
         now: web.engine.now().millis(),
-        sale: newest.map(|view| shown(view)),
+        sale: newest.map(|view| shown(view, counts)),
     };
     let photo = newest.and_then(|view| view.image.as_deref());
     let mut answer = with_photos(render(StatusCode::OK, &page), photo);
@@ -69,7 +72,7 @@ pub(super) async fn overlay(
     answer
 }
 
-fn shown(view: &View) -> Shown {
+fn shown(view: &View, counts: bool) -> Shown {
     let selling = matches!(view.state, SaleState::Open | SaleState::AllHeld);
     Shown {
         id: view.id.to_string(),
@@ -77,23 +80,26 @@ fn shown(view: &View) -> Shown {
         price: view.price.to_string(),
         image: view.image.clone(),
         state: view.state.word(),
-        says: says(view),
+        says: says(view, counts),
         left: view.left,
         stock: view.stock,
         until: view.ends_at.filter(|_| selling).map(crate::clock::Timestamp::millis),
         over: view.state.is_over(),
+        sandbox: view.sandbox,
     }
 }
 
 /// The state in the words of the chat lines.
-fn says(view: &View) -> String {
+fn says(view: &View, counts: bool) -> String {
     match view.state {
         SaleState::Open => String::new(),
         SaleState::AllHeld => "ALL HELD".to_owned(),
         SaleState::Paused => "PAUSED".to_owned(),
         SaleState::SoldOut => "SOLD OUT".to_owned(),
-        SaleState::Ended => format!("ENDED · {} of {} sold", view.paid, view.stock),
-        SaleState::Cancelled => "CANCELLED".to_owned(),
+        SaleState::Ended | SaleState::Cancelled if counts => {
+            format!("ENDED · {} of {} sold", view.paid, view.stock)
+        }
+        SaleState::Ended | SaleState::Cancelled => "ENDED".to_owned(),
         SaleState::Arming | SaleState::Armed | SaleState::Failed => String::new(),
     }
 }

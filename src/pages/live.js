@@ -2,10 +2,10 @@
 // anew. The clock is the server's, and it never declares the end by itself.
 (() => {
   "use strict";
-  const LOOK_EVERY = 4000, STREAM_AGAIN = 30000, SPREAD = 250, WAKE_AFTER = 15000;
+  const LOOK_EVERY = 3500, SPREAD = 250, WAKE_AFTER = 15000;
   const main = () => document.querySelector("main");
   const data = () => main().dataset;
-  let skew = 0, source = null, streamAfter = 0, looks = 0, busy = false, again = false;
+  let skew = 0, stream = null, looked = performance.now(), away = false, busy = false, again = false;
 
   const sync = (server, got) => { if (server) skew = Number(server) - got; };
   const words = (ms) => {
@@ -14,6 +14,7 @@
     return m >= 60 ? `${Math.floor(m / 60)} h ${m % 60} min` : m > 0 ? `${m}:${String(s).padStart(2, "0")} min` : `${s} s`;
   };
   const tick = (within) => {
+    if (away) return;
     for (const el of within.querySelectorAll("[data-until]")) {
       el.textContent = words(Number(el.dataset.until) - Date.now() - skew);
     }
@@ -23,7 +24,7 @@
   // shown again, or when nothing came of it.
   let pressed = 0;
   const rest = () => {
-    for (const button of document.querySelectorAll("form button")) button.disabled = pressed !== 0;
+    for (const button of document.querySelectorAll("form button")) button.disabled = pressed !== 0 || away;
   };
   const wake = () => {
     clearTimeout(pressed);
@@ -31,7 +32,7 @@
     rest();
   };
   addEventListener("submit", (e) => {
-    if (pressed) return e.preventDefault();
+    if (pressed || away) return e.preventDefault();
     pressed = setTimeout(wake, WAKE_AFTER);
     setTimeout(rest);
   });
@@ -53,6 +54,14 @@
           if (el.matches("select") && el.selectedIndex < 0) el.value = fresh;
         }
       }
+    }
+    // What is to be put right still is.
+    const why = from.querySelector("#why"), wrong = from.querySelector("[aria-describedby=why]");
+    const same = why && wrong && !to.querySelector("#why") && to.querySelector(`[name="${CSS.escape(wrong.name)}"]`);
+    if (same) {
+      same.setAttribute("aria-invalid", "true");
+      same.setAttribute("aria-describedby", "why");
+      same.closest("label, fieldset").before(why.cloneNode(true));
     }
     const open = from.querySelector("details[open]");
     if (open && to.querySelector("details")) to.querySelector("details").open = true;
@@ -93,29 +102,35 @@
     if (fresh.dataset.news !== old.dataset.news) document.getElementById("news").textContent = fresh.dataset.news;
     if (!fresh.dataset.events) unfollow();
   };
+  // While the server is away, what stands here may be wrong: it says so, and nothing can be pressed.
+  const setAway = (is) => {
+    main().classList.toggle("away", is);
+    if (away !== is && is) document.getElementById("news").textContent = "Reconnecting…";
+    away = is;
+    rest();
+  };
   const refresh = async () => {
     again = busy;
     if (busy) return;
     busy = true;
+    looked = performance.now();
     try {
-      const answer = await fetch(data().url || location.href, { headers: { accept: "text/html" } });
-      const got = Date.now();
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.querySelector("main");
-      if (answer.ok && fresh) {
-        sync(fresh.dataset.now, got);
-        swap(fresh, page.title);
+      const page = await livetillLook(data().url || location.href);
+      setAway(false);
+      if (page.ok && page.main) {
+        sync(page.main.dataset.now, page.got);
+        swap(page.main, page.title);
       }
-    } catch { /* offline for a moment: the next event or look tries again */ }
+    } catch { setAway(true); }
     busy = false;
     if (again) refresh();
   };
   // Whoever came by the link in chat is led on to the next sale.
   const next = async () => {
+    looked = performance.now();
     try {
-      const page = await fetch("/live", { headers: { accept: "text/html" } });
-      const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("main");
-      if (page.ok && fresh && fresh.dataset.events && fresh.dataset.sale !== data().sale) location.reload();
+      const { ok, main: fresh } = await livetillLook("/live");
+      if (ok && fresh && fresh.dataset.events && fresh.dataset.sale !== data().sale) location.reload();
     } catch { /* the next look tries again */ }
   };
 
@@ -131,27 +146,23 @@
     if (until && view.ends_at) until.dataset.until = Date.parse(view.ends_at);
     tick(now);
   };
-  const unfollow = () => { if (source) source.close(); source = null; };
+  const unfollow = () => {
+    stream?.close();
+    stream = null;
+  };
   const follow = () => {
-    if (source || !data().events || Date.now() < streamAfter) return;
-    source = new EventSource(data().events);
-    source.addEventListener("view", (e) => show(JSON.parse(e.data)));
-    // Lost: the browser tries again by itself. Turned away: looking now and then does as well.
-    source.onerror = () => {
-      if (!source || source.readyState !== EventSource.CLOSED) return;
-      source = null;
-      streamAfter = Date.now() + STREAM_AGAIN;
-    };
+    if (!stream && data().events) stream = livetillStream(data().events, show, refresh);
   };
   const look = () => {
     if (document.hidden) return;
     follow();
-    const { page, poll, events } = data();
-    const streams = source && source.readyState === EventSource.OPEN;
+    const { page, poll, events } = data(), since = performance.now() - looked;
     // A stream may be held up on its way: what is waited for is looked after all the same.
-    const due = poll !== undefined && (!events || looks++ % 4 === 0);
-    if (due || (events && !streams)) refresh();
-    else if (page === "sale" && !events && location.pathname === "/live") next();
+    const trusted = events && !away && stream.alive();
+    const every = !trusted ? LOOK_EVERY : poll !== undefined ? 4 * LOOK_EVERY : Infinity;
+    if (since < every) return;
+    if (events || poll !== undefined || away) refresh();
+    else if (page === "sale" && location.pathname === "/live") next();
   };
 
   // The answer to a form: from here on it is the sale's own page.
@@ -160,7 +171,7 @@
   // What the browser kept tells an old time.
   if (came?.type !== "back_forward") sync(data().now, came ? performance.timeOrigin + came.responseStart : Date.now());
   setInterval(() => tick(main()), 500);
-  setInterval(look, LOOK_EVERY);
+  setInterval(look, 1000);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       // A buyer in line wants to hear of it in another tab, too.
@@ -170,8 +181,10 @@
       refresh();
     }
   });
+  addEventListener("pagehide", unfollow);
   addEventListener("pageshow", (e) => {
     wake();
+    follow();
     // As the browser kept it, with its form: what became of it meanwhile is asked for.
     if ((e.persisted || came?.type === "back_forward") && data().page) refresh();
   });

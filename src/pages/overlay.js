@@ -4,7 +4,7 @@
   "use strict";
   const HIDE_AFTER = 15000;
   const main = () => document.querySelector("main");
-  let skew = 0, source = null, seen = false, hide = 0;
+  let skew = 0, stream = null, seen = false, hide = 0, busy = false;
   const words = (ms) => {
     const secs = Math.max(0, Math.ceil(ms / 1000)), m = Math.floor(secs / 60);
     return `${m}:${String(secs % 60).padStart(2, "0")}`;
@@ -35,27 +35,30 @@
     const { sale } = main().dataset, over = main().classList.contains("over");
     if (over && !hide) hide = setTimeout(() => main().classList.add("gone"), seen ? HIDE_AFTER : 0);
     if (sale && !over) seen = true;
-    if (source && (over || source.readyState === EventSource.CLOSED)) { source.close(); source = null; }
-    if (sale && !over && !source) {
-      source = new EventSource(`/sales/${sale}/events`);
-      source.addEventListener("view", (e) => show(JSON.parse(e.data)));
+    if (stream && over) {
+      stream.close();
+      stream = null;
     }
+    if (sale && !over && !stream) stream = livetillStream(`/sales/${sale}/events`, show, refresh);
     tick();
   };
   const refresh = async () => {
+    if (busy) return;
+    busy = true;
     try {
-      const page = await fetch(location.href);
-      const got = Date.now();
-      const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("main");
-      if (!page.ok || !fresh) return;
+      const { ok, got, main: fresh } = await livetillLook(location.href);
+      main().classList.remove("away");
       // Another sale is another page: its photo may come from somewhere else.
-      if (fresh.dataset.sale !== main().dataset.sale) return location.reload();
-      skew = Number(fresh.dataset.now || got) - got;
-      const part = (field) => fresh.querySelector(`[data-field="${field}"]`)?.textContent ?? "";
-      if (fresh.dataset.state !== main().dataset.state) main().replaceWith(fresh);
-      else numbers(part, fresh.querySelector("[data-until]")?.dataset.until);
-      follow();
-    } catch { /* the next look tries again */ }
+      if (ok && fresh && fresh.dataset.sale !== main().dataset.sale) return location.reload();
+      if (ok && fresh) {
+        skew = Number(fresh.dataset.now || got) - got;
+        const part = (field) => fresh.querySelector(`[data-field="${field}"]`)?.textContent ?? "";
+        if (fresh.dataset.state !== main().dataset.state) main().replaceWith(fresh);
+        else numbers(part, fresh.querySelector("[data-until]")?.dataset.until);
+        follow();
+      }
+    } catch { main().classList.add("away"); }
+    busy = false;
   };
   skew = Number(main().dataset.now || Date.now()) - Date.now();
   setInterval(tick, 250);

@@ -10,4 +10,5 @@ mod once;
 mod overlay;
 mod photo;
 mod pictures;
+mod proxies;
 mod states;

@@ -73,7 +73,7 @@ async fn previews_say_what_is_on() {
     assert!(page.contains("<form method=\"post\""), "works without a script");
     world.says("!sale stop").await;
     let page = world.looks("ana", "/live").await.text;
-    assert!(page.contains("Nothing is on right now. Last: Fern Mug · Cancelled · 0 of 3 sold"));
+    assert!(page.contains("Nothing is on right now. Last: Fern Mug · Ended · 0 of 3 sold"));
     world.done().await;
 }
 
@@ -160,12 +160,17 @@ async fn the_stream_follows_a_sale_and_ends_with_the_program() {
     let url = world.url(&format!("/sales/{}/events", world.newest().id));
     let mut answer = client().get(url).send().await.expect("answers");
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    // Nothing on the way gathers or presses it.
+    assert_eq!(answer.headers()["x-accel-buffering"], "no");
+    assert_eq!(answer.headers()["cache-control"], "no-cache, no-transform");
     let mut next = async || {
         let chunk = answer.chunk().await.expect("bytes")?;
         Some(String::from_utf8(chunk.to_vec()).expect("text"))
     };
     let first = next().await.expect("the state as it is");
     assert!(first.contains("event: view") && first.contains("\"left\":3"), "{first}");
+    // A sign of life that scripts hear of.
+    while next().await.expect("goes on") != "event: alive\ndata: 1\n\n" {}
     world.clicks("ana").await;
     let mut seen = String::new();
     while !seen.contains("\"left\":2") {
@@ -199,6 +204,10 @@ async fn every_listener_hears_the_last_word() {
             let chunk = listener.chunk().await.expect("bytes").expect("not the end");
             text.push_str(std::str::from_utf8(&chunk).expect("text"));
             while let Some((event, rest)) = text.split_once("\n\n") {
+                if event.starts_with("event: alive") {
+                    text = rest.to_owned();
+                    continue;
+                }
                 let id = event.split("id: ").nth(1).and_then(|id| id.lines().next());
                 let id = id.expect("an event has an id").parse().expect("a revision");
                 assert!(id > revision, "{id} after {revision}");

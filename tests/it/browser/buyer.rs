@@ -1,5 +1,7 @@
 //! The buyer's way, on a phone: from the link to what is paid, and every way around it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::driver::{Person, Wish};
 use crate::world::{MUG, World, mins, secs};
 
@@ -255,6 +257,9 @@ async fn a_claim_that_is_refused_says_why_and_the_page_goes_on() {
     ana.types(&world, "email", "ana@home").await;
     ana.presses(&world, "Get yours").await;
     ana.until(&world, "document.querySelector('[role=alert]')").await;
+    // What she typed is there, and what is wrong with it in view.
+    ana.until(&world, "document.activeElement.matches('[name=email][aria-invalid]')").await;
+    assert_eq!(ana.asks(&world, "return document.activeElement.value").await, "ana@home");
     // It is the sale's page from here on, and it hears of what happens.
     ana.until(&world, "location.pathname.endsWith(document.querySelector('main').dataset.sale)")
         .await;
@@ -262,5 +267,39 @@ async fn a_claim_that_is_refused_says_why_and_the_page_goes_on() {
     ana.sees(&world, "All held: 1 person is paying").await;
     world.pays("ben").await;
     ana.sees(&world, "Sold out").await;
+    over(world, [ana]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_one_moves_nothing_and_the_bar_is_full() {
+    let mut world = on_sale(MUG, "!sale start mug 10m").await;
+    let ana = Person::new(&world).await;
+    ana.opens(&world, "/live").await;
+    ana.sees(&world, "3 of 3 left").await;
+    let place = "return document.querySelector('form button').getBoundingClientRect().top";
+    let before = ana.asks(&world, place).await;
+    // A bar of one colour from top to bottom, as it is painted.
+    let picture = STANDARD.encode(ana.picture(&world).await);
+    let colours = ana
+        .asks_later(
+            &world,
+            &format!(
+                "const done = arguments[0], img = new Image(); img.onload = () => {{ \
+                 const c = document.createElement('canvas'); c.width = img.width; \
+                 c.height = img.height; const d = c.getContext('2d'); d.drawImage(img, 0, 0); \
+                 const b = document.querySelector('meter').getBoundingClientRect(); \
+                 const seen = new Set(); \
+                 for (let y = Math.ceil(b.top) + 1; y < Math.floor(b.bottom) - 1; y++) \
+                 seen.add(d.getImageData(b.left + b.width / 2, y, 1, 1).data.join()); \
+                 done([...seen]); }}; img.src = 'data:image/png;base64,{picture}';"
+            ),
+        )
+        .await;
+    assert_eq!(colours.as_array().map(Vec::len), Some(1), "{colours}");
+    world.clicks("ben").await;
+    ana.sees(&world, "2 of 3 left").await;
+    world.clicks("cleo").await;
+    ana.sees(&world, "the last one").await;
+    assert_eq!(ana.asks(&world, place).await, before);
     over(world, [ana]).await;
 }

@@ -53,9 +53,46 @@ async fn it_follows_pauses_and_the_clock_to_the_end() {
     world.says("!sale restock 2").await;
     obs.sees(&world, "5 of 5 left").await;
     world.advance(mins(11)).await;
-    obs.sees(&world, "ENDED · 0 of 5 sold").await;
+    // How little was sold is not for the audience.
+    let text = obs.sees(&world, "ENDED").await;
+    assert!(!text.contains("sold"), "{text}");
     obs.until(&world, GONE).await;
+    obs.opens(&world, "/overlay?counts=1").await;
+    let says = "return document.querySelector('.says').textContent";
+    assert_eq!(obs.asks(&world, says).await, "ENDED · 0 of 5 sold");
     obs.leaves(&world).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_fits_the_sizes_that_the_docs_recommend() {
+    let photo = format!("{MUG}image = \"https://photos.example/mug.svg\"\n");
+    let mut world = World::new(&photo).await;
+    world.says("!sale start mug 10m").await;
+    let photos = Some(super::photo::serve().await);
+    let obs = Person::with(&world, Wish { wide: true, photos, ..Wish::default() }).await;
+    for (at, width, height) in [
+        ("/overlay?layout=card", 400, 600),
+        ("/overlay?layout=card", 360, 480),
+        ("/overlay", 1280, 100),
+        ("/overlay?qr=1", 1280, 160),
+    ] {
+        let size = serde_json::json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        obs.devtools(&world, "Emulation.setDeviceMetricsOverride", size).await;
+        obs.opens(&world, at).await;
+        let text = obs.sees(&world, "3 of 3 left").await;
+        assert!(text.contains("no real money"), "{text}");
+        let over = "return [...document.querySelectorAll('main, main *')].filter((el) => { \
+                    const box = el.getBoundingClientRect(); \
+                    return box.right > innerWidth || box.bottom > innerHeight || box.left < 0; \
+                    }).map((el) => el.className || el.tagName).join()";
+        assert_eq!(obs.asks(&world, over).await, "", "{at} in {width} × {height}");
+    }
+    obs.leaves(&world).await;
+    world.advance(mins(13)).await;
     world.heard();
     world.done().await;
 }

@@ -34,7 +34,7 @@ fn follows(base: &str, number: u32) -> Arc<Mutex<String>> {
 /// The state in the last event of a stream.
 fn last_state(stream: &Mutex<String>) -> Option<String> {
     let all = stream.lock().expect("unpoisoned").clone();
-    let last = all.lines().rfind(|line| line.starts_with("data:"))?;
+    let last = all.lines().rfind(|line| line.starts_with("data: {"))?;
     let view: Value = serde_json::from_str(last.trim_start_matches("data:")).expect("a whole one");
     view["state"].as_str().map(str::to_owned)
 }
