@@ -27,9 +27,9 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = "Without a verb it runs the bot: type !sale start mug 2m")]
 struct Args {
-    /// The configuration; without the file, the defaults hold.
-    #[arg(long, global = true, default_value = "config.toml")]
-    config: PathBuf,
+    /// The configuration: config.toml, if nothing is named; where that is not, the defaults hold.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -198,17 +198,24 @@ pub async fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 }
 
 async fn obey(args: Args) -> ExitCode {
-    let environment: HashMap<String, String> = std::env::vars().collect();
+    let path = args.config.clone().unwrap_or_else(|| PathBuf::from("config.toml"));
+    let environment = match environment(std::env::vars_os()) {
+        Ok(environment) => environment,
+        Err(error) => return config_failed(&args, &error),
+    };
     if let Some(Verb::Setup) = args.verb {
-        return exit_code(setup::setup(&args.config, &environment).await);
+        return exit_code(setup::setup(&path, &environment).await);
     }
-    let loaded = match load(&args.config, &environment) {
+    // A file that was named is meant: no shop of its own is opened instead of it.
+    let missing = args.config.is_some() && !path.exists();
+    let loaded = match load(&path, &environment) {
+        Ok(_) if missing => return config_failed(&args, &ConfigError::Missing(path)),
         Ok(loaded) => loaded,
         Err(error) => return config_failed(&args, &error),
     };
     exit_code(match args.verb.unwrap_or(Verb::Run) {
-        Verb::Setup => setup::setup(&args.config, &environment).await,
-        Verb::Run => run::run(loaded, args.config, environment).await,
+        Verb::Setup => setup::setup(&path, &environment).await,
+        Verb::Run => run::run(loaded, path, environment).await,
         Verb::Demo { buyers, stock, duration, seed, json } => {
             let rehearsal = Rehearsal { buyers, stock, duration, seed, print: !json };
             demo::demo(&loaded, &rehearsal).await
@@ -216,17 +223,42 @@ async fn obey(args: Args) -> ExitCode {
         Verb::Sales { json } => read::sales(&loaded, json).await,
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
-        Verb::Check { json, fix } => read::check(&loaded, &args.config, json, fix).await,
+        Verb::Check { json, fix } => read::check(&loaded, &path, json, fix).await,
         Verb::Probe { template: Some(template), rounds, json, history: false } => {
-            provider::probe(&loaded, &args.config, &template, rounds, json).await
+            provider::probe(&loaded, &path, &template, rounds, json).await
         }
-        Verb::Probe { template, json, .. } => {
-            provider::history(&args.config, template.as_deref(), json)
-        }
+        Verb::Probe { template, json, .. } => provider::history(&path, template.as_deref(), json),
         Verb::Codes { list, what } => codes::codes(&loaded, &list, &what).await,
         Verb::Audit { retire } => provider::audit(&loaded, retire).await,
-        Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &args.config).await,
+        Verb::Login { service: Service::Twitch } => twitch::log_in(&loaded, &path).await,
     })
+}
+
+/// The variables. What is not UTF-8 is somebody else's, unless it is one of ours.
+///
+/// # Errors
+/// Names a variable of ours that cannot be read.
+fn environment(
+    all: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+) -> Result<HashMap<String, String>, ConfigError> {
+    let mut read = HashMap::new();
+    for (key, value) in all {
+        match (key.into_string(), value.into_string()) {
+            (Ok(key), Ok(value)) => {
+                read.insert(key, value);
+            }
+            (Ok(key), Err(_)) if key.starts_with("LIVETILL_") => {
+                let says = format!("{key} is not UTF-8: set it anew");
+                return Err(ConfigError::Environment(says));
+            }
+            (Err(key), _) if key.to_string_lossy().starts_with("LIVETILL_") => {
+                let says = format!("the name {} is not UTF-8", key.to_string_lossy());
+                return Err(ConfigError::Environment(says));
+            }
+            _ => {}
+        }
+    }
+    Ok(read)
 }
 
 fn exit_code(ended: anyhow::Result<Ended>) -> ExitCode {

@@ -5,6 +5,7 @@
 
 mod able;
 mod discord;
+pub mod env_file;
 mod load;
 mod noventiq;
 mod offer;

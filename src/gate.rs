@@ -51,15 +51,42 @@ impl CodeKey {
         Self(derive(secret, "codes"))
     }
 
-    /// The mark of a code in a list: case, spaces and dashes do not count. None for what is no code.
+    /// The mark of a code in a list: case, spaces and dashes, of whatever length, do not count. None for what is no code.
     pub fn mark(&self, list: &str, code: &str) -> Option<String> {
         let plain: String = code
             .chars()
-            .filter(|c| !c.is_whitespace() && *c != '-')
+            .filter(|c| !c.is_whitespace() && !is_dash(*c) && !is_invisible(*c))
             .flat_map(char::to_uppercase)
             .collect();
         is_code(&plain).then(|| mark(&self.0, &format!("{list}\n{plain}")))
     }
+}
+
+/// A dash, whichever a spreadsheet or a telephone made of it.
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}')
+}
+
+/// What takes no room: a mark at the beginning of a file, what is copied along with a text.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')
+}
+
+/// The code in a line of a list, as spreadsheets write one: perhaps in quotes, perhaps with empty
+/// columns beside it.
+fn listed(line: &str) -> Result<&str, &'static str> {
+    let quotes = ['"', '\'', '“', '”', '„', '‘', '’'];
+    let mut cells = line.split([';', ',', '\t']).map(str::trim).filter(|cell| !cell.is_empty());
+    let cell = cells.next().ok_or("it is empty")?;
+    if cells.next().is_some() {
+        return Err("it has several columns: leave only the codes, one a line");
+    }
+    let bare =
+        cell.strip_prefix(quotes).and_then(|rest| rest.strip_suffix(quotes)).unwrap_or(cell).trim();
+    if bare.contains(quotes) {
+        return Err("it has a quotation mark in it");
+    }
+    Ok(bare)
 }
 
 /// Whether a text can be a code at all.
@@ -234,8 +261,14 @@ pub async fn add_codes(
     text: &str,
 ) -> anyhow::Result<Added> {
     let mut marks = BTreeSet::new();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let Some(mark) = key.mark(list, line) else {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    // Old spreadsheets end lines with a carriage return alone.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let blank = |line: &str| line.trim_matches([' ', '\t', ';', ',']).is_empty();
+    for (n, line) in text.split('\n').enumerate().filter(|(_, line)| !blank(line)) {
+        let code = listed(line);
+        let code = code.map_err(|why| anyhow::anyhow!("line {} is no code: {why}", n + 1))?;
+        let Some(mark) = key.mark(list, code) else {
             anyhow::bail!("line {} is no code: 1 to {CODE_CHARS_MAX} characters", n + 1);
         };
         marks.insert(mark);
@@ -274,8 +307,29 @@ mod tests {
         assert_eq!(key.mark("vip", " AB12CD "), Some(mark.clone()));
         assert_ne!(key.mark("friends", "AB12CD"), Some(mark.clone()), "lists are apart");
         assert_ne!(CodeKey::new(&[2; 32]).mark("vip", "AB12CD"), Some(mark), "shops are apart");
-        for bad in ["", " - ", &"x".repeat(101), "a\u{7}"] {
+        for same in ["ab–12 cd", "AB\u{2212}12CD", "\u{FEFF}ab12\u{200B}cd"] {
+            assert_eq!(key.mark("vip", same), key.mark("vip", "ab12cd"), "{same}");
+        }
+        for bad in ["", " - ", "–", &"x".repeat(101), "a\u{7}"] {
             assert_eq!(key.mark("vip", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_are_read_as_spreadsheets_write_them() {
+        for (line, code) in [
+            ("A-1", "A-1"),
+            ("\"A-1\"", "A-1"),
+            ("“A-1”", "A-1"),
+            ("A-1;", "A-1"),
+            ("A-1;;", "A-1"),
+            (" 'A-1' ,", "A-1"),
+            ("\tA 1\t", "A 1"),
+        ] {
+            assert_eq!(listed(line), Ok(code), "{line}");
+        }
+        for line in ["A-1;B-2", "A-1,ana@example.org", "\"A-1", "A\"1"] {
+            assert!(listed(line).is_err(), "{line}");
         }
     }
 

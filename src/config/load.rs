@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use config::{Environment, File, FileFormat};
+use config::{File, FileFormat};
 
-use super::{Config, Finding, templates};
+use super::{Config, Finding, env_file, templates};
 use crate::{command::parse::nearest, file, sale::template::Template};
 
 /// Keys in the environment begin with this; `__` stands between levels.
@@ -55,8 +55,15 @@ pub enum ConfigError {
     #[error("{}", .0.iter().map(|f| format!("{}: {}", f.key, f.says)).collect::<Vec<_>>().join("\n"))]
     Values(Vec<Finding>),
     /// The secrets' file can be read by others.
-    #[error("{0} can be read by others: chmod 600 {0}")]
+    #[error(
+        "{0} can be read by others: chmod 600 {0}\nWhere that changes nothing (a mount without \
+         modes), set the values in the environment instead, or name a file for each, as secret \
+         mounts have it: LIVETILL_DISCORD__TOKEN_FILE=/run/secrets/discord"
+    )]
     Open(PathBuf),
+    /// The file that was named is not there.
+    #[error("there is no {0}: check the name, or make it with: livetill --config {0} setup")]
+    Missing(PathBuf),
 }
 
 /// Loads the configuration at `path`; without a file, the defaults hold.
@@ -73,8 +80,18 @@ pub fn load(path: &Path, environment: &HashMap<String, String>) -> Result<Loaded
     };
     let mut variables = secrets_file(path)?;
     variables.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
+    secret_files(&mut variables)?;
     let there = text.is_some().then(|| path.to_owned());
-    Ok(Loaded { path: there, ..read(path, &text.unwrap_or_default(), variables)? })
+    let mut loaded = read(path, text.as_deref().unwrap_or_default(), variables)?;
+    if text.is_none() && loaded.templates.is_empty() {
+        let says = format!(
+            "there is no {} here: the defaults run, with nothing to sell. Make one with: livetill \
+             setup",
+            path.display()
+        );
+        loaded.warnings.push(Finding::warning("config", says));
+    }
+    Ok(Loaded { path: there, ..loaded })
 }
 
 /// Reads the text of the file at `path` and lays `variables` over it, those that are settings:
@@ -117,11 +134,14 @@ fn check_text(path: &Path, text: &str) -> Result<(), ConfigError> {
         if let Some(guess) = suggestion(error.message()) {
             says.push_str(&format!("\nDid you mean {guess}?"));
         }
+        if error.message().contains("invalid type") && error.message().contains("string") {
+            says.push_str("\nIt is a text: put it in quotes.");
+        }
         ConfigError::File { path: path.to_owned(), says: format!("\n{says}") }
     })?;
     match config.secrets().into_iter().find(|(_, set)| *set) {
         Some((key, _)) => {
-            let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+            let variable = variable_of(key);
             let says = format!(
                 "{key} is a secret and does not belong here: set {variable} in the environment or \
                  in {SECRETS_FILE}"
@@ -141,34 +161,56 @@ fn suggestion(message: &str) -> Option<String> {
     nearest(unknown, known.into_iter()).map(str::to_owned)
 }
 
+/// Keys whose values are lists, with commas between.
+const LISTS: [&str; 8] = [
+    "shop.rooms",
+    "shop.mod_rooms",
+    "http.trusted_proxies",
+    "providers.square.probe_reject",
+    "providers.noventiq.checkout_hosts",
+    "twitch.moderator_users",
+    "discord.moderator_roles",
+    "discord.moderator_users",
+];
+
 fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, ConfigError> {
-    let environment = Environment::with_prefix("LIVETILL")
-        .prefix_separator("_")
-        .separator("__")
-        .try_parsing(true)
-        .list_separator(",")
-        .with_list_parse_key("shop.rooms")
-        .with_list_parse_key("shop.mod_rooms")
-        .with_list_parse_key("http.trusted_proxies")
-        .with_list_parse_key("providers.square.probe_reject")
-        .with_list_parse_key("providers.noventiq.checkout_hosts")
-        .with_list_parse_key("twitch.moderator_users")
-        .with_list_parse_key("discord.moderator_roles")
-        .with_list_parse_key("discord.moderator_users")
-        .ignore_empty(true)
-        .source(Some(variables.clone()));
-    config::Config::builder()
-        .add_source(File::from_str(text, FileFormat::Toml))
-        .add_source(environment)
-        .build()
-        .and_then(config::Config::try_deserialize)
-        .map_err(|error| {
-            let mut says = error.to_string();
-            if let Some(guess) = suggestion(&says) {
-                says.push_str(&format!(". Did you mean {guess}?"));
-            }
-            ConfigError::Environment(says)
-        })
+    let wrong = |error: config::ConfigError| {
+        let mut says = error.to_string();
+        if let Some(guess) = suggestion(&says) {
+            says.push_str(&format!(". Did you mean {guess}?"));
+        }
+        ConfigError::Environment(says)
+    };
+    let mut builder = config::Config::builder().add_source(File::from_str(text, FileFormat::Toml));
+    for (variable, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
+        let Some(key) = variable.strip_prefix(PREFIX) else { continue };
+        let key = key.to_lowercase().replace("__", ".");
+        let value = value_of(&key, value);
+        builder = builder.set_override(&key, value).map_err(wrong)?;
+    }
+    builder.build().and_then(config::Config::try_deserialize).map_err(wrong)
+}
+
+/// A variable's value is a text: `007`, `true` and `1e5` are a name, a title or a secret like any
+/// other, and whoever wants a number reads one in it. Only what has no type of its own here (the
+/// options of a provider) is taken for what it looks like, if nothing of it is lost.
+fn value_of(key: &str, text: &str) -> config::Value {
+    let untyped = |provider: &str| key.contains(&format!(".{provider}."));
+    let own = key.starts_with("templates.")
+        && ["square", "polar", "noventiq"].map(untyped).contains(&true);
+    let kind = if LISTS.contains(&key) {
+        let parts = text.split(',').map(|part| config::Value::from(part.trim()));
+        return parts.collect::<Vec<_>>().into();
+    } else if let (true, Ok(number)) = (own, text.parse::<i64>())
+        && number.to_string() == text
+    {
+        config::ValueKind::I64(number)
+    } else if let (true, Ok(yes)) = (own, text.parse::<bool>()) {
+        config::ValueKind::Boolean(yes)
+    } else {
+        config::ValueKind::String(text.to_owned())
+    };
+    config::Value::new(None, kind)
 }
 
 /// Whether an environment variable sets something here.
@@ -196,22 +238,44 @@ pub fn secrets_file(config: &Path) -> Result<HashMap<String, String>, ConfigErro
 /// Reads `KEY=value` lines.
 ///
 /// # Errors
-/// If a line is something else.
+/// If a line is something else; it may hold a secret, and is named, not shown.
 pub fn secrets(path: &Path, text: &str) -> Result<HashMap<String, String>, ConfigError> {
-    let mut found = HashMap::new();
-    for (n, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    env_file::read(text).map_err(|says| ConfigError::File { path: path.to_owned(), says })
+}
+
+/// Takes secrets out of the files that variables with `_FILE` behind them name, as secret mounts
+/// have it. A variable without it wins.
+fn secret_files(variables: &mut HashMap<String, String>) -> Result<(), ConfigError> {
+    let named: Vec<(String, String)> = variables
+        .iter()
+        .filter_map(|(key, path)| Some((key.strip_suffix("_FILE")?.to_owned(), path.clone())))
+        .filter(|(key, path)| is_secret(key) && !path.is_empty())
+        .collect();
+    for (key, path) in named {
+        variables.remove(&format!("{key}_FILE"));
+        if variables.get(&key).is_some_and(|value| !value.is_empty()) {
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else {
-            // The line may hold a secret: it is named, not shown.
-            let says = format!("line {}: write KEY=value", n + 1);
-            return Err(ConfigError::File { path: path.to_owned(), says });
-        };
-        found.insert(key.trim().to_owned(), value.trim().trim_matches('"').to_owned());
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            ConfigError::Environment(format!(
+                "{key}_FILE names {path}, which cannot be read: {error}"
+            ))
+        })?;
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+        variables.insert(key, text.trim_end_matches(['\r', '\n']).to_owned());
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Whether a variable sets a secret, or the store's address, which may hold one.
+fn is_secret(variable: &str) -> bool {
+    let known = Config::default();
+    let mut keys = known.secrets().into_iter().map(|(key, _)| key).chain(["store.url"]);
+    keys.any(|key| variable == variable_of(key))
+}
+
+fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
 #[cfg(test)]
@@ -255,6 +319,58 @@ mod tests {
         assert_eq!(loaded.config.shop.rooms.len(), 2);
         assert_eq!(loaded.templates["mug"].price.minor, 1850);
         assert_eq!(loaded.templates["mug"].stock, 7);
+    }
+
+    #[test]
+    fn texts_stay_texts() {
+        for text in ["000123456789", "true", "1e5", "0x10", "2026-01-02", "12345678901234567890"] {
+            let loaded = with(
+                "[templates.mug]\nprice = \"1\"\n",
+                &[
+                    ("LIVETILL_HTTP__DESK_TOKEN", text),
+                    ("LIVETILL_SHOP__NAME", text),
+                    ("LIVETILL_TWITCH__CLIENT_ID", text),
+                    ("LIVETILL_TEMPLATES__MUG__TITLE", text),
+                    ("LIVETILL_SHOP__ROOMS", "console, discord:0012"),
+                    ("LIVETILL_DISCORD__MODERATOR_ROLES", "12345678901234567"),
+                    ("LIVETILL_CONSOLE__ENABLED", "false"),
+                    ("LIVETILL_PROVIDERS__SANDBOX__FEE", "0.25"),
+                ],
+            )
+            .expect(text);
+            assert_eq!(loaded.config.http.desk_token.expose(), text);
+            assert_eq!(loaded.config.shop.name, text);
+            assert_eq!(loaded.config.twitch.client_id, text);
+            assert_eq!(loaded.templates["mug"].title, text);
+            assert_eq!(loaded.config.shop.rooms[1].channel, "0012");
+            assert_eq!(loaded.config.discord.moderator_roles, ["12345678901234567"]);
+            assert!(!loaded.config.console.enabled);
+            assert!((loaded.config.providers.sandbox.fee - 0.25).abs() < 1e-9);
+        }
+        for (text, says) in [
+            ("[http]\ndesk_token = 123456789012\n", "put it in quotes"),
+            ("[discord]\ntoken = true\n", "put it in quotes"),
+            ("[twitch]\ntoken = 2026-01-02\n", "put it in quotes"),
+            ("[shop]\nname = 7\n", "put it in quotes"),
+            ("[shop]\nrooms = [1001]\n", "put it in quotes"),
+        ] {
+            let error = with(text, &[]).expect_err(text);
+            assert!(error.contains(says) && error.contains("line 2"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_of_its_own() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("desk");
+        std::fs::write(&file, "000123456789\r\n").expect("written");
+        let name = file.to_string_lossy().into_owned();
+        let loaded = with(MUG, &[("LIVETILL_HTTP__DESK_TOKEN_FILE", &name)]).expect("loads");
+        assert_eq!(loaded.config.http.desk_token.expose(), "000123456789");
+        let error = with(MUG, &[("LIVETILL_HTTP__DESK_TOKEN_FILE", "/none/such")]);
+        assert!(error.expect_err("not there").contains("/none/such, which cannot be read"));
+        let error = with(MUG, &[("LIVETILL_SHOP__NAME_FILE", &name)]).expect_err("no secret");
+        assert!(error.contains("name_file"), "{error}");
     }
 
     #[test]

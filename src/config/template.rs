@@ -129,7 +129,10 @@ impl Reader<'_> {
         let currency = self.currency(raw);
         let price = self.price(raw, currency);
         let duration = self.span("duration", raw.duration.as_deref(), Span::from_mins(10));
-        let grace = self.span("grace", raw.grace.as_deref(), Span::from_mins(2));
+        let grace = match raw.grace.as_deref() {
+            Some(text) if is_none(text) => Span::ZERO,
+            text => self.span("grace", text, Span::from_mins(2)),
+        };
         // Short sales that say nothing of `hold` get one that fits.
         let hold = Span::from_mins(3).min((duration + grace).minus(Span::from_secs(1)));
         let hold = self.span("hold", raw.hold.as_deref(), hold);
@@ -317,12 +320,20 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a length of time says that there is to be none, like `0s`.
+fn is_none(text: &str) -> bool {
+    matches!(text.trim(), "0" | "0s" | "0m" | "0h")
+}
+
 /// What is allowed and doubtful.
 pub(super) fn check(templates: &BTreeMap<String, Template>, found: &mut Vec<Finding>) {
     for template in templates.values() {
         let short =
             [("hold", template.hold), ("grace", template.grace), ("duration", template.duration)];
-        for (key, span) in short.into_iter().filter(|(_, span)| *span < SHORT) {
+        // No grace at all is meant.
+        let doubtful =
+            |(key, span): &(&str, Span)| *span < SHORT && !(*key == "grace" && span.is_zero());
+        for (key, span) in short.into_iter().filter(doubtful) {
             let key = format!("templates.{}.{key}", template.name);
             found
                 .push(Finding::warning(key, format!("{span} is short for people; fine for tests")));

@@ -150,12 +150,35 @@ async fn wrong_usage_and_wrong_configuration_exit_with_two() {
     let out = run(dir.path(), &["--help"], "");
     assert_eq!(out.status.code(), Some(0));
     assert!(text(&out.stdout).contains("demo"));
+    let out = run(dir.path(), &["--config", "nosuch.toml"], "");
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("there is no nosuch.toml"), "{}", text(&out.stderr));
     let bad = Home::new("[http]\nlisen = \"x\"\n");
     let out = run(bad.path(), &[], "");
     assert_eq!(out.status.code(), Some(2));
     let says = text(&out.stderr);
     assert!(says.contains("line 2") && says.contains("Did you mean listen?"), "{says}");
     assert!(bad.is_empty().await, "nothing was touched");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_utf8_is_named_or_ignored() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let dir = Home::new(CONFIG);
+    let odd = OsStr::from_bytes(b"\xff\xfe");
+    let with = |key: &OsStr, argument: Option<&OsStr>| {
+        let mut command = livetill(dir.path(), &["verify"]);
+        command.env(key, odd).args(argument).stdin(Stdio::null());
+        command.output().expect("runs")
+    };
+    let out = with(OsStr::new("SOMETHING"), None);
+    assert_eq!(out.status.code(), Some(1), "as without it: {}", text(&out.stderr));
+    let out = with(OsStr::new("LIVETILL_SHOP__NAME"), None);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("LIVETILL_SHOP__NAME is not UTF-8"));
+    let out = with(OsStr::new("SOMETHING"), Some(odd));
+    assert_eq!(out.status.code(), Some(2), "{}", String::from_utf8_lossy(&out.stderr));
 }
 
 #[test]
@@ -381,6 +404,15 @@ fn codes_are_loaded_before_and_while_it_runs() {
     assert_eq!(text(&out.stdout), "vip: 1 added, 1 there already\n");
     let out = run(dir.path(), &["codes", "vip", "count"], "");
     assert_eq!(text(&out.stdout), "vip: 3 in all\n");
+    // As a spreadsheet writes it: a mark, quotes, a long dash, an empty column, CRLF.
+    let sheet = "\u{FEFF}D-4;\r\n\"E-5\";\r\nF–6;\r\nG7;\r\n";
+    std::fs::write(dir.path().join("sheet.csv"), sheet).expect("written");
+    let out = run(dir.path(), &["codes", "vip", "add", "sheet.csv"], "");
+    assert_eq!(text(&out.stdout), "vip: 4 added, 0 there already\n");
+    let out = run(dir.path(), &["codes", "vip", "add", "-"], "d4\ne5\nf-6\ng-7\n");
+    assert_eq!(text(&out.stdout), "vip: 0 added, 4 there already\n", "all four work");
+    let out = run(dir.path(), &["codes", "vip", "add", "-"], "h8\ni9;Ana\n");
+    assert!(text(&out.stderr).contains("line 2 is no code: it has several columns"));
     // A file that is not there, and a line that is no code.
     let out = run(dir.path(), &["codes", "vip", "add", "none.txt"], "");
     assert!(!out.status.success() && text(&out.stderr).contains("cannot read none.txt"));

@@ -132,7 +132,10 @@ impl Draft {
     }
 
     fn secrets_text(&self) -> String {
-        let lines = self.secrets.iter().map(|(key, value)| format!("{key}={value}\n"));
+        let lines = self
+            .secrets
+            .iter()
+            .map(|(key, value)| format!("{key}={}\n", config::env_file::written(value)));
         std::iter::once(SECRETS_HEAD.to_owned()).chain(lines).collect()
     }
 
