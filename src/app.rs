@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     announce::Announcer,
+    broom,
     budget::Budgeted,
     chat::{Chat, Templates},
     clock::Clock,
@@ -200,6 +201,7 @@ impl App {
         }
         self.tasks.spawn(self.engine.clone().keep_honest(self.stop.clone()));
         self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
+        self.tasks.spawn(broom::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().watch_store(self.stop.clone()));

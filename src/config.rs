@@ -63,6 +63,8 @@ pub struct Config {
 pub struct Shop {
     /// Its name on pages.
     pub name: String,
+    /// What its database knows it by; its name if empty.
+    pub id: String,
     /// What browsers call the listener; made from `http.listen` if empty.
     pub public_url: String,
     /// Rooms that hear of sales.
@@ -71,6 +73,13 @@ pub struct Shop {
     pub mod_rooms: Vec<Room>,
     /// Signs what a condition's own check is asked; from the environment only.
     pub check_secret: Secret,
+}
+
+impl Shop {
+    /// What its database knows it by.
+    pub fn identity(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { &self.id }
+    }
 }
 
 /// The listener.
@@ -150,6 +159,7 @@ impl Default for Shop {
     fn default() -> Self {
         Self {
             name: "Livetill".to_owned(),
+            id: String::new(),
             public_url: String::new(),
             rooms: vec![Room::console()],
             mod_rooms: Vec::new(),

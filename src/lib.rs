@@ -21,6 +21,7 @@ pub mod provider;
 pub mod store;
 
 pub mod announce;
+pub mod broom;
 pub mod budget;
 pub mod chat;
 pub mod engine;

@@ -10,6 +10,7 @@ mod listener;
 mod log;
 mod news;
 mod open;
+mod owner;
 mod peers;
 mod place;
 mod postgres;
@@ -42,7 +43,7 @@ use crate::{
 
 pub use self::{
     error::StoreError,
-    open::{Access, MIGRATIONS, OpenError, open},
+    open::{Access, MIGRATIONS, OpenError, could_write, open},
     peers::{Change, Holding, Peers, Turn},
     place::shown,
     sqlstore::SqlStore,
@@ -94,6 +95,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes that a message was heard; `false` if it was heard before.
     async fn hear(&self, seen: Seen, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Forgets some of what was heard before then; `false` if there was nothing to forget. A code
+    /// that was used up stays used up.
+    async fn forget(&self, before: Timestamp) -> Result<bool, StoreError>;
 
     /// Leases the head of a lane, if one is due.
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Leased>, StoreError>;

@@ -127,6 +127,14 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
     Ok(if oversold == 0 && !wrong { Ended::Well } else { Ended::Failed })
 }
 
+/// Whether `run` could use the store: the same verdict, before anything is started.
+async fn can_run(loaded: &Loaded, store: Option<&SqlStore>) -> Result<()> {
+    if let Some(store) = store {
+        store.belongs_to(loaded.config.shop.identity(), false).await?;
+    }
+    Ok(store::could_write(&loaded.config.store.url).await?)
+}
+
 pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool) -> Result<Ended> {
     let mut findings: Vec<(String, bool, String)> = Vec::new();
     match &loaded.path {
@@ -150,11 +158,11 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
         Ok(store) => {
             let outbox = store.outbox().await?;
             let place = store::shown(&loaded.config.store.url);
-            findings.push((
-                "store".into(),
-                true,
-                format!("{place} opens, {} effect(s) wait", outbox.waiting),
-            ));
+            let says = format!("{place} opens, {} effect(s) wait", outbox.waiting);
+            findings.push(match can_run(loaded, Some(&store)).await {
+                Ok(()) => ("store".into(), true, says),
+                Err(error) => ("store".into(), false, error.to_string()),
+            });
             for parked in store.parked().await? {
                 let says = format!(
                     "{} was given up: {}",
@@ -169,11 +177,13 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
             }
         }
         Err(error) => match error.downcast::<store::OpenError>() {
-            Ok(store::OpenError::Missing(place)) => findings.push((
-                "store".into(),
-                true,
-                format!("{place} does not exist yet; it is made at the first start"),
-            )),
+            Ok(store::OpenError::Missing(place)) => {
+                let says = format!("{place} does not exist yet; it is made at the first start");
+                findings.push(match can_run(loaded, None).await {
+                    Ok(()) => ("store".into(), true, says),
+                    Err(error) => ("store".into(), false, error.to_string()),
+                });
+            }
             Ok(error) => findings.push(("store".into(), false, error.to_string())),
             Err(error) => bail!(error),
         },

@@ -55,7 +55,9 @@ pub(super) async fn run(
     warn_of(&loaded);
     meter::start().context("the figures for /metrics cannot be kept")?;
     let url = &loaded.config.store.url;
-    let store: Arc<dyn Store> = Arc::new(store::open(url, Access::Write).await?);
+    let store = store::open(url, Access::Write).await?;
+    store.belongs_to(loaded.config.shop.identity(), true).await?;
+    let store: Arc<dyn Store> = Arc::new(store);
     let ended = run_on(&store, &loaded, path, environment).await;
     // However it ended: who copies the database now has all of it in one file.
     if tokio::time::timeout(CLOSE_WITHIN, store.close()).await.is_err() {

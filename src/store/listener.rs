@@ -15,7 +15,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AnyConnection, Executor, Row, postgres::PgListener, query};
 use tokio::sync::mpsc;
 
-use super::{Change, news, postgres::CHANNEL, sql};
+use super::{
+    Change, news,
+    postgres::{CHANNEL, dialled},
+    sql,
+};
 
 /// Changes that may wait to be looked at; past that, the database keeps them.
 const WAITING_MAX: usize = 1024;
@@ -73,7 +77,7 @@ async fn hear(
     tell: &mpsc::Sender<Change>,
 ) -> Result<(), sqlx::Error> {
     let mut ear = within(async {
-        let mut ear = PgListener::connect(url.expose_secret()).await?;
+        let mut ear = PgListener::connect(&dialled(url.expose_secret())).await?;
         ear.eager_reconnect(false);
         ear.listen(CHANNEL).await?;
         Ok(ear)

@@ -2,20 +2,23 @@
 
 use std::{borrow::Cow, fs::File, path::Path, sync::Arc};
 
+use secrecy::ExposeSecret;
 use sqlx::{
-    AnyConnection, AnyPool, Connection, SqlStr,
+    AnyConnection, AnyPool, Connection, Database, Row, SqlStr, Sqlite,
     any::install_default_drivers,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     query,
 };
 
 use super::{
+    StoreError,
     group::Writer,
     listener::Speaker,
     log::{self, Log},
     place::Place,
     postgres, sqlite,
     sqlstore::{Shared, SqlStore},
+    trial::{Room, prove_row, try_tables},
 };
 
 /// The files of `migrations/`, in order; one text serves both engines. Listed here instead of
@@ -85,6 +88,36 @@ pub enum OpenError {
         /// The server's words.
         why: String,
     },
+    /// It can be read, and not written.
+    #[error(
+        "{place} cannot be written: {why}. Set store.url to one that can: not a standby, with \
+         room, and with rights on its tables"
+    )]
+    ReadsOnly {
+        /// The database.
+        place: String,
+        /// The server's words.
+        why: String,
+    },
+    /// Each transaction goes to another session of the server.
+    #[error(
+        "{0} is a pooler in transaction mode, which cannot carry LISTEN and the settings of a \
+         session. Set store.url to the server itself, or to a pool with pool_mode = session"
+    )]
+    Pooler(String),
+    /// The database belongs to another shop.
+    #[error(
+        "{place} belongs to the shop \"{theirs}\", and this is \"{ours}\". Give this one its own \
+         store.url. If the shop was renamed, set shop.id = \"{theirs}\""
+    )]
+    OtherShop {
+        /// The database.
+        place: String,
+        /// Whose it is.
+        theirs: String,
+        /// Who asks.
+        ours: String,
+    },
     /// The server does not answer.
     #[error("cannot reach {place}: {why}. Start the database, or set store.url")]
     Unreachable {
@@ -135,6 +168,11 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
         if access == Access::Write {
             sqlite::create(path).await.map_err(explain)?;
         }
+    }
+    if let Place::Server(url) = &place
+        && postgres::is_pooled(url.expose_secret()).await.map_err(explain)?
+    {
+        return Err(OpenError::Pooler(place.to_string()));
     }
     let shared = match &place {
         Place::File(_) => None,
@@ -197,11 +235,64 @@ async fn open_server(place: &Place, speaker: Option<&Speaker>) -> Result<AnyConn
     let explain = |error: sqlx::Error| place.explain(&error);
     let mut db = place.writer().await.map_err(explain)?;
     migrate(&mut db, place).await?;
+    prove(&mut db, place).await?;
     postgres::check_durability(&mut db).await.map_err(explain)?;
     if let Some(speaker) = speaker {
         speaker.introduce(&mut db).await.map_err(explain)?;
     }
     Ok(db)
+}
+
+/// A row is written before anything is promised.
+async fn prove(db: &mut AnyConnection, place: &Place) -> Result<(), OpenError> {
+    let proof = prove_row(db, place.begin(), Room::Little).await;
+    proof.map_err(|why| reads_only(place, &why))
+}
+
+fn reads_only(place: &Place, why: &StoreError) -> OpenError {
+    let why = match why {
+        StoreError::Away(why) => why.clone(),
+        why => why.to_string(),
+    };
+    OpenError::ReadsOnly { place: place.to_string(), why }
+}
+
+/// Whether a program could begin to write to the database at `url`, found out without leaving
+/// anything in it. A file that a running program holds is that program's to judge.
+///
+/// # Errors
+/// What opening it for writing would answer.
+pub async fn could_write(url: &str) -> Result<(), OpenError> {
+    install_default_drivers();
+    let place = Place::parse(url)?;
+    let explain = |error: sqlx::Error| place.explain(&error);
+    let _lock = match &place {
+        // It is made at the first start.
+        Place::File(path) if !path.exists() => return Ok(()),
+        Place::File(path) => match sqlite::lock(path) {
+            Err(OpenError::Busy(_)) => return Ok(()),
+            locked => Some(locked?),
+        },
+        Place::Server(url) => {
+            if postgres::is_pooled(url.expose_secret()).await.map_err(explain)? {
+                return Err(OpenError::Pooler(place.to_string()));
+            }
+            None
+        }
+    };
+    let mut db = place.plain().await.map_err(explain)?;
+    let mut trial = db.begin_with(place.begin()).await.map_err(explain)?;
+    match applied(&mut trial).await {
+        Some(version) if version >= newest() => {
+            try_tables(&mut trial).await.map_err(|why| reads_only(&place, &why))?;
+        }
+        _ => {
+            let table = "create table livetill_trial (x bigint)";
+            sqlx::Executor::execute(&mut *trial, table).await.map_err(explain)?;
+        }
+    }
+    trial.rollback().await.map_err(explain)?;
+    db.close().await.map_err(explain)
 }
 
 /// Looks whether a file is whole before somebody reads it, beside a running program or not.
@@ -221,6 +312,10 @@ async fn look_at_file(path: &Path) -> Result<(), OpenError> {
 /// Brings the tables up to date. Several programs may try at the same time: the migrator takes a
 /// lock on the database first.
 async fn migrate(db: &mut AnyConnection, place: &Place) -> Result<(), OpenError> {
+    // Where there is nothing to do, no right to make tables is needed.
+    if place.is_server() && applied(db).await == Some(newest()) {
+        return Ok(());
+    }
     migrator().run(db).await.map_err(|error| match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
             OpenError::Newer(place.to_string())
@@ -232,13 +327,29 @@ async fn migrate(db: &mut AnyConnection, place: &Place) -> Result<(), OpenError>
     })
 }
 
+fn newest() -> i64 {
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}
+
+const SELECT_VERSION: &str =
+    "select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations";
+
+/// The version of the tables, if there are any.
+async fn applied(db: &mut AnyConnection) -> Option<i64> {
+    let there = match db.backend_name() {
+        Sqlite::NAME => "select count(*) as n from sqlite_master where name = '_sqlx_migrations'",
+        _ => "select count(to_regclass('_sqlx_migrations')) as n",
+    };
+    let row = query(there).fetch_one(&mut *db).await.ok()?;
+    if row.try_get::<i64, _>("n").ok()? == 0 {
+        return None;
+    }
+    query(SELECT_VERSION).fetch_one(db).await.ok()?.try_get("version").ok()
+}
+
 async fn check_version(pool: &AnyPool, place: &Place) -> Result<(), OpenError> {
-    let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
-    let row =
-        query("select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations")
-            .fetch_one(pool)
-            .await
-            .map_err(|error| place.explain(&error))?;
-    let have: i64 = sqlx::Row::try_get(&row, "version").map_err(|error| place.explain(&error))?;
-    if have > newest { Err(OpenError::Newer(place.to_string())) } else { Ok(()) }
+    let explain = |error: sqlx::Error| place.explain(&error);
+    let row = query(SELECT_VERSION).fetch_one(pool).await.map_err(explain)?;
+    let have: i64 = row.try_get("version").map_err(explain)?;
+    if have > newest() { Err(OpenError::Newer(place.to_string())) } else { Ok(()) }
 }

@@ -37,6 +37,18 @@ impl Place {
         }
     }
 
+    /// A connection for writing that changes nothing by itself.
+    pub(super) async fn plain(&self) -> Result<AnyConnection, sqlx::Error> {
+        match self {
+            Self::File(path) => sqlite::plain(path).await,
+            Self::Server(url) => postgres::writer(url.expose_secret()).await,
+        }
+    }
+
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+
     /// A small pool for reading.
     pub(super) async fn readers(&self) -> Result<AnyPool, sqlx::Error> {
         match self {

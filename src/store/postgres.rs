@@ -1,8 +1,10 @@
 //! What is PostgreSQL's own: settings of a session, and its words for what goes wrong.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{borrow::Cow, io::ErrorKind, time::Duration};
 
-use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOptions, query};
+use sqlx::{
+    AnyConnection, AnyPool, Connection, Executor, PgConnection, Row, any::AnyPoolOptions, query,
+};
 
 use super::open::OpenError;
 
@@ -33,17 +35,18 @@ const FOR_WRITING: &str = "\
     select set_config('synchronous_commit', 'on', false) \
         where current_setting('synchronous_commit') = 'off'";
 
-/// Several statements of one transaction read the same state.
+/// Nothing that would hinder whoever gets the connection after us, should somebody keep it.
 const FOR_READING: &str = "\
     set application_name = 'livetill reader'; \
-    set default_transaction_isolation = 'repeatable read'; \
-    set default_transaction_read_only = on; \
     set statement_timeout = '8s'";
+
+/// How often to look whether a session keeps its connection to the server.
+const POOLER_LOOKS: u32 = 3;
 
 /// The connection for writing.
 pub(super) async fn writer(url: &str) -> Result<AnyConnection, sqlx::Error> {
     let connect = async {
-        let mut db = AnyConnection::connect(url).await?;
+        let mut db = AnyConnection::connect(&dialled(url)).await?;
         db.execute(FOR_WRITING).await?;
         Ok(db)
     };
@@ -61,8 +64,62 @@ pub(super) async fn readers(url: &str) -> Result<AnyPool, sqlx::Error> {
                 Ok(())
             })
         })
-        .connect(url)
+        .connect(&dialled(url))
         .await
+}
+
+/// The address as the driver dials it: a bracketed IPv6 address it would look up as a name.
+pub(super) fn dialled(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, place) = match authority.rsplit_once('@') {
+        Some((user, place)) => (format!("{user}@"), place),
+        None => (String::new(), authority),
+    };
+    let Some((host, port)) = place.strip_prefix('[').and_then(|place| place.split_once(']')) else {
+        return url.into();
+    };
+    let and = if path.contains('?') { '&' } else { '?' };
+    format!("{scheme}://{user}localhost{port}{path}{and}host={}", host.replace('%', "%25")).into()
+}
+
+/// Whether something on the way hands each transaction to whichever connection is free. Asked in
+/// plain words that leave nothing behind: on such a connection a setting would be somebody else's.
+pub(super) async fn is_pooled(url: &str) -> Result<bool, sqlx::Error> {
+    let url = dialled(url);
+    let look = async {
+        let mut ours = PgConnection::connect(&url).await?;
+        let Ok(mut other) = PgConnection::connect(&url).await else {
+            // There is no room for two: then nobody shares, as far as we can tell.
+            return Ok(false);
+        };
+        let first = backend(&mut ours).await?;
+        for _ in 0..POOLER_LOOKS {
+            let here = backend(&mut ours).await?;
+            if let Err(error) = other.execute("begin").await {
+                return if is_of_a_pooler(&error) { Ok(true) } else { Err(error) };
+            }
+            let there = backend(&mut other).await?;
+            // Two open sessions never have the same server process. Should there be only one, the
+            // next question would wait for ever.
+            if here != first || there == here || backend(&mut ours).await? != here {
+                return Ok(true);
+            }
+            other.execute("commit").await?;
+        }
+        other.close().await?;
+        ours.close().await?;
+        Ok(false)
+    };
+    tokio::time::timeout(CONNECT_WITHIN, look).await.unwrap_or_else(|_| Err(too_late()))
+}
+
+async fn backend(db: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::raw_sql("select pg_backend_pid() as pid").fetch_one(db).await?.try_get("pid")
+}
+
+fn is_of_a_pooler(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains("pooling mode"))
 }
 
 fn too_late() -> sqlx::Error {
@@ -81,7 +138,11 @@ pub(super) async fn check_durability(db: &mut AnyConnection) -> Result<(), sqlx:
 pub(super) fn explain(place: String, error: &sqlx::Error) -> OpenError {
     let db = match error {
         sqlx::Error::Database(db) => db,
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
+        sqlx::Error::PoolTimedOut => {
+            let why = "it has no connection left for us, or is too busy to let us in".to_owned();
+            return OpenError::Unreachable { place, why };
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
             let mut why = error.to_string();
             if why.contains("certificate") {
                 why.push_str(" (sslrootcert=FILE names the authority that signed it)");
@@ -102,8 +163,35 @@ pub(super) fn explain(place: String, error: &sqlx::Error) -> OpenError {
         // Our tables are not there, or somebody else's of the same name are.
         "42P01" => OpenError::Missing(place),
         "42P07" => OpenError::Foreign(place),
-        // Starting up, shutting down, too many connections, a standby.
-        "57P03" | "57P01" | "57P02" | "53300" | "25006" => OpenError::Unreachable { place, why },
+        // Starting up, shutting down, too many connections.
+        "57P03" | "57P01" | "57P02" | "53300" => OpenError::Unreachable { place, why },
+        // Read only, like a standby; full.
+        "25006" | "53100" => OpenError::ReadsOnly { place, why },
+        _ if why.contains("unsupported startup parameter") => {
+            let mend = "in pgbouncer.ini: ignore_startup_parameters = extra_float_digits";
+            OpenError::Other { place, why: format!("{why} ({mend})") }
+        }
         _ => OpenError::Other { place, why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bracketed_address_is_dialled_as_one() {
+        for (url, dials) in [
+            ("postgres://u:p@h:5432/d?sslmode=disable", None),
+            ("postgres:///d?host=/run", None),
+            ("postgres://u:p@[::1]:5432/d", Some("postgres://u:p@localhost:5432/d?host=::1")),
+            ("postgres://[fe80::1%eth0]/d", Some("postgres://localhost/d?host=fe80::1%25eth0")),
+            (
+                "postgres://u@[2001:db8::7]/d?sslmode=require",
+                Some("postgres://u@localhost/d?sslmode=require&host=2001:db8::7"),
+            ),
+        ] {
+            assert_eq!(dialled(url), dials.unwrap_or(url));
+        }
     }
 }

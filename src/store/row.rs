@@ -83,6 +83,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { index, source } => {
                 Self::Damaged { table: "?", id: index.clone(), what: source.to_string() }
             }
+            sqlx::Error::PoolTimedOut => {
+                Self::Away("no connection is free: too few are left, or it is too busy".to_owned())
+            }
             _ => Self::Away(error.to_string()),
         }
     }

@@ -94,6 +94,9 @@ statements! {
     INSERT_JOURNAL = "insert into journal (sale, revision, at, body) values ($1, $2, $3, $4)";
     SELECT_JOURNAL = "select revision, body from journal where sale = $1 order by revision";
 
+    /// Codes that were used up stay so for ever.
+    PRUNE_SEEN = "delete from seen where (source, id) in (select source, id from seen \
+        where at < $1 and source not like 'code:%' limit 500)";
     DELETE_SEEN = "delete from seen where source = $1 and id = $2";
 
     INSERT_SHOP = "insert into shop (id, version, secret, body) values (1, 0, $1, $2) \

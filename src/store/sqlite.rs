@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sqlx::{AnyConnection, AnyPool, Connection, Executor, any::AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, any::AnyPoolOptions, query};
 
 use super::open::OpenError;
 use crate::file;
@@ -104,6 +104,9 @@ pub(super) async fn create(path: &Path) -> Result<(), sqlx::Error> {
 pub(super) async fn writer(path: &Path) -> Result<AnyConnection, sqlx::Error> {
     let mut db = plain(path).await?;
     db.execute("pragma journal_mode = wal").await?;
+    // A file that has just got its log is let go until it is read: whoever closes it meanwhile
+    // would be the last, and fold everything.
+    query("select count(*) from sqlite_master").fetch_one(&mut db).await?;
     Ok(db)
 }
 

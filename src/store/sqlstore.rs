@@ -175,6 +175,10 @@ impl Store for SqlStore {
         self.done(Write::Hear(seen, at)).await
     }
 
+    async fn forget(&self, before: Timestamp) -> Result<bool, StoreError> {
+        self.done(Write::Forget(before)).await
+    }
+
     async fn lease(&self, ask: LeaseAsk) -> Result<Option<Leased>, StoreError> {
         match self.write(Write::Lease(ask)).await? {
             Written::Leased(leased) => Ok(leased.map(|leased| *leased)),

@@ -23,6 +23,7 @@ pub(super) enum Write {
     Docs(Vec<DocChange>),
     Secret(String),
     Turn(Turn),
+    Forget(Timestamp),
 }
 
 impl Write {
@@ -37,6 +38,7 @@ impl Write {
                 (None, None, Some((sale, _))) => (2, sale.to_string()),
                 (None, None, None) => (3, String::new()),
             },
+            Self::Forget(_) => (4, String::new()),
             Self::Hear(seen, _) => (4, format!("{} {}", seen.source, seen.id)),
             Self::Postpone(put_off) => (5, put_off.id.to_string()),
             Self::Retry(id, _) => (5, id.to_string()),
@@ -102,6 +104,10 @@ pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Writt
             Written::Done(true)
         }
         Write::Turn(turn) => Written::Turn(take_turn(db, turn).await?),
+        Write::Forget(before) => {
+            let forget = query(sql::PRUNE_SEEN).bind(before.millis());
+            Written::Done(forget.execute(db).await?.rows_affected() > 0)
+        }
     })
 }
 

@@ -153,6 +153,7 @@ fused_store! {
     due_sales(now: Timestamp) -> Vec<SaleId>;
     next_wake() -> Option<Timestamp>;
     hear(seen: Seen, at: Timestamp) -> bool;
+    forget(before: Timestamp) -> bool;
     postpone(put_off: PutOff) -> ();
     outbox() -> OutboxCount;
     parked() -> Vec<ParkedEffect>;

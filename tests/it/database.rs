@@ -237,7 +237,7 @@ fn is_root() -> bool {
 }
 
 /// PostgreSQL refuses to run as root.
-fn as_user(program: &Path) -> Command {
+pub fn as_user(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }

@@ -301,13 +301,13 @@ async fn after_a_polite_end_everything_is_in_one_file() {
         let mut running = Running::start(dir.path(), &database);
         running.types("!sale start mug 2h");
         running.until("SALE OPEN");
-        running.claim().await.expect("taken");
         if end == "input" {
             running.types("!sale stop");
             running.until("CANCELLED");
             drop(running.child.stdin.take());
             running.child.wait().expect("ends");
         } else {
+            running.claim().await.expect("taken");
             running.signal(end);
         }
         let copy = dir.path().join("copy.db");

@@ -40,6 +40,7 @@ mod receipts;
 mod rehearse;
 mod replicas;
 mod secret;
+mod servers;
 mod setup;
 mod shares;
 mod square;
