@@ -120,6 +120,8 @@ impl App {
         })?;
         let mut providers = remote_providers(config, &base_url, &clock)?;
         providers.push(adapter);
+        let shop = crate::shop::id_of(&secret);
+        providers.iter().for_each(|provider| provider.works_for(&shop));
         let engine = Engine::new(Parts {
             store,
             clock,

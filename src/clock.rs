@@ -73,6 +73,12 @@ impl Timestamp {
         let at: jiff::Timestamp = text.parse().ok()?;
         Some(Self(at.as_millisecond()))
     }
+
+    /// Reads the time of a `Date` header, `Thu, 01 Jan 2026 00:00:00 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Some(Self(at.timestamp().as_millisecond()))
+    }
 }
 
 impl Add<Span> for Timestamp {
@@ -318,5 +324,8 @@ mod tests {
         let at = Timestamp::from_millis(1_767_225_600_123);
         assert_eq!(at.rfc3339(), "2026-01-01T00:00:00.123Z");
         assert_eq!(Timestamp::parse_rfc3339(&at.rfc3339()), Some(at));
+        let date = Timestamp::parse_http_date("Thu, 01 Jan 2026 00:00:00 GMT");
+        assert_eq!(date, Timestamp::parse_rfc3339("2026-01-01T00:00:00Z"));
+        assert_eq!(Timestamp::parse_http_date("today"), None);
     }
 }

@@ -79,6 +79,9 @@ struct Inner {
     shop: tokio::sync::Mutex<()>,
     /// Whether payments wait for their sale.
     unmatched: AtomicBool,
+    /// Pages and orders of those, as far as this program heard of them; and when it was asked last
+    /// whose a payment is.
+    strays: Mutex<intake::Strays>,
     /// Providers that said something changed in what they list.
     changed: Mutex<BTreeSet<String>>,
     /// How we stand among the programs that share our store.
@@ -156,6 +159,7 @@ impl Engine {
             shop_bell: Notify::new(),
             shop: tokio::sync::Mutex::default(),
             unmatched: AtomicBool::new(true),
+            strays: Mutex::default(),
             standing: Standing::default(),
             changed: Mutex::default(),
         };

@@ -128,6 +128,11 @@ pub enum Trouble {
         /// Why it was given up.
         why: String,
     },
+    /// The provider does not answer, or not well, while a sale is made ready.
+    Delayed {
+        /// What is wrong.
+        why: String,
+    },
     /// The provider refuses to make pages.
     NoPage {
         /// Its words.
@@ -144,6 +149,22 @@ pub enum Trouble {
         hold: u32,
         /// The provider's words.
         why: String,
+    },
+    /// The provider took back what it had said of a payment.
+    Reversed {
+        /// The provider's id of the payment.
+        payment: String,
+        /// How much.
+        amount: Money,
+        /// What it took back.
+        why: String,
+    },
+    /// A payment has been under way for long.
+    StillPaying {
+        /// The hold's number; 0 for the page that a whole sale shares.
+        hold: u32,
+        /// For how long it was waited for.
+        waited: Span,
     },
     /// Money goes back, and why.
     Refunding {

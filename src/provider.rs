@@ -78,6 +78,12 @@ pub trait Provider: Send + Sync + 'static {
         Ok(delivery)
     }
 
+    /// Whose a payment is that belongs to no sale so far, by looking at its order.
+    async fn whose(&self, payment: &PaymentFact) -> Result<Whose, ProviderError> {
+        let _ = payment;
+        Ok(Whose::Unknown)
+    }
+
     /// What is wrong with the account, and with what these templates need of it, each with its
     /// mend; empty if all is well. With `mend` it puts right what it can, and says so.
     async fn check(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
@@ -85,7 +91,13 @@ pub trait Provider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What was ever made for sales of ours and is still there.
+    /// Whose things it makes from now on: its marks carry the shop's id, so that two shops on one
+    /// account tell theirs apart.
+    fn works_for(&self, shop: &str) {
+        let _ = shop;
+    }
+
+    /// What was ever made for sales, by this shop or another, and is still there.
     async fn left_behind(&self) -> Result<Vec<Leftover>, ProviderError> {
         Ok(Vec::new())
     }
@@ -116,6 +128,17 @@ pub fn carries(provider: &dyn Provider, template: &Template) -> Result<(), Strin
     }
 }
 
+/// Whose a payment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// It was made for that hold.
+    Ours(HoldId),
+    /// The seller took it elsewhere.
+    NotOurs,
+    /// It cannot be told yet.
+    Unknown,
+}
+
 /// Where a buyer returns to after paying.
 pub trait ReturnPages: Send + Sync {
     /// The buyer's own page for a hold.
@@ -135,6 +158,8 @@ pub struct Leftover {
     pub order: Option<String>,
     /// The sale it was made for, where its mark says so.
     pub sale: Option<SaleId>,
+    /// The id of the shop that made it, where its mark says so.
+    pub shop: Option<String>,
 }
 
 /// The circumstances of one attempt.
@@ -211,6 +236,8 @@ pub struct StatusAsk {
     pub refunds: Vec<(String, Option<String>)>,
     /// Payments whose fee is not known yet.
     pub fees: Vec<PaymentId>,
+    /// Payments to look at once more: what went back, or was taken back, may not have been told.
+    pub again: Vec<PaymentId>,
     /// Look for payments since then.
     pub since: Timestamp,
     /// Something the provider lists may have changed: look at the listing too.
@@ -224,6 +251,8 @@ pub struct StatusAsk {
 pub enum News {
     /// About a payment.
     Payment(PaymentFact),
+    /// About a payment that counts only if it was heard of before: a correction.
+    Correction(PaymentFact),
     /// About a refund.
     Refund(RefundFact),
     /// About stock: the page of some hold shows which sale.

@@ -19,18 +19,31 @@ use crate::{
 /// How often a running sale is asked about.
 pub const EVERY: Span = Span::from_secs(3);
 
-/// How often closed sales with something unsettled are asked about.
+/// How often closed sales are looked through for what is to be asked.
 pub const CLOSED_EVERY: Span = Span::from_secs(60);
 
-/// For how long after its end a sale is asked about at all.
+/// For how long after its end a sale with something unsettled is asked about often.
 const WATCH_FOR: Span = Span::from_secs(48 * 3600);
 
-/// For how long where pages cannot be closed: the slowest service cancels an unpaid order after so
-/// long (Noventiq's order statuses).
+/// For how long it is asked about at all: the slowest service cancels an unpaid order after so long
+/// (Noventiq's order statuses).
 const LATE_FOR: Span = Span::from_secs(90 * 24 * 3600);
 
 /// After the first days, such a sale is asked about once a day.
 const DAY: Span = Span::from_secs(24 * 3600);
+
+/// A sale with nothing unsettled is asked about for as long as a page of it might be paid all the
+/// same (Polar's open sessions live for a day), or something of it given back: until the first age,
+/// as often as the second says.
+const LOOK_BACK: [(Span, Span); 4] = [
+    (Span::from_mins(15), Span::from_mins(1)),
+    (Span::from_mins(2 * 60), Span::from_mins(10)),
+    (Span::from_mins(8 * 60), Span::from_mins(30)),
+    (Span::from_mins(25 * 60), Span::from_mins(60)),
+];
+
+/// Payments looked at once more in one round; each may take a call.
+const AGAIN_MAX: usize = 20;
 
 /// Pages asked about in one call; the tightest provider takes a hundred ids.
 const PAGES_MAX: usize = 100;
@@ -65,7 +78,7 @@ pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
     for sale in sales(engine, round).await? {
         let now = engine.now();
         let tellers = tellers.clone();
-        let look = move |s: &Sale| question(s, &tellers, now);
+        let look = move |s: &Sale| question(s, &tellers, now, round);
         let Some((provider, asks)) = engine.look(sale, look).await? else { continue };
         let Some(provider) = engine.provider(&provider).cloned() else { continue };
         // One replica asks for all; whoever heard that something changed asks as well.
@@ -111,8 +124,7 @@ async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> 
         let now = engine.now();
         for line in engine.store().sales(200).await? {
             let end = line.head.phase.end();
-            let late = !line.head.capabilities.revocable;
-            let asked = end.is_some_and(|end| is_asked_about(now.since(end.at), late));
+            let asked = end.is_some_and(|end| is_asked_about(now.since(end.at)));
             if line.head.is_closed() && asked {
                 sales.push(line.id);
             }
@@ -121,24 +133,41 @@ async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> 
     Ok(sales)
 }
 
-/// Whether a sale that ended so long ago is asked about in this round; `late` if its pages cannot be
-/// closed.
-fn is_asked_about(ago: Span, late: bool) -> bool {
+/// Whether a sale that ended so long ago is looked at in this round, for what is unsettled of it.
+fn is_asked_about(ago: Span) -> bool {
     // Two rounds: one may be slow, or fall into a restart.
     let of_the_day = ago.millis() % DAY.millis() < 2 * CLOSED_EVERY.millis();
-    ago < WATCH_FOR || (late && ago < LATE_FOR && of_the_day)
+    ago < WATCH_FOR || (ago < LATE_FOR && of_the_day)
+}
+
+/// Whether a sale that ended so long ago is asked about in this round though all of it is settled.
+/// By its age alone, so that neither a restart nor another replica forgets it.
+fn is_looked_back_at(ago: Span) -> bool {
+    let every = LOOK_BACK.iter().find(|(until, _)| ago < *until).map(|(_, every)| *every);
+    every.is_some_and(|every| ago.millis() % every.millis() < 2 * CLOSED_EVERY.millis())
 }
 
 /// What to ask about a sale; `None` if everything is settled. `tellers` are providers that tell
 /// fees.
-fn question(sale: &Sale, tellers: &[&str], now: Timestamp) -> Option<(String, Vec<StatusAsk>)> {
-    // Where no page can be closed, one whose units went back can be paid all the same.
-    let for_ever = !sale.head.capabilities.revocable;
+fn question(
+    sale: &Sale,
+    tellers: &[&str],
+    now: Timestamp,
+    round: Round,
+) -> Option<(String, Vec<StatusAsk>)> {
+    let ago = sale.head.phase.end().map(|end| now.since(end.at));
+    let closed = sale.head.is_closed();
+    let look_back = closed && round == Round::All && ago.is_some_and(is_looked_back_at);
+    // Where no page can be closed, one whose units went back can be paid all the same; and whoever
+    // was on a page as it closed may have paid it.
+    let for_ever = !sale.head.capabilities.revocable || look_back;
     let pages: Vec<_> = sale
         .holds()
         .filter(|hold| !matches!(hold.state, HoldState::Paid { .. }))
         .flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)))
-        .filter(|(hold, page)| !page.closed || (for_ever && hold.opened_at.is_some()))
+        .filter(|(hold, page)| {
+            !page.closed || (for_ever && (hold.opened_at.is_some() || hold.id.is_shared()))
+        })
         .map(|(hold, page)| (hold.id, page.clone()))
         .collect();
     let refunds: Vec<_> = sale
@@ -150,11 +179,12 @@ fn question(sale: &Sale, tellers: &[&str], now: Timestamp) -> Option<(String, Ve
             _ => None,
         })
         .collect();
-    let pending = sale.payments().any(|p| p.fate == Fate::Pending && !p.is_settled());
+    let pending =
+        sale.payments().any(|p| matches!(p.fate, Fate::Pending | Fate::Part) && !p.is_settled());
     let tells = tellers.contains(&sale.head.template.provider.as_str());
     let fees = if tells { without_fee(sale, now) } else { Vec::new() };
     let settled = pages.is_empty() && refunds.is_empty() && fees.is_empty() && !pending;
-    if settled && sale.head.is_closed() {
+    if settled && closed && !look_back {
         return None;
     }
     let since = sale.head.started_at - MARGIN;
@@ -169,8 +199,37 @@ fn question(sale: &Sale, tellers: &[&str], now: Timestamp) -> Option<(String, Ve
     }
     asks[0].refunds = refunds;
     asks[0].fees = fees;
+    if look_back || (!closed && round == Round::All) {
+        asks[0].again = again(sale, now);
+        let done = sale.payments().filter_map(|payment| match &payment.fate {
+            Fate::Refund { status: RefundStatus::Done, refund: Some(refund), .. } => {
+                Some((payment.fact.id.to_string(), Some(refund.clone())))
+            }
+            _ => None,
+        });
+        asks[0].refunds.extend(in_turn(done.collect(), now));
+    }
     debug_assert!(now >= since);
     Some((sale.head.template.provider.clone(), asks))
+}
+
+/// Payments to look at once more.
+fn again(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
+    let money = |payment: &&Payment| {
+        payment.fact.status == PaymentStatus::Completed || payment.reversed.is_some()
+    };
+    in_turn(sale.payments().filter(money).map(|p| p.fact.id.clone()).collect(), now)
+}
+
+/// As many as one round takes, and others in the next.
+fn in_turn<T>(mut all: Vec<T>, now: Timestamp) -> Vec<T> {
+    if all.len() > AGAIN_MAX {
+        let rounds = all.len().div_ceil(AGAIN_MAX);
+        let turn = usize::try_from(now.millis() / CLOSED_EVERY.millis()).unwrap_or(0) % rounds;
+        all.rotate_left(turn * AGAIN_MAX);
+        all.truncate(AGAIN_MAX);
+    }
+    all
 }
 
 /// Payments whose fee the provider has not told yet, and may still.
@@ -206,14 +265,37 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
 mod tests {
     use super::*;
 
+    fn hours(n: i64) -> Span {
+        Span::from_secs(n * 3600)
+    }
+
     #[test]
-    fn money_that_comes_late_is_looked_for_daily() {
-        let hours = |n: i64| Span::from_secs(n * 3600);
-        for late in [false, true] {
-            assert!(is_asked_about(hours(47), late), "often, while it is fresh");
-            assert!(!is_asked_about(hours(49), late) && !is_asked_about(hours(91 * 24), late));
-            assert_eq!(is_asked_about(hours(72), late), late);
-            assert_eq!(is_asked_about(hours(89 * 24) + Span::from_secs(90), late), late);
+    fn what_is_unsettled_is_looked_for_often_and_then_daily() {
+        assert!(is_asked_about(hours(47)), "often, while it is fresh");
+        assert!(!is_asked_about(hours(49)) && !is_asked_about(hours(91 * 24)));
+        assert!(is_asked_about(hours(72)));
+        assert!(is_asked_about(hours(89 * 24) + Span::from_secs(90)));
+    }
+
+    #[test]
+    fn what_is_settled_is_looked_back_at_for_a_day_ever_more_slowly() {
+        let rounds = |from: i64, to: i64| {
+            (from..to).filter(|minute| is_looked_back_at(Span::from_mins(*minute))).count()
+        };
+        assert_eq!(rounds(0, 15), 15, "each minute at first");
+        assert!(rounds(15, 120) < 25 && rounds(120, 480) < 30 && rounds(480, 1500) < 40);
+        assert!(rounds(23 * 60, 25 * 60) > 0, "a day after");
+        assert_eq!(rounds(1500, 10_000), 0);
+    }
+
+    #[test]
+    fn everything_gets_its_turn() {
+        let mut seen = std::collections::BTreeSet::new();
+        for minute in 0..3 {
+            let turn = in_turn((0..50).collect(), Timestamp::from_millis(minute * 60_000));
+            assert_eq!(turn.len(), AGAIN_MAX);
+            seen.extend(turn);
         }
+        assert_eq!(seen.len(), 50);
     }
 }

@@ -98,6 +98,8 @@ pub struct Extra {
     pub double: Sum,
     /// Refunded at the provider by somebody else.
     pub elsewhere: Sum,
+    /// Parts of a price whose rest never came.
+    pub incomplete: Sum,
 }
 
 /// So many payments, and what they come to.
@@ -114,6 +116,9 @@ pub struct Sum {
 pub struct Row {
     /// The provider's id.
     pub payment: String,
+    /// The other payments that paid for the same hold together with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub together_with: Vec<String>,
     /// The provider's order, where it has one.
     pub order: Option<String>,
     /// Where the seller finds it.
@@ -193,7 +198,7 @@ impl Report {
             net: zero,
             completed: 0,
             foreign: 0,
-            extra: Extra { surplus: none, double: none, elsewhere: none },
+            extra: Extra { surplus: none, double: none, elsewhere: none, incomplete: none },
             funnel: Funnel::of(sale),
             checkout_delay: people::delays(sale, journal),
             payments: rows,
@@ -225,11 +230,12 @@ impl Report {
                     RefundReason::Surplus => &mut self.extra.surplus,
                     RefundReason::Double => &mut self.extra.double,
                     RefundReason::Elsewhere => &mut self.extra.elsewhere,
+                    RefundReason::Incomplete => &mut self.extra.incomplete,
                 };
                 sum.count += 1;
                 sum.amount.minor += amount;
             }
-            Fate::Person { .. } => {
+            Fate::Person { .. } | Fate::Part => {
                 self.refunded.minor += fact.refunded;
                 self.undecided.minor += amount - fact.refunded;
             }
@@ -248,15 +254,23 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
     let hold = payment.hold.and_then(|id| sale.hold(id));
     let page = payment.fact.checkout.as_ref();
     let extras = hold.map(|hold| hold.extras.clone()).unwrap_or_default();
+    // Two payments for one hold are one parcel: its units stand beside the one that completed it.
+    let others = parts_beside(sale, payment);
+    let completed_it = hold.is_none_or(|hold| match &hold.state {
+        HoldState::Paid { payment: by, .. } => *by == payment.fact.id,
+        _ => true,
+    });
     let order = hold.zip(page).and_then(|(hold, page)| hold.checkout(page)?.order.clone());
+    let units = hold.filter(|_| completed_it || others.is_empty()).map(|hold| hold.units);
     Row {
         payment: payment.fact.id.to_string(),
+        together_with: others,
         order: payment.fact.order.clone().or(order),
         link: payment.fact.link.clone(),
         at: payment.fact.at.rfc3339(),
         hold: hold.map(|hold| hold.id.n),
         buyer: hold.and_then(|hold| hold.buyer_name.clone()),
-        units: hold.map(|hold| hold.units),
+        units,
         delivery: hold.and_then(|hold| hold.delivery.clone()),
         options: extras.options,
         upsells: extras.upsells,
@@ -265,6 +279,7 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
         fate: payment.fate.word(),
         why: match &payment.fate {
             Fate::Person { why } => Some(why.clone()),
+            Fate::Part => Some("a part of the price; the rest has not come".to_owned()),
             _ => None,
         },
         late: payment.late,
@@ -277,4 +292,18 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
         },
         answers: hold.map(|hold| hold.answers.clone()).unwrap_or_default(),
     }
+}
+
+/// The other payments that were kept for the same hold.
+fn parts_beside(sale: &Sale, payment: &Payment) -> Vec<String> {
+    let Some(hold) = payment.hold.filter(|_| sale.head.capabilities.splits) else {
+        return Vec::new();
+    };
+    let beside = |other: &&Payment| {
+        other.hold == Some(hold)
+            && other.fact.id != payment.fact.id
+            && payment.fate == Fate::Kept
+            && other.fate == Fate::Kept
+    };
+    sale.payments().filter(beside).map(|other| other.fact.id.to_string()).collect()
 }

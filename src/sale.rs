@@ -154,7 +154,7 @@ impl Sale {
         let holds =
             self.index.first_deadline().map(|own| head.end_limit().map_or(own, |end| own.min(end)));
         let count = head.count.map(|count| count.act_at);
-        [phase, holds, count, head.warm_again_at].into_iter().flatten().min()
+        [phase, holds, count, head.warm_again_at, head.parts_until].into_iter().flatten().min()
     }
 
     /// Who waits for an effect, and so how urgent it is.

@@ -185,6 +185,8 @@ pub struct Commit {
     pub freed: Vec<Seen>,
     /// Payments that belong to no sale, with their provider.
     pub unmatched: Vec<(String, PaymentFact)>,
+    /// Such payments that turned out to be none of ours: provider and payment.
+    pub foreign: Vec<(String, String)>,
     /// When.
     pub at: Timestamp,
 }

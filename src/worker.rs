@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 pub(crate) use self::outcome::{event_of, rejected};
 use self::{
-    outcome::{not_sent, span},
+    outcome::{delayed, not_sent, span},
     pace::Pace,
 };
 use crate::{
@@ -251,15 +251,18 @@ impl Worker {
         match answer {
             Ok(outcome) => {
                 self.pace().went_well();
-                let opened = matches!(outcome, Outcome::Opened(_));
+                let opened = match &outcome {
+                    Outcome::Opened(page) => Some(page.clone()),
+                    _ => None,
+                };
                 match event_of(&effect, outcome) {
                     Some(event) => self.tell(&leased, event).await?,
                     None => {
                         self.put_off(&leased, "the adapter gave no fitting answer", None).await?
                     }
                 }
-                if opened {
-                    self.engine.match_again().await?;
+                if let Some(page) = opened {
+                    self.engine.match_page(&page).await?;
                 }
                 Ok(())
             }
@@ -271,7 +274,12 @@ impl Worker {
         match error {
             ProviderError::Retry { says, after } => {
                 tracing::warn!(says, attempt = leased.attempts, "repeating");
-                self.put_off(leased, &says, after).await
+                self.put_off(leased, &says, after).await?;
+                let Some(event) = delayed(leased, &says, self.engine.now()) else { return Ok(()) };
+                let by = format!("worker:{}", self.target);
+                // No answer waits for it: what is not told now is told at the next try.
+                let _ = self.engine.tell(leased.sale, event, &by, Origin::Any).await;
+                Ok(())
             }
             ProviderError::SlowDown { after } => {
                 let now = self.engine.now();

@@ -113,12 +113,14 @@ fn tell_payment(payment: &Payment) -> String {
     let fact = &payment.fact;
     let fate = match &payment.fate {
         Fate::Pending => "not money yet".to_owned(),
+        Fate::Part => "a part of the price; the rest has not come".to_owned(),
         Fate::Kept => "kept".to_owned(),
         Fate::Refund { why, status, .. } => {
             let why = match why {
                 RefundReason::Surplus => "paid when nothing was left",
                 RefundReason::Double => "a second payment for one hold",
                 RefundReason::Elsewhere => "refunded at the provider",
+                RefundReason::Incomplete => "the rest of the price never came",
             };
             let status = match status {
                 RefundStatus::Requested => "being refunded",

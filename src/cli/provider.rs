@@ -18,7 +18,7 @@ use crate::{
         history::{self, Measured},
         spread,
     },
-    provider::{Call, Provider, signature::short_hash},
+    provider::{Call, Leftover, Provider, signature::short_hash},
     sale::{carry::facts, template::Template},
     store::{self, Access, OpenError, Store},
 };
@@ -65,12 +65,16 @@ pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String,
 
 /// `audit`: what the bot ever made and left at a provider; with `retire`, removes it.
 pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
-    let live = match store::open(&loaded.config.store.url, Access::Read).await {
-        Ok(store) => store.live_sales().await?,
-        Err(OpenError::Missing(_)) => Vec::new(),
+    let store = match store::open(&loaded.config.store.url, Access::Read).await {
+        Ok(store) => Some(store),
+        Err(OpenError::Missing(_)) => None,
         Err(error) => bail!(error),
     };
-    let (mut left, mut failed) = (0, false);
+    let live = match &store {
+        Some(store) => store.live_sales().await?,
+        None => Vec::new(),
+    };
+    let (mut left, mut failed, mut foreign) = (0, false, 0);
     for provider in providers(loaded)? {
         if let Some(says) = provider.unlisted() {
             println!("unknown  {}: {says}", provider.name());
@@ -87,6 +91,16 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
             let name = format!("{} {} at {}", one.kind, one.id, provider.name());
             if one.sale.is_some_and(|sale| live.contains(&sale)) {
                 println!("in use   {name}");
+                continue;
+            }
+            let Some(store) = &store else {
+                left += 1;
+                println!("unknown  {name}");
+                continue;
+            };
+            if !is_ours(store, &one).await? {
+                foreign += 1;
+                println!("foreign  {name}: made by another store, and left alone");
                 continue;
             }
             if !retire {
@@ -106,13 +120,42 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
             }
         }
     }
+    if foreign > 0 {
+        println!(
+            "{foreign} foreign: what the shop of another database made is removed with that \
+             database's configuration."
+        );
+    }
+    if store.is_none() && retire {
+        println!(
+            "Nothing was removed: there is no store at {}, and without the store that made them \
+             nobody can tell whose these are. Set store.url to it.",
+            crate::store::shown(&loaded.config.store.url)
+        );
+        return Ok(Ended::Failed);
+    }
     match left {
         0 if !failed => println!("Nothing is left behind."),
         0 => {}
+        n if store.is_none() => println!(
+            "{n} of some shop; there is no store here that could tell whether it is this one."
+        ),
         n if retire => println!("{n} could not be removed."),
         n => println!("{n} left behind. Remove with: livetill audit --retire"),
     }
     Ok(if left == 0 && !failed { Ended::Well } else { Ended::Failed })
+}
+
+/// Whether this store's shop made it: its mark says so, or, where it is of an older version and names
+/// no shop, the store knows the sale.
+async fn is_ours(store: &dyn Store, one: &Leftover) -> Result<bool> {
+    if one.shop.is_some() && one.shop == store.shop_id().await? {
+        return Ok(true);
+    }
+    match one.sale {
+        Some(sale) => Ok(store.load(sale).await?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Rounds measured at the most: each writes to the seller's catalog.

@@ -1,6 +1,6 @@
 //! Verbs that only look: they open the store beside a running bot and change nothing.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
@@ -171,9 +171,17 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
                 );
                 findings.push((format!("parked {}", parked.id), false, says));
             }
-            for (provider, fact) in store.unmatched().await? {
-                let says = format!("{} of {} belongs to no sale", fact.id, fact.amount);
-                findings.push((format!("payment at {provider}"), false, says));
+            let mut strays = BTreeMap::<String, usize>::new();
+            for (provider, _) in store.unmatched().await? {
+                *strays.entry(provider).or_default() += 1;
+            }
+            for (provider, n) in strays {
+                let says = format!(
+                    "{n} payment(s) belong to no sale so far. While livetill runs it asks whose they \
+                     are, and forgets those of the seller's other sales; one that stays here is to be \
+                     looked at in the provider's dashboard"
+                );
+                findings.push((format!("payments at {provider}"), true, says));
             }
         }
         Err(error) => match error.downcast::<store::OpenError>() {

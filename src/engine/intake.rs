@@ -1,15 +1,39 @@
 //! What providers say: finds the sale it is about and tells it. Money is stored before anything
 //! else, whether or not it belongs to something.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use super::{Engine, Origin, TellError};
 use crate::{
+    clock::{Span, Timestamp},
     id::{CheckoutId, HoldId, SaleId},
-    provider::News,
-    sale::{event::Event, payment::PaymentFact},
+    provider::{News, Whose},
+    sale::{event::Event, hold::Checkout, payment::PaymentFact},
     store::{Commit, Committed, PageRef, Seen},
 };
+
+/// A payment that belongs to no sale, and of which nobody can say whose it is, is forgotten after so
+/// long: no page of ours is made and not known for that time.
+const STRAY_FOR: Span = Span::from_secs(3 * 24 * 3600);
+
+/// Whose a payment is, is asked again after this long.
+const ASK_WHOSE_AFTER: Span = Span::from_mins(10);
+
+/// Asked so many times in one round; each takes a call.
+const ASKED_MAX: usize = 5;
+
+/// Pages and orders of strays that are remembered; of more the regular rounds think.
+const STRAYS_MAX: usize = 10_000;
+
+/// Payments that belong to no sale so far.
+#[derive(Default)]
+pub(super) struct Strays {
+    pages: HashSet<String>,
+    asked: HashMap<String, Timestamp>,
+}
 
 impl Engine {
     /// Takes one piece of news. `seen` makes it count once.
@@ -26,6 +50,12 @@ impl Engine {
         let by = format!("provider:{provider}");
         let told = match news {
             News::Payment(fact) => return self.take_payment(provider, fact, origin).await,
+            News::Correction(fact) => {
+                return match self.store().sale_of_payment(provider, fact.id.as_str()).await? {
+                    Some(_) => self.take_payment(provider, fact, origin).await,
+                    None => Ok(()),
+                };
+            }
             News::Refund(fact) => {
                 let payment = fact.payment.as_str();
                 match self.store().sale_of_payment(provider, payment).await? {
@@ -68,6 +98,7 @@ impl Engine {
             return ignore_known(self.tell(sale, event, &by, origin).await.map(drop));
         }
         tracing::info!(payment = %fact.id, provider, "a payment that belongs to no sale so far");
+        self.note_stray(&fact);
         let mut commit = Commit { at: self.now(), ..Commit::default() };
         commit.unmatched.push((provider.to_owned(), fact));
         if let Origin::Seen(seen) = origin {
@@ -128,7 +159,28 @@ impl Engine {
         ignore_known(self.tell(hold.sale, event, by, origin).await.map(drop))
     }
 
-    /// Looks again at payments that belonged to nothing; called when a page came to be known.
+    fn note_stray(&self, fact: &PaymentFact) {
+        let mut strays = self.inner.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        if strays.pages.len() < STRAYS_MAX {
+            strays.pages.extend(fact.checkout.as_ref().map(ToString::to_string));
+            strays.pages.extend(fact.order.clone());
+        }
+    }
+
+    /// A page came to be known: was something paid on it before?
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn match_page(&self, page: &Checkout) -> Result<(), TellError> {
+        let waits = {
+            let strays = self.inner.strays.lock().unwrap_or_else(PoisonError::into_inner);
+            strays.pages.contains(page.id.as_str())
+                || page.order.as_ref().is_some_and(|order| strays.pages.contains(order))
+        };
+        if waits { self.match_again().await } else { Ok(()) }
+    }
+
+    /// Looks again at payments that belonged to nothing.
     ///
     /// # Errors
     /// If the store fails.
@@ -139,12 +191,66 @@ impl Engine {
         }
         let waiting = self.store().unmatched().await?;
         self.inner.unmatched.store(!waiting.is_empty(), Ordering::SeqCst);
-        for (provider, fact) in waiting {
+        let mut asked = 0;
+        let mut foreign = Vec::new();
+        for (provider, mut fact) in waiting {
             if self.sale_of(&provider, &fact).await?.is_some() {
                 self.take_payment(&provider, fact, Origin::Any).await?;
+                continue;
+            }
+            // A sale is stored before anything of it can be paid: one that is not known here is
+            // another database's.
+            let mut dropped = fact.hold.is_some() || self.now().since(fact.at) > STRAY_FOR;
+            if !dropped && asked < ASKED_MAX && self.may_ask_whose(&provider, &fact) {
+                asked += 1;
+                match self.whose(&provider, &fact).await {
+                    Whose::Ours(hold) => {
+                        fact.hold = Some(hold);
+                        if self.sale_of(&provider, &fact).await?.is_some() {
+                            self.take_payment(&provider, fact, Origin::Any).await?;
+                            continue;
+                        }
+                        dropped = true;
+                    }
+                    Whose::NotOurs => dropped = true,
+                    Whose::Unknown => {}
+                }
+            }
+            if dropped {
+                tracing::info!(payment = %fact.id, provider, "a payment is none of ours");
+                foreign.push((provider, fact.id.to_string()));
             }
         }
-        Ok(())
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit { at: self.now(), foreign, ..Commit::default() };
+        match self.store().commit(commit).await? {
+            Committed::Applied | Committed::Stale | Committed::Duplicate(_) => Ok(()),
+        }
+    }
+
+    /// Whether it is time to ask whose a payment is; one replica asks for all.
+    fn may_ask_whose(&self, provider: &str, fact: &PaymentFact) -> bool {
+        if !self.acts_for(provider) {
+            return false;
+        }
+        let now = self.now();
+        let mut strays = self.inner.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        strays.asked.retain(|_, at| now.since(*at) < ASK_WHOSE_AFTER);
+        if strays.asked.len() >= STRAYS_MAX || strays.asked.contains_key(fact.id.as_str()) {
+            return false;
+        }
+        strays.asked.insert(fact.id.to_string(), now);
+        true
+    }
+
+    async fn whose(&self, provider: &str, fact: &PaymentFact) -> Whose {
+        let Some(adapter) = self.provider(provider).cloned() else { return Whose::Unknown };
+        adapter.whose(fact).await.unwrap_or_else(|error| {
+            tracing::warn!(provider, %error, payment = %fact.id, "no answer about whose it is");
+            Whose::Unknown
+        })
     }
 }
 

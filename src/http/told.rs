@@ -3,11 +3,12 @@
 
 use crate::{
     clock::Timestamp,
+    money::Money,
     sale::{
         Sale,
         hold::{Hold, HoldState, Lapse},
         offer::{Bill, Line},
-        payment::{Fate, Payment, PaymentStatus, RefundReason, RefundStatus},
+        payment::{Fate, Payment, PaymentStatus, RefundReason, RefundStatus, Reversed},
         template::RefundKind,
     },
 };
@@ -101,6 +102,14 @@ pub(super) fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
             } else {
                 ("Yours to pay", "Your unit is kept.")
             };
+            if let Some(part) = sum(facts.payments.iter().filter(|one| one.fate == Fate::Part)) {
+                let says = format!("{part} has come; the rest of the price is still to be paid.");
+                return Told {
+                    until: facts.deadline.filter(|at| *at > now),
+                    pay: facts.hold.page().map(|page| page.url.clone()),
+                    ..under_way("Paid in part", "open", says)
+                };
+            }
             Told {
                 until: facts.deadline.filter(|at| *at > now),
                 pay: facts.hold.page().map(|page| page.url.clone()),
@@ -146,19 +155,27 @@ fn over(heading: &'static str, tone: &'static str, says: String) -> Told {
 
 fn paid(facts: &Facts) -> Told {
     let (kept, other): (Vec<_>, Vec<_>) = money(facts).partition(|one| one.fate == Fate::Kept);
-    match (kept.first(), other.first()) {
-        (Some(kept), Some(other)) => {
+    let paid = match sum(kept.iter().copied()) {
+        Some(free) if free.minor == 0 => Some("It is free".to_owned()),
+        Some(amount) => Some(format!("{amount} is paid")),
+        None => None,
+    };
+    match (paid, other.first()) {
+        (Some(paid), Some(other)) => {
             let Told { says, refresh, .. } = not_kept(facts, other, "was the second one");
-            let says = format!("{} is paid, and it is yours. {says}", kept.fact.amount);
+            let says = format!("{paid}, and it is yours. {says}");
             Told { refresh, ..over("Paid", "open", says) }
         }
-        (Some(kept), None) => {
-            let says = format!("{} is paid, and it is yours. Thank you!", kept.fact.amount);
-            over("Paid", "open", says)
-        }
+        (Some(paid), None) => over("Paid", "open", format!("{paid}, and it is yours. Thank you!")),
         (None, Some(other)) => not_kept(facts, other, ""),
         (None, None) => over("Paid", "open", "It is paid, and it is yours. Thank you!".to_owned()),
     }
+}
+
+/// What payments of one currency come to; `None` of none.
+fn sum<'a>(mut payments: impl Iterator<Item = &'a Payment>) -> Option<Money> {
+    let first = payments.next()?.fact.amount;
+    Some(payments.fold(first, |sum, one| sum.plus(one.fact.amount).unwrap_or(sum)))
 }
 
 fn released(facts: &Facts, why: Lapse) -> Told {
@@ -184,18 +201,50 @@ fn released(facts: &Facts, why: Lapse) -> Told {
     over("Over", "ended", says.to_owned())
 }
 
-/// Payments that are money, or may become it.
+/// Payments that are money, or may become it, or were said to be.
 fn money(facts: &Facts) -> impl Iterator<Item = &Payment> {
-    facts.payments.iter().filter(|one| one.fact.status != PaymentStatus::Failed)
+    let is_money =
+        |one: &&Payment| one.fact.status != PaymentStatus::Failed || one.reversed.is_some();
+    facts.payments.iter().filter(is_money)
 }
 
 /// What becomes of a payment that buys nothing (any more); `why` goes on after its amount.
 fn not_kept(facts: &Facts, payment: &Payment, why: &str) -> Told {
-    let amount = payment.fact.amount;
-    let it = match why {
-        "" => format!("Your payment of {amount}"),
-        why => format!("Your payment of {amount} {why}. It"),
+    // Several payments for one order go the same way.
+    let same = |one: &&Payment| one.fate.word() == payment.fate.word();
+    let all: Vec<&Payment> = money(facts).filter(same).collect();
+    let amount = sum(all.iter().copied()).unwrap_or(payment.fact.amount);
+    let yours = match all.len() {
+        2.. => format!("Your payments of {amount} together"),
+        _ => format!("Your payment of {amount}"),
     };
+    let why = match payment.fate {
+        Fate::Refund { why: RefundReason::Incomplete, .. } | Fate::Part => {
+            "did not cover the price"
+        }
+        _ => why,
+    };
+    let it = match why {
+        "" => yours.clone(),
+        why => format!("{yours} {why}. It"),
+    };
+    match payment.reversed {
+        Some(Reversed::Refund) => {
+            let says = format!(
+                "{yours} was to go back to you, and the payment provider took the refund back. The \
+                 shop was told, and a person settles it."
+            );
+            return under_way("The shop is looking into it", "all_held", says);
+        }
+        Some(Reversed::Payment | Reversed::KeptPayment) => {
+            let says = format!(
+                "{yours} went through, and now the payment provider says that it did not. The shop \
+                 was told, and a person settles it."
+            );
+            return under_way("The shop is looking into it", "all_held", says);
+        }
+        None => {}
+    }
     match &payment.fate {
         Fate::Refund { why: RefundReason::Elsewhere, status: RefundStatus::Done, .. } => {
             over("Refunded", "ended", format!("The shop gave {amount} back to you."))
@@ -215,6 +264,10 @@ fn not_kept(facts: &Facts, payment: &Payment, why: &str) -> Told {
         | Fate::Person { .. } => {
             let says = format!("{it} is with the shop, where a person settles it.");
             under_way("The shop is looking into it", "all_held", says)
+        }
+        Fate::Part => {
+            let says = format!("{it} goes back to you unless the rest comes within minutes.");
+            under_way("Paid in part", "all_held", says)
         }
         Fate::Pending | Fate::Kept => {
             let says = format!("{it} is under way; this page follows it.");

@@ -64,6 +64,17 @@ pub fn line(notice: &Notice, link: &str) -> String {
     }
 }
 
+/// A service's trouble in words: what it answers instead of an answer helps nobody.
+fn worded(why: &str) -> String {
+    match why.split_once(" answers ") {
+        Some((name, status)) if status.starts_with('5') => {
+            format!("{name} is out of order at the moment")
+        }
+        Some((name, _)) => format!("{name} answers with something unexpected"),
+        None => why.to_owned(),
+    }
+}
+
 fn trouble_text(number: u32, trouble: &Trouble) -> String {
     match trouble {
         Trouble::Payment { payment, amount, why } => format!(
@@ -72,6 +83,9 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
         ),
         Trouble::Parked { what, why } => {
             format!("gave up trying to {what}: {}. It waits for a person", plain(why))
+        }
+        Trouble::Delayed { why } => {
+            format!("not ready yet: {}. It is tried again and again", plain(&worded(why)))
         }
         Trouble::NoPage { why } => format!("the provider makes no payment page: {}", plain(why)),
         Trouble::Short { units } => format!(
@@ -87,6 +101,21 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
         Trouble::CannotClose { hold, why } => format!(
             "the page of hold {hold} cannot be closed: {}. Its units stay taken",
             plain(why)
+        ),
+        Trouble::Reversed { payment, amount, why } => format!(
+            "please look at payment {payment} of {amount}: {}. Settle it at the provider, and with \
+             the buyer",
+            plain(why)
+        ),
+        Trouble::StillPaying { hold: 0, waited } => format!(
+            "somebody has been paying on the sale's page for {waited}, and the provider does not \
+             say how it ended: please look there. The sale goes on to its end; should the money \
+             come, it is kept while units are left, else refunded"
+        ),
+        Trouble::StillPaying { hold, waited } => format!(
+            "the payment of hold {hold} has been under way for {waited}, and the provider does not \
+             say how it ended: please look there. Its units stay taken; should the money come, it \
+             counts"
         ),
         Trouble::Refunding { payment, amount, why, asked: false } => {
             format!("refunding {amount} (payment {payment}): {}", plain(why))

@@ -74,6 +74,7 @@ pub fn capabilities(config: &config::Noventiq) -> Capabilities {
         any_amount: true,
         add_ons: true,
         prefill: !config.customer_field.trim().is_empty(),
+        splits: false,
         real_money: config.takes_real_money(),
         retire_after: RETIRE_AFTER,
     }

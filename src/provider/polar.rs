@@ -13,7 +13,7 @@ mod page;
 mod status;
 mod webhook;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
 use reqwest::Url;
@@ -57,6 +57,7 @@ pub fn capabilities(config: &config::Polar) -> Capabilities {
         any_amount: true,
         add_ons: false,
         prefill: true,
+        splits: false,
         real_money: config.takes_real_money(),
         retire_after: RETIRE_AFTER,
     }
@@ -74,6 +75,8 @@ pub struct Polar {
     capabilities: Capabilities,
     /// The address of what stands in for Polar, where one is configured.
     stand_in: Option<Url>,
+    /// The id of the shop it works for.
+    shop: OnceLock<String>,
     told: Mutex<Told>,
 }
 
@@ -92,6 +95,7 @@ impl Polar {
             webhook_url: format!("{base_url}/webhooks/{NAME}"),
             capabilities: capabilities(config),
             stand_in: Url::parse(api).ok().filter(|url| !own(url)),
+            shop: OnceLock::new(),
             told: Mutex::default(),
         })
     }
@@ -121,9 +125,10 @@ impl Provider for Polar {
         let options = Options::of(&head.template).unwrap_or_default();
         match effect {
             Effect::Provision | Effect::Retire => json!({ "sale": head.id }),
-            Effect::OpenCheckout { hold, nth } => sale
-                .hold(*hold)
-                .map_or(Value::Null, |hold| json!(page::plan(sale, hold, *nth, &options, pages))),
+            Effect::OpenCheckout { hold, nth } => sale.hold(*hold).map_or(Value::Null, |hold| {
+                let shop = self.shop.get().map(String::as_str);
+                json!(page::plan(sale, hold, *nth, &options, pages, shop))
+            }),
             Effect::Probe { hold, checkout } => {
                 let page = sale.hold(*hold).and_then(|hold| hold.checkout(checkout));
                 json!({
@@ -195,7 +200,8 @@ impl Provider for Polar {
     }
 
     fn verify(&self, webhook: &Webhook, now: Timestamp) -> Result<Verified, WebhookError> {
-        self.check_signature(webhook, now)
+        // Signed by their clock.
+        self.check_signature(webhook, self.client.drift().theirs(now))
     }
 
     fn parse(&self, webhook: &Verified) -> Result<Delivery, WebhookError> {
@@ -204,6 +210,11 @@ impl Provider for Polar {
 
     async fn check(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
         self.diagnose(templates, mend).await
+    }
+
+    fn works_for(&self, shop: &str) {
+        // Said once, before the first sale.
+        let _ = self.shop.set(shop.to_owned());
     }
 
     async fn left_behind(&self) -> Result<Vec<Leftover>, ProviderError> {

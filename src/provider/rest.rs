@@ -1,11 +1,14 @@
 //! Speaks JSON over HTTP for adapters: one call, one answer or one [`Fault`], and what the worker
 //! does next about it.
 
+mod drift;
+
 use std::time::Duration;
 
 use reqwest::{Method, header::RETRY_AFTER};
 use serde_json::Value;
 
+pub(super) use self::drift::Drift;
 use crate::{clock::Span, provider::ProviderError};
 
 /// A call that takes longer has an unknown outcome. Four of them, the most that an effect takes,
@@ -28,6 +31,7 @@ pub(super) struct Rest {
     base: String,
     name: &'static str,
     complaint: fn(&Value) -> Option<Complaint>,
+    drift: Drift,
 }
 
 /// What a service says is wrong.
@@ -70,7 +74,12 @@ impl Rest {
     ) -> Result<Self, reqwest::Error> {
         let http = client(base, CALL_TIMEOUT)?;
         let base = base.trim().trim_end_matches('/').to_owned();
-        Ok(Self { http, base, name, complaint })
+        Ok(Self { http, base, name, complaint, drift: Drift::default() })
+    }
+
+    /// How far the service's clock is from ours.
+    pub(super) fn drift(&self) -> &Drift {
+        &self.drift
     }
 
     pub(super) async fn call(
@@ -88,6 +97,7 @@ impl Rest {
             request = request.json(body);
         }
         let answer = request.send().await.map_err(|error| self.lost(&error))?;
+        self.drift.note(answer.headers());
         let status = answer.status();
         let after = answer
             .headers()

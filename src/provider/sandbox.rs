@@ -47,6 +47,7 @@ pub fn capabilities() -> Capabilities {
         any_amount: true,
         add_ons: true,
         prefill: false,
+        splits: false,
         real_money: false,
         retire_after: Span::ZERO,
     }

@@ -21,7 +21,7 @@ mod webhook;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -43,11 +43,12 @@ use crate::{
     id::{CheckoutId, HoldId},
     provider::{
         Call, Delivery, Leftover, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk,
-        Verified, Webhook, WebhookError,
+        Verified, Webhook, WebhookError, Whose,
     },
     sale::{
         Sale,
         effect::Effect,
+        payment::PaymentFact,
         template::{Capabilities, RefundKind, Template},
     },
 };
@@ -72,6 +73,7 @@ pub fn capabilities(config: &config::Square) -> Capabilities {
         any_amount: true,
         add_ons: true,
         prefill: true,
+        splits: true,
         real_money: config.environment == Environment::Production,
         retire_after: RETIRE_AFTER,
     }
@@ -89,6 +91,8 @@ pub struct Square {
     reject: Vec<String>,
     /// The address of what stands in for Square, where one is configured.
     stand_in: Option<Url>,
+    /// The id of the shop it works for.
+    shop: OnceLock<String>,
     /// Whose turn it is to write to the catalog.
     catalog: tokio::sync::Mutex<()>,
     seen: Mutex<Seen>,
@@ -130,6 +134,7 @@ impl Square {
             keys: config.keys(),
             reject: phrases.filter(|phrase| !phrase.is_empty()).collect(),
             stand_in: stand_in.and_then(|url| Url::parse(url).ok()),
+            shop: OnceLock::new(),
             catalog: tokio::sync::Mutex::default(),
             seen: Mutex::default(),
         })
@@ -193,16 +198,20 @@ impl Provider for Square {
         let options = Options::of(&head.template).unwrap_or_default();
         let listing = || head.listing().map(|listing| listing.0.clone());
         match effect {
-            Effect::Provision => json!(Plan::of(sale, &options)),
+            Effect::Provision => {
+                json!(Plan::of(sale, &options, self.shop.get().map(String::as_str)))
+            }
             Effect::Restock { units } => {
                 head.listing().and_then(Notes::read).map_or(Value::Null, |notes| {
                     let (variation, location) = (&notes.variation, &notes.location);
-                    stock::adjustment(variation, location, *units, head.last_at, &self.version)
+                    let at = self.adjusted_at(notes.strategy, head.last_at);
+                    stock::adjustment(variation, location, *units, at, &self.version)
                 })
             }
-            Effect::OpenCheckout { hold, nth } => sale
-                .hold(*hold)
-                .map_or(Value::Null, |hold| link::frame(sale, hold, *nth, &options, pages)),
+            Effect::OpenCheckout { hold, nth } => sale.hold(*hold).map_or(Value::Null, |hold| {
+                let shop = self.shop.get().map(String::as_str);
+                link::frame(sale, hold, *nth, &options, pages, shop)
+            }),
             Effect::Probe { hold, checkout } => probe_frame(sale, *hold, checkout),
             Effect::CloseCheckout { hold, nth, checkout } => {
                 close_frame(sale, *hold, *nth, checkout.as_ref())
@@ -231,7 +240,7 @@ impl Provider for Square {
             }
             Effect::Restock { .. } if body.is_null() => Err(unreadable("restock")),
             Effect::Restock { .. } => {
-                self.restock(body, call).await.map_err(Fault::steady)?;
+                self.restock(body, call).await?;
                 Ok(Outcome::StockSet)
             }
             Effect::OpenCheckout { nth, .. } => self.open_link(*nth, body, call).await,
@@ -282,8 +291,25 @@ impl Provider for Square {
         self.read_event(webhook)
     }
 
+    async fn whose(&self, payment: &PaymentFact) -> Result<Whose, ProviderError> {
+        let Some(order) = &payment.order else { return Ok(Whose::NotOurs) };
+        let order = match self.order(order).await {
+            Ok(order) => order,
+            // Right after a payment it may not be visible yet.
+            Err(fault) if fault.is_not_found() => return Ok(Whose::Unknown),
+            Err(fault) => return Err(fault.hasty()),
+        };
+        let hold = order["reference_id"].as_str().and_then(|text| text.parse().ok());
+        Ok(hold.map_or(Whose::NotOurs, Whose::Ours))
+    }
+
     async fn check(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
         self.diagnose(templates, mend).await
+    }
+
+    fn works_for(&self, shop: &str) {
+        // Said once, before the first sale.
+        let _ = self.shop.set(shop.to_owned());
     }
 
     async fn left_behind(&self) -> Result<Vec<Leftover>, ProviderError> {

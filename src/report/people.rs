@@ -156,6 +156,7 @@ fn word(event: &Event) -> Option<String> {
         | Event::SoldOutMarked { .. }
         | Event::ChoiceMarked { .. }
         | Event::Retired
+        | Event::Delayed { .. }
         | Event::Parked { .. }
         | Event::Done => return None,
     })

@@ -120,22 +120,21 @@ fn compare(sale: &Sale, holds: &BTreeMap<u32, (Cow<'static, str>, u32)>, proof: 
     if holds.len() != sale.holds().count() {
         proof.wrong.push("the journal knows holds that are not stored".to_owned());
     }
-    let kept: u32 = sale
+    // Several payments may have been kept for one hold.
+    let kept: BTreeSet<_> = sale
         .payments()
         .filter(|payment| payment.fate == Fate::Kept)
-        .filter_map(|payment| sale.hold(payment.hold?))
-        .map(|hold| hold.units)
-        .sum();
+        .filter_map(|payment| payment.hold)
+        .collect();
     let paid = sale.head.tally.paid;
     let refunded_elsewhere: u32 = sale
         .holds()
         .filter_map(|hold| match &hold.state {
-            HoldState::Paid { payment, .. } => Some((hold.units, sale.payment(payment)?)),
+            HoldState::Paid { .. } if !kept.contains(&hold.id) => Some(hold.units),
             _ => None,
         })
-        .filter(|(_, payment)| payment.fate != Fate::Kept)
-        .map(|(units, _)| units)
         .sum();
+    let kept: u32 = kept.iter().filter_map(|id| sale.hold(*id)).map(|hold| hold.units).sum();
     if kept + refunded_elsewhere != paid {
         proof.wrong.push(format!("{paid} units are paid, {kept} are kept"));
     }

@@ -70,6 +70,7 @@ impl Report {
             (&extra.surplus, "paid when nothing was left"),
             (&extra.double, "paid twice"),
             (&extra.elsewhere, "refunded at the provider"),
+            (&extra.incomplete, "paid in part only"),
         ];
         let some: Vec<String> = kinds
             .iter()
@@ -111,6 +112,9 @@ impl Row {
         let part = self.refunded.minor != 0 && self.refunded != self.amount;
         if part {
             line.push_str(&format!(" · {} refunded", self.refunded));
+        }
+        if !self.together_with.is_empty() {
+            line.push_str(&format!(" · together with {}", self.together_with.join(", ")));
         }
         if let Some(fee) = self.fee {
             line.push_str(&format!(" · fee {fee}"));

@@ -118,7 +118,7 @@ pub fn cannot(template: &Template, able: &Capabilities) -> Vec<Cannot> {
 }
 
 /// What a provider can do, in people's words: what, and whether.
-pub fn facts(able: &Capabilities) -> [(&'static str, bool); 10] {
+pub fn facts(able: &Capabilities) -> [(&'static str, bool); 11] {
     let Capabilities {
         per_buyer,
         shared,
@@ -130,6 +130,7 @@ pub fn facts(able: &Capabilities) -> [(&'static str, bool); 10] {
         any_amount,
         add_ons,
         prefill,
+        splits,
         real_money: _,
         retire_after: _,
     } = able;
@@ -144,6 +145,7 @@ pub fn facts(able: &Capabilities) -> [(&'static str, bool); 10] {
         ("options that cost more, special prices", *any_amount),
         ("up-sells, as lines of their own", *add_ons),
         ("what the buyer was asked is filled in", *prefill),
+        ("several payments for one order", *splits),
     ]
 }
 

@@ -3,6 +3,7 @@
 //! Total: every event in every state has an answer. Late and repeated events are ordinary and
 //! change nothing. The sale itself is untouched until [`Sale::apply`] takes the decision over.
 
+mod back;
 mod checkout;
 mod claim;
 mod clock;
@@ -10,6 +11,7 @@ mod end;
 mod line;
 mod moderate;
 mod money;
+mod parts;
 mod ready;
 
 use super::{
@@ -60,12 +62,13 @@ pub fn decide(sale: &Sale, event: &Event, now: Timestamp) -> Result<Decision, Re
             checkout::closed(&mut draft, *hold, *nth, checkout.as_ref(), answer);
         }
         Event::PaymentSeen(fact) => money::seen(&mut draft, fact),
-        Event::RefundMoved(fact) => money::refund_moved(&mut draft, fact),
+        Event::RefundMoved(fact) => back::refund_moved(&mut draft, fact),
         Event::Counted { count, at } => moderate::counted(&mut draft, *count, *at),
         Event::SoldOutMarked { set } => moderate::marked(&mut draft, *set),
         Event::ChoiceMarked { delivery, set } => {
             moderate::choice_marked(&mut draft, delivery, *set);
         }
+        Event::Delayed { says } => ready::delayed(&mut draft, says),
         Event::Retired => end::retired(&mut draft),
         Event::Parked { effect, why } => parked(&mut draft, effect, why),
     }
@@ -115,6 +118,8 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
         marked_sold_out: false,
         closed_choices: Vec::new(),
         warm_again_at: None,
+        parts: 0,
+        parts_until: None,
     };
     let blank = Sale::assemble(head, Vec::new(), Vec::new());
     let mut draft = Draft::new(&blank, now);
@@ -150,7 +155,7 @@ fn parked(draft: &mut Draft<'_>, effect: &Effect, why: &str) {
             "remove the item"
         }
         Effect::Refund { payment, .. } => {
-            money::refund_parked(draft, payment, why);
+            back::refund_parked(draft, payment, why);
             "refund a payment"
         }
         // A room that cannot be written to is shown in the status; saying so there is no use.

@@ -9,7 +9,7 @@ use super::{
     Head, ListingState, Sale, Tally,
     effect::{Due, Effect},
     hold::{Hold, HoldState},
-    payment::Payment,
+    payment::{Fate, Payment},
     refusal::Refusal,
 };
 use crate::{
@@ -166,7 +166,11 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn put_payment(&mut self, payment: Payment) {
-        if self.payment(&payment.fact.id) != Some(&payment) {
+        let old = self.payment(&payment.fact.id);
+        if old != Some(&payment) {
+            let was_part = old.is_some_and(|old| old.fate == Fate::Part);
+            let parts = self.head.parts + u32::from(payment.fate == Fate::Part);
+            self.head.parts = parts.saturating_sub(u32::from(was_part));
             self.payments.insert(payment.fact.id.clone(), payment);
         }
     }
@@ -199,6 +203,23 @@ impl<'a> Draft<'a> {
         // New ones have higher numbers than any the index knows.
         let new = self.holds.keys().copied().filter(|id| self.base.hold(*id).is_none());
         self.base.index.line().chain(new).filter(waits).take(n).collect()
+    }
+
+    /// Payments that are parts of a price, as of now; nearly always there are none.
+    pub(super) fn parts(&self) -> Vec<Payment> {
+        if self.head.parts == 0 {
+            return Vec::new();
+        }
+        let unchanged = self.base.payments().filter(|p| !self.payments.contains_key(&p.fact.id));
+        let all = unchanged.chain(self.payments.values());
+        all.filter(|payment| payment.fate == Fate::Part).cloned().collect()
+    }
+
+    /// Every payment joined to a hold, as of now.
+    pub(super) fn payments_of(&self, hold: HoldId) -> Vec<Payment> {
+        let unchanged = self.base.payments().filter(|p| !self.payments.contains_key(&p.fact.id));
+        let all = unchanged.chain(self.payments.values());
+        all.filter(|payment| payment.hold == Some(hold)).cloned().collect()
     }
 
     /// Every hold of which that is true as of now.

@@ -131,6 +131,11 @@ pub enum Event {
         /// Set or cleared.
         set: bool,
     },
+    /// The provider does not answer while the sale is made ready, or not well; it is tried again.
+    Delayed {
+        /// What is wrong.
+        says: String,
+    },
     /// The listing is gone from the provider.
     Retired,
     /// An effect was given up; it lies before a person now.
@@ -235,6 +240,9 @@ pub enum CloseAnswer {
     AlreadyPaid {
         /// The payment.
         payment: Box<PaymentFact>,
+        /// The others that make up the price with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more: Vec<PaymentFact>,
     },
     /// A payment is under way: ask again.
     PaymentPending,

@@ -76,6 +76,17 @@ pub struct Head {
     pub closed_choices: Vec<String>,
     /// After a refused warm page, no new one before this.
     pub warm_again_at: Option<Timestamp>,
+    /// How many payments are parts of a price whose rest has not come.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub parts: u32,
+    /// When parts that came after their page was closed are given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts_until: Option<Timestamp>,
+}
+
+// serde hands over a reference.
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 /// Where a sale stands; each state with what it knows.

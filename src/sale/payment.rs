@@ -1,5 +1,7 @@
 //! What the provider said about money, and what becomes of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,8 +21,14 @@ pub struct PaymentFact {
     pub checkout: Option<CheckoutId>,
     /// The provider's order, where known.
     pub order: Option<String>,
-    /// How much.
+    /// How much, a tip included.
     pub amount: Money,
+    /// What of it is a tip: nobody asked for it, and it is no part of a page's total.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tip: i64,
+    /// What the shop's own discount took off the page's total.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discount: i64,
     /// What of it the provider says was given back so far, in minor units.
     pub refunded: i64,
     /// How far it got.
@@ -32,6 +40,9 @@ pub struct PaymentFact {
     /// What the provider keeps of it, once it says so: often some time after the payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Fee>,
+    /// As of when the provider says so, by its own clock: what is older than the known is no news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
 }
 
 /// What a provider keeps of a payment.
@@ -43,7 +54,7 @@ pub struct Fee {
     pub as_of: Timestamp,
 }
 
-/// How far a payment got. Only ever moves down this list.
+/// How far a payment got. It moves down this list; one that moves up again is put before a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
@@ -70,6 +81,43 @@ pub struct Payment {
     pub late: bool,
     /// Paid when nothing was left.
     pub surplus: bool,
+    /// The provider's own running total of what was given back, as last told; none for payments
+    /// stored before it was kept apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<i64>,
+    /// Every refund that was heard of, by the provider's id of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunds: BTreeMap<String, RefundSeen>,
+    /// As of when the provider last moved money back or forth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_as_of: Option<Timestamp>,
+    /// What the provider took back, so that a person must look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversed: Option<Reversed>,
+}
+
+/// One refund, as last told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundSeen {
+    /// How far it got.
+    pub status: RefundStatus,
+    /// How much, in minor units.
+    pub amount: i64,
+    /// As of when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+}
+
+/// What a provider first said was done, and then that it was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reversed {
+    /// A refund: the money is with the shop again.
+    Refund,
+    /// The payment itself; the buyer had been promised the goods for it.
+    KeptPayment,
+    /// The payment itself, before it bought anything.
+    Payment,
 }
 
 /// What becomes of a payment. Every completed one ends *kept*, *refunded* or before a *person*.
@@ -78,6 +126,8 @@ pub struct Payment {
 pub enum Fate {
     /// Not money yet, or never.
     Pending,
+    /// Money, but less than its page asks for: the rest may come as a payment of its own.
+    Part,
     /// The buyer gets the goods.
     Kept,
     /// The money goes back.
@@ -106,6 +156,8 @@ pub enum RefundReason {
     Double,
     /// Refunded at the provider by somebody else.
     Elsewhere,
+    /// A part of the price whose rest never came.
+    Incomplete,
 }
 
 /// How far a refund got.
@@ -135,6 +187,19 @@ pub struct RefundFact {
     pub amount: Option<i64>,
     /// The provider's words, for a person.
     pub says: Option<String>,
+    /// As of when the provider says so, by its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+}
+
+// serde hands over a reference.
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
+/// Whether `one` is certainly older than `other`.
+pub(crate) fn is_older(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one < other)
 }
 
 impl PaymentFact {
@@ -145,6 +210,22 @@ impl PaymentFact {
 }
 
 impl Payment {
+    /// One that was just heard of.
+    pub(crate) fn new(fact: PaymentFact, seen_at: Timestamp) -> Self {
+        Self {
+            told: Some(fact.refunded),
+            moved_as_of: None,
+            seen_at,
+            hold: None,
+            fate: Fate::Pending,
+            late: false,
+            surplus: false,
+            refunds: BTreeMap::new(),
+            reversed: None,
+            fact,
+        }
+    }
+
     /// Whether nothing more will happen by itself: its fate is final, or it never was money.
     pub fn is_settled(&self) -> bool {
         let failed = self.fate == Fate::Pending && self.fact.status == PaymentStatus::Failed;
@@ -159,6 +240,7 @@ impl RefundReason {
             Self::Surplus => "surplus",
             Self::Double => "double",
             Self::Elsewhere => "elsewhere",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -167,7 +249,7 @@ impl Fate {
     /// The word in reports.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Pending => "pending",
+            Self::Pending | Self::Part => "pending",
             Self::Kept => "kept",
             Self::Refund { status: RefundStatus::Done, .. } => "refunded",
             Self::Refund { .. } => "refunding",
@@ -180,7 +262,7 @@ impl Fate {
         match self {
             Self::Kept | Self::Person { .. } => true,
             Self::Refund { status, .. } => *status == RefundStatus::Done,
-            Self::Pending => false,
+            Self::Pending | Self::Part => false,
         }
     }
 }

@@ -141,6 +141,9 @@ pub struct Capabilities {
     /// Its page is filled in with what the buyer was asked on ours.
     #[serde(default)]
     pub prefill: bool,
+    /// Several payments may make up what one page asks for: a gift card and a card.
+    #[serde(default)]
+    pub splits: bool,
     /// Whether real money moves; if not, pages say so.
     pub real_money: bool,
     /// How long to wait for late news before cleaning up.

@@ -3,3 +3,4 @@
 mod cases;
 mod histories;
 pub(super) mod play;
+mod reversals;

@@ -44,6 +44,7 @@ statements! {
     UPSERT_UNMATCHED = "insert into payment (provider, id, sale, fate, amount, currency, body) \
         values ($1, $2, null, 'unmatched', $3, $4, $5) on conflict (provider, id) do update set \
         body = excluded.body where payment.sale is null";
+    DELETE_UNMATCHED = "delete from payment where provider = $1 and id = $2 and sale is null";
     SELECT_PAYMENTS = "select id, body from payment where sale = $1 order by id";
     SELECT_PAYMENT_SALE = "select sale from payment where provider = $1 and id = $2 \
         and sale is not null";

@@ -112,7 +112,8 @@ pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Writt
 }
 
 async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, StoreError> {
-    let Commit { sale, shop, guard, effects, done, parked, seen, freed, unmatched, at } = step;
+    let Commit { sale, shop, guard, effects, done, parked, seen, freed, unmatched, foreign, at } =
+        step;
     if let Some(shop) = shop {
         let expected = shop.version.saturating_sub(1);
         let rows = query(sql::UPDATE_SHOP)
@@ -173,6 +174,9 @@ async fn commit(db: &mut AnyConnection, step: &Commit) -> Result<Committed, Stor
             .bind(json(fact))
             .execute(&mut *db)
             .await?;
+    }
+    for (provider, id) in foreign {
+        query(sql::DELETE_UNMATCHED).bind(provider).bind(id).execute(&mut *db).await?;
     }
     Ok(Committed::Applied)
 }

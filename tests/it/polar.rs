@@ -7,6 +7,7 @@ mod evenings;
 pub mod fake;
 mod hooks;
 mod offers;
+mod reversals;
 mod shared;
 pub mod shop;
 mod trouble;

@@ -10,5 +10,6 @@ pub mod fake;
 mod hooks;
 mod offers;
 mod options;
+mod reversals;
 pub mod shop;
 mod trouble;

@@ -17,8 +17,13 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
     let mut found = Vec::new();
     match twitch.keeper.examine().await {
         Ok(valid) => twitch.desk.login_is(&valid.login),
-        // Nothing is renewed here: a connection would.
-        Err(TokenError::Later(why)) => return vec![Finding::warning("twitch.token", why)],
+        // The chat itself tells whether the token is good.
+        Err(TokenError::Later(why)) => {
+            let says = format!(
+                "{why}: the token is tried in the chat instead. Mend: check the network and twitch.auth_url"
+            );
+            found.push(Finding::warning("twitch.token", says));
+        }
         Err(TokenError::Person(why)) => return vec![Finding::error("twitch.token", why)],
     }
     let names = rooms.iter().filter(|room| room.platform == PlatformName::Twitch);

@@ -10,7 +10,7 @@ use super::{NAME, order::find};
 use crate::{
     clock::{Clock, Span, Timestamp},
     config::Secret,
-    provider::rest::{Complaint, Fault, Rest, list, text},
+    provider::rest::{Complaint, Drift, Fault, Rest, list, text},
 };
 
 /// A token lives for 24 hours (the Authentication API's reference); a new one is fetched before.
@@ -42,6 +42,11 @@ enum Login {
 }
 
 impl Client {
+    /// How far Noventiq's clock is from ours.
+    pub(super) fn drift(&self) -> &Drift {
+        self.rest.drift()
+    }
+
     /// # Errors
     /// If no HTTP client can be made.
     pub(super) fn new(

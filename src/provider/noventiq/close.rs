@@ -88,9 +88,14 @@ impl Noventiq {
         match self.order_of(page).await {
             Ok(Some(order)) => {
                 if let Some(fact) = order.fact() {
-                    return Ok(CloseAnswer::AlreadyPaid { payment: Box::new(fact) });
+                    return Ok(CloseAnswer::AlreadyPaid {
+                        payment: Box::new(fact),
+                        more: Vec::new(),
+                    });
                 }
-                let paying = order.created.is_some_and(|at| now.since(at) < PAYING_FOR);
+                let paying = order
+                    .created
+                    .is_some_and(|at| self.client.drift().theirs(now).since(at) < PAYING_FOR);
                 if ending.give_back && paying && order.status == "not paid" {
                     return Ok(CloseAnswer::PaymentPending);
                 }

@@ -20,6 +20,12 @@ impl Noventiq {
             let what = if fault.is_definite() { "password" } else { "api_url" };
             return vec![Finding::error(key(what), fault.says())];
         }
+        found.extend(self.client.drift().finding(NAME, "Noventiq"));
+        if let Err(fault) = self.answers().await {
+            let says =
+                format!("orders cannot be searched, so that no payment is seen: {}", fault.says());
+            found.push(Finding::error(key("username"), says));
+        }
         for template in templates {
             self.check_template(template, &mut found).await;
         }

@@ -57,24 +57,42 @@ impl Order {
 
     /// What it is as money; `None` while it is none.
     pub(super) fn fact(&self) -> Option<PaymentFact> {
+        match self.status.as_str() {
+            "paid" => self.told(PaymentStatus::Completed, false),
+            "deleted" if self.paid.is_some() => self.told(PaymentStatus::Completed, true),
+            _ => None,
+        }
+    }
+
+    /// What it is now, after it was money once.
+    pub(super) fn fact_once_paid(&self) -> Option<PaymentFact> {
+        match self.status.as_str() {
+            "paid" => self.told(PaymentStatus::Completed, false),
+            "deleted" => self.told(PaymentStatus::Completed, true),
+            "not paid" | "terminated" => self.told(PaymentStatus::Failed, false),
+            _ => None,
+        }
+    }
+
+    fn told(&self, status: PaymentStatus, back: bool) -> Option<PaymentFact> {
         let amount = self.amount?;
-        let refunded = match self.status.as_str() {
-            "paid" => 0,
-            "deleted" if self.paid.is_some() => amount.minor,
-            _ => return None,
-        };
+        let refunded = if back { amount.minor } else { 0 };
         Some(PaymentFact {
             id: PaymentId::from(self.id.as_str()),
             hold: self.hold,
             checkout: self.page.clone(),
             order: None,
             amount,
+            tip: 0,
+            discount: 0,
             refunded,
-            status: PaymentStatus::Completed,
+            status,
             at: self.paid.or(self.created).unwrap_or_default(),
             link: self.link.clone(),
-            // No document names a fee of the service.
+            // No document names a fee of the service, nor a time of the last change: every order is
+            // read anew.
             fee: None,
+            as_of: None,
         })
     }
 }

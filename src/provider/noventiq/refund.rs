@@ -37,7 +37,7 @@ fn asked_at(name: &str) -> Option<Timestamp> {
 }
 
 fn fact(payment: &PaymentId, status: RefundStatus, says: Option<String>) -> RefundFact {
-    RefundFact { payment: payment.clone(), refund: None, status, amount: None, says }
+    RefundFact { payment: payment.clone(), refund: None, status, amount: None, says, as_of: None }
 }
 
 /// How the request stands, as far as the order tells.

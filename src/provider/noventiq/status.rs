@@ -68,6 +68,10 @@ impl Noventiq {
             Some(from) => self.news_since(from, ask).await?,
             None => self.news_of_links(ask).await?,
         };
+        for id in &ask.again {
+            let order = self.order(id.as_str()).await?;
+            news.extend(order.and_then(|order| order.fact_once_paid()).map(News::Payment));
+        }
         for (payment, refund) in &ask.refunds {
             let fact = self.refund_state(payment, refund.as_deref(), ask.now).await?;
             news.extend(fact.map(News::Refund));
@@ -90,7 +94,8 @@ impl Noventiq {
     }
 
     async fn news_since(&self, from: Timestamp, ask: &StatusAsk) -> Result<Vec<News>, Fault> {
-        let found = self.paid_between(from, ask.now + MARGIN).await?;
+        let drift = self.client.drift().size();
+        let found = self.paid_between(from - drift, ask.now + MARGIN + drift).await?;
         let mut reads = 0;
         for id in &found {
             if self.looked().orders.contains_key(id) {

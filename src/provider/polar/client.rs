@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::NAME;
 use crate::{
     config::Secret,
-    provider::rest::{Complaint, Fault, Rest, list},
+    provider::rest::{Complaint, Drift, Fault, Rest, list},
 };
 
 /// The version of the API that is spoken; without the header the server chooses.
@@ -29,6 +29,11 @@ impl Client {
     /// If no HTTP client can be made.
     pub(super) fn new(base: &str, token: Secret) -> Result<Self, reqwest::Error> {
         Ok(Self { rest: Rest::new(base, "Polar", complaint)?, token })
+    }
+
+    /// How far Polar's clock is from ours.
+    pub(super) fn drift(&self) -> &Drift {
+        self.rest.drift()
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Fault> {
@@ -73,20 +78,26 @@ impl Client {
     }
 }
 
-/// `{"error": class, "detail": text}`, or a list of what is wrong with which field.
+/// `{"error": class, "detail": text}`, or a list of what is wrong with which field; of a token,
+/// `{"error": code, "error_description": text}`.
 fn complaint(body: &Value) -> Option<Complaint> {
+    let described = body["error_description"].as_str().map(str::to_owned);
     let detail = match &body["detail"] {
         Value::String(text) => text.clone(),
         Value::Array(all) => all.iter().map(field).collect::<Vec<_>>().join("; "),
-        _ => return None,
+        _ => match (described, body["error"].as_str()) {
+            (Some(text), _) => text,
+            (None, Some(_)) => "no reason given".to_owned(),
+            (None, None) => return None,
+        },
     };
     let code = body["error"].as_str().unwrap_or("an error").to_owned();
     let mend = match code.as_str() {
-        "Unauthorized" | "invalid_token" => Some(format!(
+        "Unauthorized" | "unauthorized" | "invalid_token" | "invalid_request" => Some(format!(
             "Set LIVETILL_PROVIDERS__{}__ACCESS_TOKEN to a token of this environment",
             NAME.to_uppercase()
         )),
-        "NotPermitted" | "insufficient_scope" => Some(
+        "NotPermitted" | "Forbidden" | "insufficient_scope" | "access_denied" => Some(
             "Give the token the scopes products:write, checkout_links:write, checkouts:write, \
              orders:read and refunds:write"
                 .to_owned(),
@@ -127,5 +138,11 @@ mod tests {
         let token = json!({ "error": "Unauthorized", "detail": "Unauthorized" });
         assert!(complaint(&token).expect("read").says.contains("PROVIDERS__POLAR__ACCESS_TOKEN"));
         assert!(complaint(&json!({})).is_none());
+        let token = json!({ "error": "invalid_token",
+                            "error_description": "The access token provided is expired." });
+        let read = complaint(&token).expect("read");
+        assert!(read.says.starts_with("The access token provided is expired. Set LIVETILL_"));
+        let scope = json!({ "error": "insufficient_scope", "error_description": "Higher." });
+        assert!(complaint(&scope).expect("read").says.contains("orders:read"));
     }
 }

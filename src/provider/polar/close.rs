@@ -101,7 +101,9 @@ impl Polar {
         let orders = self.client.all(&path).await.map_err(Fault::steady)?;
         let paid = orders.iter().filter_map(order_fact);
         match paid.into_iter().find(|fact| fact.status == PaymentStatus::Completed) {
-            Some(payment) => Ok(CloseAnswer::AlreadyPaid { payment: Box::new(payment) }),
+            Some(payment) => {
+                Ok(CloseAnswer::AlreadyPaid { payment: Box::new(payment), more: Vec::new() })
+            }
             None => Ok(CloseAnswer::PaymentPending),
         }
     }
@@ -124,6 +126,10 @@ impl Polar {
                 id: product["id"].as_str()?.to_owned(),
                 order: None,
                 sale: product.pointer("/metadata/livetill_sale")?.as_str()?.parse().ok(),
+                shop: product
+                    .pointer("/metadata/livetill_shop")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
             })
         };
         Ok(found.iter().filter_map(leftover).collect())

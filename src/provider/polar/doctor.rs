@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{NAME, Polar, page::PRODUCTS};
+use super::{
+    NAME, Polar,
+    page::{LINKS, PRODUCTS, SESSIONS},
+};
 use crate::{
     config::Finding,
     provider::rest::{Fault, list, segment},
@@ -14,6 +17,20 @@ const EVENTS: [&str; 4] = ["order.paid", "order.refunded", "refund.created", "re
 
 const ENDPOINTS: &str = "/v1/webhooks/endpoints";
 
+/// What a sale needs, whether it is for changing something, and where it shows.
+const SCOPES: [(&str, bool, &str); 5] = [
+    ("products:write", true, PRODUCTS),
+    ("checkout_links:write", true, LINKS),
+    ("checkouts:write", true, SESSIONS),
+    ("orders:read", false, "/v1/orders/"),
+    ("refunds:write", true, "/v1/refunds/"),
+];
+
+/// Whether the token is good, and not for this.
+fn lacks_a_scope(fault: &Fault) -> bool {
+    fault.is("insufficient_scope") || fault.status() == Some(403)
+}
+
 fn key(what: &str) -> String {
     format!("providers.{NAME}.{what}")
 }
@@ -21,10 +38,14 @@ fn key(what: &str) -> String {
 impl Polar {
     pub(super) async fn diagnose(&self, templates: &[&Template], mend: bool) -> Vec<Finding> {
         let mut found = Vec::new();
-        if let Err(fault) = self.client.get(&format!("{PRODUCTS}?limit=1")).await {
+        if let Err(fault) = self.client.get(&format!("{PRODUCTS}?limit=1")).await
+            && !lacks_a_scope(&fault)
+        {
             // Nothing else would be answered.
             return vec![Finding::error(key("access_token"), fault.says())];
         }
+        found.extend(self.client.drift().finding(NAME, "Polar"));
+        self.check_scopes(&mut found).await;
         self.check_currency(templates, &mut found).await;
         if let Err(fault) = self.check_webhooks(mend, &mut found).await {
             let says = format!(
@@ -35,6 +56,24 @@ impl Polar {
             found.push(Finding::warning(key("access_token"), says));
         }
         found
+    }
+
+    /// Every right that a sale needs: whoever lacks one is told so before the request is looked at,
+    /// and an empty request makes nothing.
+    async fn check_scopes(&self, found: &mut Vec<Finding>) {
+        for (scope, write, path) in SCOPES {
+            let asked = match write {
+                true => self.client.post(path, &json!({})).await,
+                false => self.client.get(&format!("{path}?limit=1")).await,
+            };
+            if asked.is_err_and(|fault| lacks_a_scope(&fault)) {
+                let says = format!(
+                    "the token lacks the scope {scope}: give it that in Polar's dashboard under \
+                     Settings, General, Developers"
+                );
+                found.push(Finding::error(key("access_token"), says));
+            }
+        }
     }
 
     /// Looking takes a scope of its own, which nothing else needs.

@@ -23,12 +23,20 @@ pub(super) fn is_ours(order: &Value) -> bool {
     order["metadata"][format!("{MARK}_hold")].is_string()
 }
 
-/// Reads an Order object. `None` while it is no money yet: a payment under way is waited for when
-/// its page is closed.
+/// Reads an Order object. `None` for one that is no payment so far.
 pub(super) fn order_fact(order: &Value) -> Option<PaymentFact> {
     let amount = money(&order["total_amount"], &order["currency"])?;
+    let mut status = PaymentStatus::Completed;
     let refunded = match order["status"].as_str()? {
         "paid" => 0,
+        "pending" => {
+            status = PaymentStatus::Pending;
+            0
+        }
+        "void" => {
+            status = PaymentStatus::Failed;
+            0
+        }
         "refunded" => amount.minor,
         "partially_refunded" => {
             let left = |name: &str| order[name].as_i64();
@@ -44,19 +52,33 @@ pub(super) fn order_fact(order: &Value) -> Option<PaymentFact> {
         checkout: order["product_id"].as_str().map(CheckoutId::from),
         order: order["checkout_id"].as_str().map(str::to_owned),
         amount,
+        tip: 0,
+        discount: own_discount(order),
         refunded,
-        status: PaymentStatus::Completed,
+        status,
         at: order["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
         link: None,
         fee: fee(order),
+        as_of: stamp(order, "modified_at"),
     })
+}
+
+/// What the shop's own discount took off: the one that the page was made with.
+fn own_discount(order: &Value) -> i64 {
+    let ours = order["metadata"][format!("{MARK}_discount")].as_str();
+    let own = ours.is_some() && order["discount_id"].as_str() == ours;
+    if own { order["discount_amount"].as_i64().unwrap_or(0).max(0) } else { 0 }
+}
+
+fn stamp(object: &Value, name: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(object[name].as_str()?)
 }
 
 /// What Polar keeps; without the fee's currency, nothing is known yet.
 fn fee(order: &Value) -> Option<Fee> {
     let money = money(&order["platform_fee_amount"], &order["platform_fee_currency"])?;
-    let stamp = |name: &str| order[name].as_str().and_then(Timestamp::parse_rfc3339);
-    let as_of = stamp("modified_at").or_else(|| stamp("created_at")).unwrap_or_default();
+    let as_of = stamp(order, "modified_at").or_else(|| stamp(order, "created_at"));
+    let as_of = as_of.unwrap_or_default();
     Some(Fee { money, as_of })
 }
 
@@ -75,6 +97,7 @@ pub(super) fn refund_fact(refund: &Value) -> Option<RefundFact> {
         },
         amount: refund["amount"].as_i64().map(|net| net + tax),
         says: failed.then(|| format!("Polar says {status}")),
+        as_of: stamp(refund, "modified_at"),
     })
 }
 
@@ -151,6 +174,7 @@ fn done(payment: &PaymentId) -> RefundFact {
         status: RefundStatus::Done,
         amount: None,
         says: None,
+        as_of: None,
     }
 }
 
@@ -168,9 +192,12 @@ mod tests {
 
     #[test]
     fn only_money_is_a_payment_and_refunds_count_with_their_tax() {
-        for status in ["draft", "pending", "void", "pondering"] {
+        for status in ["draft", "pondering"] {
             assert_eq!(order_fact(&order(status)), None, "{status}");
         }
+        let how_far = |status| order_fact(&order(status)).expect("an order").status;
+        assert_eq!(how_far("pending"), PaymentStatus::Pending);
+        assert_eq!(how_far("void"), PaymentStatus::Failed);
         let refunded = |status| order_fact(&order(status)).expect("money").refunded;
         assert_eq!(refunded("paid"), 0);
         assert_eq!(refunded("partially_refunded"), 600);

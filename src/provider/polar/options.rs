@@ -60,6 +60,7 @@ impl Options {
             Value::Null => Self::default(),
             given => Self::deserialize(given).map_err(|error| error.to_string())?,
         };
+        check_currency(template)?;
         options.check_refused()?;
         options.check_values(template)?;
         check_template(template)?;
@@ -153,6 +154,21 @@ fn check_template(template: &Template) -> Result<(), String> {
     Ok(())
 }
 
+/// Currencies whose smallest unit at Polar is not ISO 4217's: a price would be a hundred times too
+/// low or too high there (its server's list of currencies without decimals).
+const OTHER_UNITS: [&str; 3] = ["ISK", "MGA", "UGX"];
+
+fn check_currency(template: &Template) -> Result<(), String> {
+    let currency = template.price.currency;
+    if OTHER_UNITS.contains(&currency.code()) || currency.exponent() > 2 {
+        return Err(format!(
+            "polar counts {currency} in another smallest unit than everybody else, so that prices \
+             would be wrong there: sell in another currency"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,5 +204,16 @@ mod tests {
         let good = "discount_id = \"d\"\nmetadata = { a = \"x\", n = 3, b = true }\n\
                     success_url = \"https://x.example/?checkout_id={CHECKOUT_ID}\"";
         assert!(template("", good).is_ok());
+    }
+
+    #[test]
+    fn currencies_that_polar_counts_otherwise_are_refused() {
+        for (code, fine) in
+            [("USD", true), ("JPY", true), ("ISK", false), ("UGX", false), ("MGA", false)]
+        {
+            let mut template = template("", "").expect("a template");
+            template.price = crate::money::Money::new(1800, code.parse().expect("a currency"));
+            assert_eq!(check_currency(&template).is_ok(), fine, "{code}");
+        }
     }
 }

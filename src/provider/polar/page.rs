@@ -74,6 +74,7 @@ pub(super) fn plan(
     nth: u32,
     options: &Options,
     pages: &dyn ReturnPages,
+    shop: Option<&str>,
 ) -> Plan {
     let template = &sale.head.template;
     let shared = hold.id.is_shared();
@@ -86,6 +87,13 @@ pub(super) fn plan(
         (format!("{MARK}_page"), mark.clone()),
     ];
     metadata.extend(own.map(|(key, value)| (key, Value::from(value))));
+    if let Some(shop) = shop {
+        metadata.insert(format!("{MARK}_shop"), Value::from(shop));
+    }
+    // By it an order tells that its price was lowered by the shop itself.
+    if let Some(discount) = options.discount_id.as_ref().filter(|_| !shared) {
+        metadata.insert(format!("{MARK}_discount"), Value::from(discount.clone()));
+    }
     let delivery = hold.delivery.as_deref().and_then(|name| template.delivery(name));
     if let Some(delivery) = delivery {
         metadata.insert(format!("{MARK}_delivery"), Value::from(delivery.name.clone()));

@@ -52,11 +52,22 @@ pub(super) fn read_event(webhook: &Verified) -> Result<Delivery, WebhookError> {
     let event: Value =
         serde_json::from_slice(webhook.body()).map_err(|_| garbage("it is not JSON"))?;
     let kind = event["type"].as_str().ok_or_else(|| garbage("it has no type"))?;
-    let data = &event["data"];
+    // What was changed says itself as of when; else the event does.
+    let mut data = event["data"].clone();
+    if data.is_object() && data["modified_at"].is_null() {
+        data["modified_at"] = event["timestamp"].clone();
+    }
+    let data = &data;
     let about = |name: &str| {
         data["id"].as_str().map(drop).ok_or_else(|| garbage(&format!("its {name} has no id")))
     };
     let news = match kind {
+        // An order that goes back: to paid after a refund that failed.
+        "order.updated" => {
+            about("order")?;
+            let ours = Some(data).filter(|order| is_ours(order));
+            ours.and_then(order_fact).map(News::Correction).into_iter().collect()
+        }
         "order.paid" | "order.refunded" => {
             about("order")?;
             let ours = Some(data).filter(|order| is_ours(order));

@@ -86,6 +86,11 @@ fn field<'a>(body: &'a Value, name: &str) -> Result<&'a str, ProviderError> {
     body[name].as_str().ok_or_else(|| malformed(name))
 }
 
+/// As of when it says what it says.
+fn as_of(data: &Value) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(data["as_of"].as_str()?)
+}
+
 /// Reads what the sandbox says of a payment.
 fn payment_fact(data: &Value) -> Option<PaymentFact> {
     let at = Timestamp::parse_rfc3339(data["at"].as_str()?)?;
@@ -96,6 +101,8 @@ fn payment_fact(data: &Value) -> Option<PaymentFact> {
         checkout: data["page"].as_str().map(CheckoutId::from),
         order: None,
         amount: serde_json::from_value::<Money>(data["amount"].clone()).ok()?,
+        tip: 0,
+        discount: 0,
         refunded: data["refunded"].as_i64().unwrap_or(0),
         status: match data["status"].as_str()? {
             "completed" => PaymentStatus::Completed,
@@ -105,6 +112,7 @@ fn payment_fact(data: &Value) -> Option<PaymentFact> {
         at,
         link: None,
         fee: fee.map(|money| Fee { money, as_of: at }),
+        as_of: as_of(data),
     })
 }
 
@@ -236,6 +244,7 @@ impl Provider for Sandbox {
                     status: RefundStatus::Done,
                     amount: Some(amount.minor),
                     says: None,
+                    as_of: as_of(&answer),
                 }))
             }
             Effect::Announce { .. } => {
@@ -250,7 +259,9 @@ impl Provider for Sandbox {
 
     async fn status(&self, ask: &StatusAsk) -> Result<Vec<News>, ProviderError> {
         let pages: Vec<&str> = ask.pages.iter().map(|(_, page)| page.id.as_str()).collect();
-        let payments: Vec<&str> = ask.refunds.iter().map(|(id, _)| id.as_str()).collect();
+        let again = ask.again.iter().map(PaymentId::as_str);
+        let payments: Vec<&str> =
+            ask.refunds.iter().map(|(id, _)| id.as_str()).chain(again).collect();
         if pages.is_empty() && payments.is_empty() {
             return Ok(Vec::new());
         }
@@ -272,19 +283,23 @@ impl Provider for Sandbox {
         let id = id.ok_or_else(|| garbage("it has no id"))?.to_owned();
         let data = &event["data"];
         let news = match event["type"].as_str().ok_or_else(|| garbage("it has no type"))? {
-            "payment.completed" => {
+            "payment.completed" | "payment.failed" => {
                 let fact = payment_fact(data).ok_or_else(|| garbage("its payment is malformed"))?;
                 vec![News::Payment(fact)]
             }
-            "refund.completed" => vec![News::Refund(RefundFact {
+            kind @ ("refund.completed" | "refund.failed") => vec![News::Refund(RefundFact {
                 payment: data["payment"]
                     .as_str()
                     .map(PaymentId::from)
                     .ok_or_else(|| garbage("its refund has no payment"))?,
                 refund: data["refund"].as_str().map(str::to_owned),
-                status: RefundStatus::Done,
+                status: match kind {
+                    "refund.failed" => RefundStatus::Failed,
+                    _ => RefundStatus::Done,
+                },
                 amount: data["amount"].as_i64(),
-                says: None,
+                says: (kind == "refund.failed").then(|| "the sandbox says that it failed".into()),
+                as_of: as_of(data).or_else(|| Timestamp::parse_rfc3339(event["at"].as_str()?)),
             })],
             _ => Vec::new(),
         };
@@ -305,7 +320,7 @@ fn close_answer(answer: &Value) -> Result<CloseAnswer, ProviderError> {
         }
         Some("paid") => {
             let fact = payment_fact(&answer["payments"][0]).ok_or_else(|| malformed("payment"))?;
-            Ok(CloseAnswer::AlreadyPaid { payment: Box::new(fact) })
+            Ok(CloseAnswer::AlreadyPaid { payment: Box::new(fact), more: Vec::new() })
         }
         _ => Err(malformed("state")),
     }

@@ -16,7 +16,7 @@ use super::{
     faults::{Faults, happens},
 };
 use crate::{
-    clock::{Clock, Span},
+    clock::{Clock, Span, Timestamp},
     id::Entropy,
     money::Money,
     store::{Doc, DocChange, Store, StoreError},
@@ -259,7 +259,7 @@ impl Ledger {
                 change(PAGE, id, &doc.parent, doc.version, &page),
                 change(PAYMENT, &payment_id, id, 0, &payment),
             ];
-            docs.extend(self.hooks("payment.completed", &payment_json(&payment_id, &payment)));
+            docs.extend(self.hooks("payment.completed", &payment_json(&payment_id, &payment, now)));
             if self.store.put_docs(docs).await? {
                 return Ok(Payed::Yes { return_url });
             }
@@ -341,7 +341,11 @@ impl Ledger {
 }
 
 /// A payment as the API and the webhooks tell it.
-pub(super) fn payment_json(id: &str, payment: &SandboxPayment) -> serde_json::Value {
+pub(super) fn payment_json(
+    id: &str,
+    payment: &SandboxPayment,
+    now: Timestamp,
+) -> serde_json::Value {
     json!({
         "id": id,
         "fee": payment.fee,
@@ -351,5 +355,6 @@ pub(super) fn payment_json(id: &str, payment: &SandboxPayment) -> serde_json::Va
         "refunded": payment.refunded,
         "status": "completed",
         "at": payment.at.rfc3339(),
+        "as_of": now.rfc3339(),
     })
 }

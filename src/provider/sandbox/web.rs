@@ -21,7 +21,7 @@ use super::{
     faults::happens,
     ledger::payment_json,
 };
-use crate::clock::Span;
+use crate::clock::{Span, Timestamp};
 
 type Shared = State<Arc<Service>>;
 
@@ -123,16 +123,17 @@ async fn make_page(State(service): Shared, Json(body): Json<Keyed<PageOrder>>) -
 }
 
 async fn close(State(service): Shared, Path(id): Path<String>) -> Answer {
-    Ok(Json(close_json(service.ledger.close(&id).await?)))
+    let now = service.ledger.clock.now();
+    Ok(Json(close_json(service.ledger.close(&id).await?, now)))
 }
 
-fn close_json(state: CloseState) -> Value {
+fn close_json(state: CloseState, now: Timestamp) -> Value {
     match state {
         CloseState::Closed => json!({ "state": "closed" }),
         CloseState::Refused => json!({ "state": "refused" }),
         CloseState::Paid(payments) => {
             let payments: Vec<Value> =
-                payments.iter().map(|(id, payment)| payment_json(id, payment)).collect();
+                payments.iter().map(|(id, payment)| payment_json(id, payment, now)).collect();
             json!({ "state": "paid", "payments": payments })
         }
     }
@@ -147,6 +148,7 @@ struct OrderRef {
 
 /// Closes whatever page an order may have made; the worst answer counts.
 async fn close_order(State(service): Shared, Json(order): Json<OrderRef>) -> Answer {
+    let now = service.ledger.clock.now();
     let mut answer = CloseState::Closed;
     let pages = service.ledger.pages_of(&order.listing, &order.reference, order.nth).await?;
     for page in pages {
@@ -155,7 +157,7 @@ async fn close_order(State(service): Shared, Json(order): Json<OrderRef>) -> Ans
             answer = state;
         }
     }
-    Ok(Json(close_json(answer)))
+    Ok(Json(close_json(answer, now)))
 }
 
 #[derive(Deserialize)]
@@ -166,8 +168,9 @@ struct RefundOrder {
 
 async fn refund(State(service): Shared, Json(body): Json<Keyed<RefundOrder>>) -> Answer {
     let RefundOrder { payment, amount } = &body.order;
+    let now = service.ledger.clock.now();
     let id = service.ledger.refund(&body.key, payment, *amount).await?;
-    Ok(Json(json!({ "refund": id, "status": "completed" })))
+    Ok(Json(json!({ "refund": id, "status": "completed", "as_of": now.rfc3339() })))
 }
 
 #[derive(Deserialize)]
@@ -177,15 +180,17 @@ struct StatusOrder {
 }
 
 async fn status(State(service): Shared, Json(order): Json<StatusOrder>) -> Answer {
+    // What is read after this may be newer, and is never older.
+    let now = service.ledger.clock.now();
     let mut payments = Vec::new();
     for page in &order.pages {
         for (id, payment) in service.ledger.payments_of(page).await? {
-            payments.push(payment_json(&id, &payment));
+            payments.push(payment_json(&id, &payment, now));
         }
     }
     for id in &order.payments {
         if let Some(payment) = service.ledger.payment(id).await? {
-            payments.push(payment_json(id, &payment));
+            payments.push(payment_json(id, &payment, now));
         }
     }
     Ok(Json(json!({ "payments": payments })))

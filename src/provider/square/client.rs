@@ -6,7 +6,11 @@ use reqwest::{Method, header::RETRY_AFTER};
 use serde_json::Value;
 
 use super::error::Fault;
-use crate::{clock::Span, config::Secret, provider::rest::client};
+use crate::{
+    clock::Span,
+    config::Secret,
+    provider::rest::{Drift, client},
+};
 
 /// A call that takes longer is repeated under the same key.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -17,6 +21,7 @@ pub(super) struct Client {
     base: String,
     version: String,
     token: Secret,
+    drift: Drift,
 }
 
 impl Client {
@@ -25,12 +30,18 @@ impl Client {
     pub(super) fn new(base: &str, version: &str, token: Secret) -> Result<Self, reqwest::Error> {
         let http = client(base, CALL_TIMEOUT)?;
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Self { http, base, version: version.to_owned(), token })
+        let drift = Drift::default();
+        Ok(Self { http, base, version: version.to_owned(), token, drift })
     }
 
     /// The HTTP client, for what is not the API: the buyers' pages.
     pub(super) fn http(&self) -> &reqwest::Client {
         &self.http
+    }
+
+    /// How far Square's clock is from ours.
+    pub(super) fn drift(&self) -> &Drift {
+        &self.drift
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Fault> {
@@ -59,6 +70,7 @@ impl Client {
             request = request.json(body);
         }
         let answer = request.send().await.map_err(|error| lost(&error))?;
+        self.drift.note(answer.headers());
         let status = answer.status();
         let after = answer
             .headers()

@@ -9,7 +9,10 @@ use super::{Square, client::text, error::Fault, money::payment_fact};
 use crate::{
     clock::{Span, Timestamp},
     provider::{Call, ProviderError, rest::segment},
-    sale::{event::CloseAnswer, payment::PaymentStatus},
+    sale::{
+        event::CloseAnswer,
+        payment::{PaymentFact, PaymentStatus},
+    },
 };
 
 /// An order that changes while we cancel it is read and cancelled again this often.
@@ -152,20 +155,39 @@ impl Square {
         text(&answer, "/order/state").map(str::to_owned)
     }
 
-    /// The payment on an order, if there is one or one is under way.
+    /// The payments on an order, if they cover it or one is under way.
     async fn paid_on(&self, order: &Value) -> Result<Option<CloseAnswer>, ProviderError> {
         let mut pending = false;
+        let mut paid = Vec::new();
         for id in payment_ids(order) {
             let payment = self.payment(&id).await.map_err(Fault::steady)?;
             match payment_fact(&payment) {
-                Some(fact) if fact.status == PaymentStatus::Completed => {
-                    return Ok(Some(CloseAnswer::AlreadyPaid { payment: Box::new(fact) }));
-                }
+                Some(fact) if fact.status == PaymentStatus::Completed => paid.push(fact),
                 Some(fact) if fact.status == PaymentStatus::Failed => {}
                 Some(_) | None => pending = true,
             }
         }
+        // A gift card may pay for a part, and nothing for the rest.
+        if covers(order, &paid) {
+            let mut paid = paid.into_iter();
+            let payment = paid.next().map(Box::new);
+            return Ok(
+                payment.map(|payment| CloseAnswer::AlreadyPaid { payment, more: paid.collect() })
+            );
+        }
         Ok(pending.then_some(CloseAnswer::PaymentPending))
+    }
+}
+
+/// Whether these payments come to what an order asks for.
+fn covers(order: &Value, paid: &[PaymentFact]) -> bool {
+    let money = |name: &str| order.pointer(&format!("/{name}/amount")).and_then(Value::as_i64);
+    let sum = paid.iter().fold(0_i64, |sum, one| sum.saturating_add(one.amount.minor));
+    match (money("total_money"), money("net_amount_due_money")) {
+        _ if paid.is_empty() => false,
+        (Some(total), _) => sum >= total,
+        (None, Some(due)) => due <= 0,
+        (None, None) => true,
     }
 }
 

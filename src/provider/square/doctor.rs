@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NAME, Options, Square, error::Fault, listing::MARK};
+use super::{NAME, Options, Square, error::Fault, listing::read_mark};
 use crate::{
     config::Finding,
     provider::{
@@ -30,6 +30,19 @@ const TEST_EVENT: &str = "catalog.version.updated";
 /// Pages of the catalog looked through for leftovers.
 const CATALOG_PAGES_MAX: usize = 200;
 
+/// What a seller must have allowed.
+const RIGHTS: [&str; 9] = [
+    "ITEMS_READ",
+    "ITEMS_WRITE",
+    "INVENTORY_READ",
+    "INVENTORY_WRITE",
+    "ORDERS_READ",
+    "ORDERS_WRITE",
+    "PAYMENTS_READ",
+    "PAYMENTS_WRITE",
+    "MERCHANT_PROFILE_READ",
+];
+
 const SUBSCRIPTIONS: &str = "/v2/webhooks/subscriptions";
 
 fn key(what: &str) -> String {
@@ -44,6 +57,8 @@ impl Square {
             let what = if fault.is_not_found() { "location_id" } else { "access_token" };
             return vec![Finding::error(key(what), fault.says())];
         }
+        found.extend(self.client.drift().finding(NAME, "Square"));
+        self.check_rights(&mut found).await;
         if let Err(fault) = self.check_ids(templates, &mut found).await {
             found.push(Finding::error(key("access_token"), fault.says()));
         }
@@ -89,6 +104,19 @@ impl Square {
             found.push(Finding::error(format!("templates.{}.currency", template.name), says));
         }
         Ok(())
+    }
+
+    /// What the token may do, where Square tells: of a seller's own token it says nothing.
+    async fn check_rights(&self, found: &mut Vec<Finding>) {
+        let Ok(answer) = self.client.post("/oauth2/token/status", &json!({})).await else { return };
+        let has = list(&answer, "/scopes");
+        for right in RIGHTS.into_iter().filter(|right| !has.iter().any(|one| one == right)) {
+            if !has.is_empty() {
+                let says =
+                    format!("the token lacks the right {right}: authorize it anew with that");
+                found.push(Finding::error(key("access_token"), says));
+            }
+        }
     }
 
     /// Catalog ids that templates name exist.
@@ -260,7 +288,7 @@ impl Square {
     async fn open_links(&self) -> Result<Vec<Leftover>, Fault> {
         let mut all = Vec::new();
         for link in self.links().await? {
-            let Some(mark) = link["description"].as_str().and_then(|d| d.strip_prefix(MARK)) else {
+            let Some((mark, shop)) = link["description"].as_str().and_then(read_mark) else {
                 continue;
             };
             let order = link["order_id"].as_str().unwrap_or_default();
@@ -276,6 +304,7 @@ impl Square {
                     id: link["id"].as_str().unwrap_or_default().to_owned(),
                     order: Some(order.to_owned()),
                     sale: mark.split(['-', ' ']).next().and_then(|sale| sale.parse().ok()),
+                    shop,
                 });
             }
         }
@@ -293,7 +322,7 @@ impl Square {
         };
         match self.close_page(Some(&leftover.id), order, call.now, call).await? {
             CloseAnswer::Closed => Ok(()),
-            CloseAnswer::AlreadyPaid { payment } => {
+            CloseAnswer::AlreadyPaid { payment, .. } => {
                 let says = format!("it was paid: look at payment {}", payment.id);
                 Err(ProviderError::Reject { says })
             }
@@ -314,9 +343,9 @@ fn is_unpaid(order: &Value) -> bool {
 /// What of an object carries our mark: all of it, or single variations of the seller's own item.
 fn marked(object: &Value) -> Vec<Leftover> {
     let leftover = |kind: &str, id: &Value, mark: &Value| {
-        let sale = mark.as_str()?.strip_prefix(MARK)?.parse().ok();
-        let id = id.as_str()?.to_owned();
-        Some(Leftover { kind: kind.to_owned(), id, order: None, sale })
+        let (sale, shop) = read_mark(mark.as_str()?)?;
+        let (sale, id) = (sale.parse().ok(), id.as_str()?.to_owned());
+        Some(Leftover { kind: kind.to_owned(), id, order: None, sale, shop })
     };
     if object["type"] == "MODIFIER_LIST" {
         let mark = &object["modifier_list_data"]["internal_name"];
@@ -336,7 +365,8 @@ fn marked(object: &Value) -> Vec<Leftover> {
     match ours.first() {
         Some(first) if ours.len() == variations.len() => {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
-            vec![Leftover { kind: "item".to_owned(), id, order: None, sale: first.sale }]
+            let (sale, shop) = (first.sale, first.shop.clone());
+            vec![Leftover { kind: "item".to_owned(), id, order: None, sale, shop }]
         }
         Some(_) | None => ours,
     }

@@ -10,7 +10,7 @@ use super::{
     client::text,
     error::Fault,
     lines::Charge,
-    listing::{MARK, Notes},
+    listing::{MARK, Notes, signed},
     options::Options,
 };
 use crate::{
@@ -51,6 +51,7 @@ pub(super) fn frame(
     nth: u32,
     options: &Options,
     pages: &dyn ReturnPages,
+    shop: Option<&str>,
 ) -> Value {
     let Some(notes) = sale.head.listing().and_then(Notes::read) else { return Value::Null };
     let template = &sale.head.template;
@@ -92,7 +93,7 @@ pub(super) fn frame(
         }
     }
     let mut request = json!({
-        "description": mark(hold.id, nth),
+        "description": signed(mark(hold.id, nth), shop),
         "order": order,
         "checkout_options": checkout,
     });
@@ -250,7 +251,9 @@ impl Square {
         mark: &str,
     ) -> Result<Option<(String, String)>, ProviderError> {
         for link in self.links().await.map_err(Fault::steady)? {
-            if link["description"] == mark {
+            // Behind it stands the shop's id, or in links of older versions nothing.
+            let found = link["description"].as_str().and_then(|text| text.strip_prefix(mark));
+            if found.is_some_and(|rest| rest.is_empty() || rest.starts_with(" of ")) {
                 let id = text(&link, "/id").map_err(Fault::steady)?.to_owned();
                 let order = text(&link, "/order_id").map_err(Fault::steady)?.to_owned();
                 return Ok(Some((id, order)));

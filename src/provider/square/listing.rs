@@ -17,6 +17,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Plan {
     pub sale: SaleId,
+    /// The shop's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shop: Option<String>,
     pub number: u32,
     pub strategy: Strategy,
     pub after: After,
@@ -61,7 +64,7 @@ pub(super) struct Notes {
 }
 
 impl Plan {
-    pub(super) fn of(sale: &Sale, options: &Options) -> Self {
+    pub(super) fn of(sale: &Sale, options: &Options, shop: Option<&str>) -> Self {
         let head = &sale.head;
         let template = &head.template;
         let delivery = template.delivery.iter().map(|choice| Choice {
@@ -71,6 +74,7 @@ impl Plan {
         });
         Self {
             sale: head.id,
+            shop: shop.map(str::to_owned),
             number: head.number,
             strategy: options.strategy,
             after: options.after(),
@@ -92,9 +96,30 @@ impl Plan {
 
     /// Our mark on what we make, for finding it again.
     pub(super) fn mark(&self) -> String {
-        format!("{MARK}{}", self.sale)
+        signed(format!("{MARK}{}", self.sale), self.shop.as_deref())
     }
 }
+
+/// A mark with the shop's id behind it.
+pub(super) fn signed(mark: String, shop: Option<&str>) -> String {
+    match shop {
+        Some(shop) => format!("{mark}{OF}{shop}"),
+        None => mark,
+    }
+}
+
+/// What a mark says: the words after ours, and the shop's id where it carries one. Those of older
+/// versions carry none.
+pub(super) fn read_mark(text: &str) -> Option<(&str, Option<String>)> {
+    let rest = text.strip_prefix(MARK)?;
+    Some(match rest.rsplit_once(OF) {
+        Some((words, shop)) => (words, Some(shop.to_owned())),
+        None => (rest, None),
+    })
+}
+
+/// What stands before the shop's id.
+const OF: &str = " of ";
 
 /// What our marks begin with.
 pub(super) const MARK: &str = "livetill ";

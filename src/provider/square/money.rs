@@ -25,6 +25,8 @@ pub(super) fn payment_fact(payment: &Value) -> Option<PaymentFact> {
         checkout: None,
         order: payment["order_id"].as_str().map(str::to_owned),
         amount: money("total_money").or_else(|| money("amount_money"))?,
+        tip: money("tip_money").map_or(0, |money| money.minor),
+        discount: 0,
         refunded: money("refunded_money").map_or(0, |money| money.minor),
         status: match payment["status"].as_str()? {
             "COMPLETED" => PaymentStatus::Completed,
@@ -35,6 +37,7 @@ pub(super) fn payment_fact(payment: &Value) -> Option<PaymentFact> {
         at: payment["created_at"].as_str().and_then(Timestamp::parse_rfc3339).unwrap_or_default(),
         link: payment["receipt_url"].as_str().map(str::to_owned),
         fee: fee(payment),
+        as_of: updated(payment),
     })
 }
 
@@ -47,8 +50,12 @@ fn fee(payment: &Value) -> Option<Fee> {
         .filter_map(|part| serde_json::from_value(part["amount_money"].clone()).ok())
         .collect();
     let money = Money::new(parts.iter().map(|part| part.minor).sum(), parts.first()?.currency);
-    let as_of = payment["updated_at"].as_str().and_then(Timestamp::parse_rfc3339);
-    Some(Fee { money, as_of: as_of.unwrap_or_default() })
+    Some(Fee { money, as_of: updated(payment).unwrap_or_default() })
+}
+
+/// When it was last changed.
+fn updated(object: &Value) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(object["updated_at"].as_str()?)
 }
 
 /// Reads a PaymentRefund object.
@@ -64,6 +71,7 @@ pub(super) fn refund_fact(refund: &Value) -> Option<RefundFact> {
         },
         amount: refund.pointer("/amount_money/amount").and_then(Value::as_i64),
         says: matches!(status, "REJECTED" | "FAILED").then(|| format!("Square says {status}")),
+        as_of: updated(refund),
     })
 }
 
@@ -130,6 +138,7 @@ fn refund_refused(payment: &PaymentId, fault: Fault) -> Result<Outcome, Provider
             status: RefundStatus::Requested,
             amount: None,
             says: None,
+            as_of: None,
         }));
     }
     if fault.is("REFUND_ERROR_PAYMENT_NEEDS_COMPLETION") {

@@ -87,6 +87,7 @@ impl Options {
             Value::Null => Self::default(),
             given => Self::deserialize(given).map_err(|error| error.to_string())?,
         };
+        check_currency(template)?;
         options.check_strategy()?;
         options.check_lengths(template)?;
         options.app_fee(template)?;
@@ -162,6 +163,19 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Square's money is in the smallest unit of the currencies of its own markets: hundredths, and yen.
+fn check_currency(template: &Template) -> Result<(), String> {
+    let currency = template.price.currency;
+    let known = currency.code() == "JPY" || (currency.exponent() == 2 && currency.code() != "MGA");
+    if !known {
+        return Err(format!(
+            "square sells in the currencies of its own markets only, and {currency} is none of \
+             them: write the currency of your location"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Square {
                 Err(fault) => return Err(fault),
             }
         }
-        for id in &ask.fees {
+        for id in ask.fees.iter().chain(ask.again.iter().filter(|id| !ask.fees.contains(id))) {
             news.extend(payment_fact(&self.payment(id.as_str()).await?).map(News::Payment));
         }
         if let Some(notes) = ask.listing.as_ref().and_then(Notes::read) {
@@ -66,7 +66,7 @@ impl Square {
             fact.checkout = Some(page.id.clone());
             news.push(News::Payment(fact));
         }
-        if news.is_empty() && order["state"] == "CANCELED" {
+        if news.is_empty() && order["state"] == "CANCELED" && !page.closed {
             news.push(News::PageClosed { checkout: page.id.clone() });
         }
         Ok(news)

@@ -4,15 +4,29 @@
 
 use serde_json::{Value, json};
 
-use super::{Square, error::Fault, listing::Plan};
+use super::{Square, error::Fault, listing::Plan, options::Strategy};
 use crate::{
     clock::{Span, Timestamp},
     config::ADJUSTMENTS_CHANGED,
-    provider::{Call, rest::list},
+    provider::{Call, ProviderError, rest::list},
 };
 
-/// Square refuses times in its future; our clock may be a little ahead.
+/// Square refuses times in its future, and a `Date` is a second old as a rule.
 const SKEW: Span = Span::from_secs(1);
+
+/// What is counted of a variation of our own began with us: nothing can have happened to it before,
+/// so that a time well in the past says the same, whatever the clocks say.
+const OWN_SKEW: Span = Span::from_secs(120);
+
+/// If even that is in Square's future.
+const MORE_SKEW: Span = Span::from_mins(15);
+
+fn skew(strategy: Strategy) -> Span {
+    match strategy {
+        Strategy::Fresh | Strategy::Variation => OWN_SKEW,
+        Strategy::Reuse => SKEW,
+    }
+}
 
 /// What Square says of a variation's stock at our location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +43,22 @@ impl Square {
         variation: &str,
         key: &str,
     ) -> Result<(), Fault> {
-        let count = physical(variation, &self.location, i64::from(plan.stock), plan.at);
-        self.change(&format!("{key}-i"), &count).await
+        let at = whole_second(self.client.drift().theirs(plan.at) - skew(plan.strategy));
+        let units = i64::from(plan.stock);
+        // The body holds the time, so the key does too. Counted twice is counted once.
+        let count = |at: Timestamp| {
+            let key = format!("{key}-i-{}", at.seconds());
+            (key, physical(variation, &self.location, units, at))
+        };
+        let (first, body) = count(at);
+        match self.change(&first, &body).await {
+            Err(fault) if is_about_time(&fault) => {
+                let earlier = whole_second(self.client.drift().theirs(plan.at) - MORE_SKEW);
+                let (second, body) = count(earlier);
+                self.change(&second, &body).await
+            }
+            done => done,
+        }
     }
 
     /// Leaves nothing for sale.
@@ -41,13 +69,33 @@ impl Square {
         call: &Call,
     ) -> Result<(), Fault> {
         // Dated now, not when the effect was made, so the key holds the time.
-        let key = format!("{}-{}", call.key, call.now.seconds());
-        self.change(&key, &physical(variation, location, 0, call.now)).await
+        let at = whole_second(self.client.drift().theirs(call.now) - SKEW);
+        let key = format!("{}-{}", call.key, at.seconds());
+        self.change(&key, &physical(variation, location, 0, at)).await
     }
 
     /// Adds or takes away units. Never an absolute count: that would undo sales dated before it.
-    pub(super) async fn restock(&self, change: &Value, call: &Call) -> Result<(), Fault> {
-        self.change(&call.key, change).await
+    pub(super) async fn restock(&self, change: &Value, call: &Call) -> Result<(), ProviderError> {
+        let fault = match self.change(&call.key, change).await {
+            Ok(()) => return Ok(()),
+            Err(fault) => fault,
+        };
+        if !is_about_time(&fault) {
+            return Err(fault.steady());
+        }
+        // A definite no, and now its clock is known.
+        let mut body = change.clone();
+        let at = self.client.drift().theirs(call.now) - MORE_SKEW;
+        body["adjustment"]["occurred_at"] = Value::from(at.rfc3339());
+        if body == *change {
+            return Err(fault.steady());
+        }
+        Err(ProviderError::Amend { body, says: fault.says() })
+    }
+
+    /// When an adjustment is to be dated.
+    pub(super) fn adjusted_at(&self, strategy: Strategy, at: Timestamp) -> Timestamp {
+        self.client.drift().theirs(at) - skew(strategy)
     }
 
     async fn change(&self, key: &str, change: &Value) -> Result<(), Fault> {
@@ -86,7 +134,7 @@ pub(super) fn adjustment(
         "from_state": from,
         "to_state": to,
         "quantity": units.unsigned_abs().to_string(),
-        "occurred_at": (at - SKEW).rfc3339(),
+        "occurred_at": at.rfc3339(),
     });
     if version < ADJUSTMENTS_CHANGED {
         adjustment["location_id"] = Value::from(location);
@@ -105,9 +153,24 @@ fn physical(variation: &str, location: &str, count: i64, at: Timestamp) -> Value
             "state": "IN_STOCK",
             "location_id": location,
             "quantity": count.to_string(),
-            "occurred_at": (at - SKEW).rfc3339(),
+            "occurred_at": at.rfc3339(),
         },
     })
+}
+
+/// What a drift says is not exact; the same request must have the same time.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.seconds() * 1000)
+}
+
+/// Whether Square does not like a time that we gave it.
+fn is_about_time(fault: &Fault) -> bool {
+    fault.is("INVALID_TIME")
+        || fault.complaints().iter().any(|one| {
+            let text = [one.detail.as_deref(), one.field.as_deref()];
+            let text = text.into_iter().flatten().collect::<String>().to_lowercase();
+            text.contains("occurred_at") || text.contains("in the future")
+        })
 }
 
 /// Quantities are decimal texts; a part of a unit cannot be sold.
@@ -126,7 +189,7 @@ mod tests {
         let at = Timestamp::from_millis(1_767_225_600_000);
         let old = adjustment("V", "L", 3, at, "2025-08-20");
         assert_eq!(old["adjustment"]["location_id"], "L");
-        assert_eq!(old["adjustment"]["occurred_at"], "2025-12-31T23:59:59.000Z");
+        assert_eq!(old["adjustment"]["occurred_at"], "2026-01-01T00:00:00.000Z");
         let new = adjustment("V", "L", -2, at, "2026-09-16");
         assert_eq!(new["adjustment"]["location_id"], Value::Null);
         assert_eq!(new["adjustment"]["from_location_id"], "L");

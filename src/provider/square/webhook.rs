@@ -46,7 +46,14 @@ impl Square {
         let kind = event["type"].as_str().ok_or_else(|| garbage("it has no type"))?;
         let id = event["event_id"].as_str().filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| garbage("it has no event_id"))?;
-        let object = |name: &str| event["data"]["object"][name].clone();
+        // What was changed says itself as of when; else the event does.
+        let object = |name: &str| {
+            let mut object = event["data"]["object"][name].clone();
+            if object.is_object() && object["updated_at"].is_null() {
+                object["updated_at"] = event["created_at"].clone();
+            }
+            object
+        };
         let news = match kind {
             "payment.created" | "payment.updated" => {
                 let payment = object("payment");

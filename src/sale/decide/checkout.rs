@@ -2,7 +2,7 @@
 //!
 //! Units return only when every page of a hold is certainly closed.
 
-use super::{money, ready};
+use super::{money, parts, ready};
 use crate::{
     clock::Span,
     id::{CheckoutId, HoldId},
@@ -12,11 +12,21 @@ use crate::{
         effect::Effect,
         event::{CloseAnswer, Verdict},
         hold::{Checkout, Hold, HoldState, Lapse},
+        payment::PaymentFact,
     },
 };
 
 /// How long to wait before asking again about a page whose payment is under way.
 const ASK_AGAIN_AFTER: Span = Span::from_secs(5);
+
+/// The same once it takes longer than most.
+const ASK_LATER_AFTER: Span = Span::from_secs(15);
+
+/// For how long it is asked often.
+const EAGER_FOR: Span = Span::from_secs(60);
+
+/// A bank's question to the buyer is answered within minutes, or left half-way.
+const PAYS_WITHIN: Span = Span::from_mins(10);
 
 /// A page that does not come up gets a second and a third beside it; no more than this.
 const PAGES_PER_HOLD_MAX: u32 = 3;
@@ -256,17 +266,14 @@ pub(super) fn closed(
             mark_closed(draft, id, nth, page);
             release_if_closed(draft, id);
         }
-        CloseAnswer::AlreadyPaid { payment } => {
+        CloseAnswer::AlreadyPaid { payment, more } => {
             mark_closed(draft, id, nth, page);
-            let mut fact = payment.as_ref().clone();
-            fact.hold = Some(id);
-            money::seen(draft, &fact);
+            for fact in std::iter::once(payment.as_ref()).chain(more) {
+                money::seen(draft, &PaymentFact { hold: Some(id), ..fact.clone() });
+            }
             release_if_closed(draft, id);
         }
-        CloseAnswer::PaymentPending => {
-            let again = Effect::CloseCheckout { hold: id, nth, checkout: page.cloned() };
-            draft.effect_at(again, draft.now + ASK_AGAIN_AFTER);
-        }
+        CloseAnswer::PaymentPending => still_paying(draft, id, nth, page),
         CloseAnswer::CannotClose { says } => {
             // A discarded page was shown to nobody, but for the one that a whole sale shares.
             let shown = draft.hold(id).is_some_and(|hold| match hold.state {
@@ -287,6 +294,24 @@ pub(super) fn closed(
             }
         }
     }
+}
+
+/// A payment is under way. It is waited for, and after a while a person is told: the page counts as
+/// one that cannot be closed then, so that the sale can end. Money that comes after all counts.
+fn still_paying(draft: &mut Draft<'_>, id: HoldId, nth: u32, page: Option<&CheckoutId>) {
+    let since = match draft.hold(id).map(|hold| &hold.state) {
+        Some(HoldState::Closing { since, .. }) => Some(*since),
+        Some(HoldState::Discarding) => draft.head.phase.end().map(|end| end.at),
+        _ => return,
+    };
+    let waited = draft.now.since(since.unwrap_or(draft.now));
+    if waited < PAYS_WITHIN {
+        let again = Effect::CloseCheckout { hold: id, nth, checkout: page.cloned() };
+        let after = if waited < EAGER_FOR { ASK_AGAIN_AFTER } else { ASK_LATER_AFTER };
+        return draft.effect_at(again, draft.now + after);
+    }
+    cannot_close(draft, id, nth, page);
+    draft.tell(Trouble::StillPaying { hold: id.n, waited });
 }
 
 fn mark_closed(draft: &mut Draft<'_>, id: HoldId, nth: u32, page: Option<&CheckoutId>) {
@@ -322,6 +347,7 @@ fn release_if_closed(draft: &mut Draft<'_>, id: HoldId) {
         | HoldState::Lapsed { .. } => return,
     };
     draft.put(hold);
+    parts::end(draft, id);
 }
 
 /// The page stays payable for ever: so do its units stay taken.
@@ -344,6 +370,7 @@ pub(super) fn cannot_close(draft: &mut Draft<'_>, id: HoldId, nth: u32, page: Op
         | HoldState::Lapsed { .. } => return,
     };
     draft.put(hold);
+    parts::end(draft, id);
 }
 
 /// Has every warm page closed: the sale needs none any more.

@@ -1,6 +1,6 @@
 //! What time alone does. Runs after every event, so that no event can outrun a deadline.
 
-use super::{checkout, end, moderate, money, ready};
+use super::{checkout, end, moderate, money, parts, ready};
 use crate::sale::{
     EndReason, Phase,
     draft::Draft,
@@ -15,6 +15,7 @@ pub(super) fn pass(draft: &mut Draft<'_>) {
     }
     moderate::compare_count(draft);
     moderate::settle_short(draft);
+    parts::pass(draft);
     money::check_sold_out(draft);
     match draft.head.phase {
         Phase::Arming { give_up_at, .. } if give_up_at <= now => {

@@ -180,12 +180,15 @@ pub(super) fn compare_count(draft: &mut Draft<'_>) {
         return;
     }
     draft.head.count = None;
+    // Several payments of one order are one sale.
+    let mut orders = std::collections::BTreeSet::new();
     let own: i64 = draft
         .base()
         .payments()
         .filter(|p| p.fact.status == PaymentStatus::Completed)
-        .filter(|p| !matches!(p.fate, Fate::Pending))
+        .filter(|p| !matches!(p.fate, Fate::Pending | Fate::Part))
         .filter(|p| p.fact.at <= pending.at + COUNT_TOLERANCE)
+        .filter(|p| p.fact.order.is_none() || orders.insert((p.hold, p.fact.order.clone())))
         .filter_map(|p| draft.base().hold(p.hold?))
         .map(|hold| i64::from(hold.units))
         .sum();

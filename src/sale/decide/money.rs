@@ -1,7 +1,8 @@
-//! Payments and refunds: every completed payment ends kept, refunded or before a person.
+//! Payments: every completed one ends kept, refunded or before a person.
 
+use super::{back, parts};
 use crate::{
-    id::{HoldId, PaymentId},
+    id::HoldId,
     money::Money,
     notice::Trouble,
     sale::{
@@ -10,52 +11,95 @@ use crate::{
         effect::Effect,
         hold::{Checkout, Hold, HoldState, Lapse},
         payment::{
-            Fate, Payment, PaymentFact, PaymentStatus, RefundFact, RefundReason, RefundStatus,
+            Fate, Payment, PaymentFact, PaymentStatus, RefundReason, RefundStatus, Reversed,
+            is_older,
         },
         template::RefundKind,
     },
 };
 
 pub(super) fn seen(draft: &mut Draft<'_>, fact: &PaymentFact) {
-    let known = draft.payment(&fact.id).cloned();
-    let before = known.as_ref().map(|p| p.fact.status);
-    let mut payment = known.unwrap_or_else(|| Payment {
-        fact: fact.clone(),
-        seen_at: draft.now,
-        hold: None,
-        fate: Fate::Pending,
-        late: false,
-        surplus: false,
-    });
-    // A status only moves forward; what the provider repeats late must not take it back.
-    if before.is_none_or(|before| fact.status >= before) {
-        let refunded = payment.fact.refunded.max(fact.refunded);
-        let fee = fact.fee_after(payment.fact.fee);
-        payment.fact = PaymentFact { refunded, fee, ..fact.clone() };
+    let Some(mut payment) = draft.payment(&fact.id).cloned() else {
+        let payment = Payment::new(fact.clone(), draft.now);
+        return match fact.status {
+            PaymentStatus::Completed => complete(draft, payment),
+            PaymentStatus::Pending | PaymentStatus::Failed => draft.put_payment(payment),
+        };
+    };
+    let (before, now) = (payment.fact.status, fact.status);
+    let older = is_older(fact.as_of, payment.fact.as_of);
+    let newer = is_older(payment.fact.as_of, fact.as_of);
+    match (before, now) {
+        // What the provider repeats late must not take back what it said since. Money that comes
+        // in is never overlooked.
+        (PaymentStatus::Pending, PaymentStatus::Completed) => {}
+        (PaymentStatus::Completed | PaymentStatus::Failed, PaymentStatus::Pending) if newer => {}
+        (PaymentStatus::Completed | PaymentStatus::Failed, PaymentStatus::Pending) => return,
+        (PaymentStatus::Completed, PaymentStatus::Completed) if older => {
+            payment.fact.fee = fact.fee_after(payment.fact.fee);
+            return draft.put_payment(payment);
+        }
+        _ if older => return,
+        _ => {}
     }
-    let newly_completed =
-        fact.status == PaymentStatus::Completed && before != Some(PaymentStatus::Completed);
-    if newly_completed {
-        complete(draft, payment);
-    } else {
-        settle_elsewhere(&mut payment);
-        draft.put_payment(payment);
+    let back_before = payment.fact.refunded;
+    let fee = fact.fee_after(payment.fact.fee);
+    let as_of = fact.as_of.or(payment.fact.as_of);
+    payment.fact = PaymentFact { refunded: back_before, fee, as_of, ..fact.clone() };
+    match (before, now) {
+        (PaymentStatus::Completed, PaymentStatus::Completed) => {
+            back::total_told(draft, payment, fact)
+        }
+        (PaymentStatus::Completed, PaymentStatus::Failed) => {
+            back::payment_fell(draft, payment, "the provider now says that it failed");
+        }
+        (PaymentStatus::Completed, PaymentStatus::Pending) => {
+            back::payment_fell(draft, payment, "the provider now says that it is not paid yet");
+        }
+        (PaymentStatus::Pending | PaymentStatus::Failed, PaymentStatus::Completed) => {
+            payment.fact.refunded = back_before.max(fact.refunded);
+            payment.told = Some(fact.refunded);
+            complete(draft, payment);
+        }
+        (PaymentStatus::Pending, PaymentStatus::Pending) => back::still_pending(draft, payment),
+        (PaymentStatus::Pending | PaymentStatus::Failed, _) => {
+            if payment.reversed.is_none() {
+                payment.fate = Fate::Pending;
+            }
+            draft.put_payment(payment);
+        }
     }
 }
 
 /// Money came in: join it to its hold and decide its fate.
 fn complete(draft: &mut Draft<'_>, mut payment: Payment) {
-    let Some(mut hold) = hold_of(draft, &payment.fact) else {
+    // On a shared page it got a hold of its own when it was heard of first.
+    let known = payment.hold.and_then(|id| draft.hold(id)).cloned();
+    let Some(mut hold) = known.or_else(|| hold_of(draft, &payment.fact)) else {
         payment.fate = Fate::Person { why: "it belongs to no claim of this sale".to_owned() };
         return before_person(draft, payment);
     };
     let shared = payment.fact.hold.is_some_and(HoldId::is_shared);
+    if payment.hold.is_none() {
+        payment.late = is_late(draft, &hold, shared);
+    }
     payment.hold = Some(hold.id);
-    payment.late = is_late(draft, &hold, shared);
-    if matches!(hold.state, HoldState::Paid { .. }) {
-        return refund(draft, payment, RefundReason::Double);
+    let kept_before = payment.reversed == Some(Reversed::KeptPayment);
+    payment.reversed = None;
+    match &hold.state {
+        // It had fallen back, and holds again.
+        HoldState::Paid { payment: by, .. } if *by == payment.fact.id || kept_before => {
+            payment.fate = Fate::Kept;
+            settle_elsewhere(&mut payment);
+            return draft.put_payment(payment);
+        }
+        HoldState::Paid { .. } => return refund(draft, payment, RefundReason::Double),
+        _ => {}
     }
     let fits = amount_fits(&hold, &payment.fact);
+    if !fits && !shared && parts::may_be_part(draft, &hold, &payment) {
+        return parts::part_came(draft, payment, hold);
+    }
     if shared {
         // The page stays the sale's; the hold made for this payment has none.
         hold.checkouts.clear();
@@ -63,6 +107,13 @@ fn complete(draft: &mut Draft<'_>, mut payment: Payment) {
     if !fits {
         return wrong_amount(draft, payment, hold);
     }
+    // The whole price came in one piece after all.
+    parts::end(draft, hold.id);
+    buy(draft, payment, hold);
+}
+
+/// What a payment of the right amount comes to.
+pub(super) fn buy(draft: &mut Draft<'_>, mut payment: Payment, hold: Hold) {
     // A warm or discarded page counts as nothing until claimed, like a released one.
     if !hold.is_taken() && !draft.head.has_room_for(&hold) {
         payment.surplus = true;
@@ -98,7 +149,7 @@ fn is_late(draft: &Draft<'_>, hold: &Hold, shared: bool) -> bool {
 }
 
 /// The page a payment was made on: by its own id, else by its order's.
-fn page_of<'a>(hold: &'a Hold, fact: &PaymentFact) -> Option<&'a Checkout> {
+pub(super) fn page_of<'a>(hold: &'a Hold, fact: &PaymentFact) -> Option<&'a Checkout> {
     match (&fact.checkout, &fact.order) {
         (Some(id), _) => hold.checkout(id),
         (None, Some(order)) => hold.checkouts.iter().find(|p| p.order.as_ref() == Some(order)),
@@ -106,12 +157,17 @@ fn page_of<'a>(hold: &'a Hold, fact: &PaymentFact) -> Option<&'a Checkout> {
     }
 }
 
-/// The provider's own total of the page, where the page is known; else what we ordered.
+/// The provider's own total of the page, where the page is known; else what we ordered. A tip comes
+/// on top of it; what the shop's own discount took off is as good as paid.
 fn amount_fits(hold: &Hold, fact: &PaymentFact) -> bool {
+    let Some(minor) = fact.amount.minor.checked_sub(fact.tip) else { return false };
+    let paid = Money::new(minor, fact.amount.currency);
+    let whole = Money::new(minor.saturating_add(fact.discount), fact.amount.currency);
+    let asks = |total: Money| paid == total || (fact.discount > 0 && whole == total);
     match page_of(hold, fact) {
-        Some(page) => fact.amount == page.total,
-        None if hold.checkouts.is_empty() => fact.amount == hold.amount,
-        None => hold.checkouts.iter().any(|page| page.total == fact.amount),
+        Some(page) => asks(page.total) || (fact.discount > 0 && whole == hold.amount),
+        None if hold.checkouts.is_empty() => asks(hold.amount),
+        None => hold.checkouts.iter().any(|page| asks(page.total)),
     }
 }
 
@@ -132,8 +188,13 @@ fn keep(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
     draft.put_payment(payment);
 }
 
+/// What a payment's page asks for.
+pub(super) fn expected(hold: &Hold, fact: &PaymentFact) -> Money {
+    page_of(hold, fact).map_or(hold.amount, |page| page.total)
+}
+
 fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
-    let expected = page_of(&hold, &payment.fact).map_or(hold.amount, |page| page.total);
+    let expected = expected(&hold, &payment.fact);
     let why = format!("paid {}, expected {expected}", payment.fact.amount);
     payment.fate = Fate::Person { why };
     if hold.is_taken() || draft.head.has_room_for(&hold) {
@@ -143,7 +204,7 @@ fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
     before_person(draft, payment);
 }
 
-fn before_person(draft: &mut Draft<'_>, payment: Payment) {
+pub(super) fn before_person(draft: &mut Draft<'_>, payment: Payment) {
     if let Fate::Person { why } = &payment.fate {
         draft.tell(Trouble::Payment {
             payment: payment.fact.id.to_string(),
@@ -154,7 +215,14 @@ fn before_person(draft: &mut Draft<'_>, payment: Payment) {
     draft.put_payment(payment);
 }
 
-fn refund(draft: &mut Draft<'_>, mut payment: Payment, why: RefundReason) {
+/// Gives back what is left of a payment.
+pub(super) fn refund(draft: &mut Draft<'_>, mut payment: Payment, why: RefundReason) {
+    if payment.fact.amount.minor <= 0 {
+        // There is nothing to give back, but what was ordered for free may have been delivered.
+        let what = reason(why);
+        payment.fate = Fate::Person { why: format!("it was ordered for free, and {what}") };
+        return before_person(draft, payment);
+    }
     let left = payment.fact.amount.minor - payment.fact.refunded;
     if left <= 0 {
         payment.fate = Fate::Refund { why, status: RefundStatus::Done, refund: None };
@@ -166,75 +234,37 @@ fn refund(draft: &mut Draft<'_>, mut payment: Payment, why: RefundReason) {
     draft.tell(Trouble::Refunding {
         payment: payment.fact.id.to_string(),
         amount,
-        why: match why {
-            RefundReason::Surplus => "nothing was left",
-            RefundReason::Double => "it was paid twice",
-            RefundReason::Elsewhere => "it was refunded at the provider",
-        }
-        .to_owned(),
+        why: reason(why).to_owned(),
         asked: draft.head.capabilities.refund == RefundKind::Requested,
     });
     draft.put_payment(payment);
 }
 
-/// A refund made by somebody else settles the payment too.
-fn settle_elsewhere(payment: &mut Payment) {
-    let whole = payment.fact.status == PaymentStatus::Completed
-        && payment.fact.refunded >= payment.fact.amount.minor;
-    if !whole {
+fn reason(why: RefundReason) -> &'static str {
+    match why {
+        RefundReason::Surplus => "nothing was left",
+        RefundReason::Double => "it was paid twice",
+        RefundReason::Elsewhere => "it was refunded at the provider",
+        RefundReason::Incomplete => "the rest of the price never came",
+    }
+}
+
+/// A refund made by somebody else settles the payment too. Of nothing, nothing is given back.
+pub(super) fn settle_elsewhere(payment: &mut Payment) {
+    let amount = payment.fact.amount.minor;
+    let money = payment.fact.status == PaymentStatus::Completed && amount > 0;
+    if !money || payment.fact.refunded < amount {
         return;
     }
+    payment.reversed = None;
     payment.fate = match &payment.fate {
         Fate::Refund { why, refund, .. } => {
             Fate::Refund { why: *why, status: RefundStatus::Done, refund: refund.clone() }
         }
-        Fate::Pending | Fate::Kept | Fate::Person { .. } => {
+        Fate::Pending | Fate::Part | Fate::Kept | Fate::Person { .. } => {
             Fate::Refund { why: RefundReason::Elsewhere, status: RefundStatus::Done, refund: None }
         }
     };
-}
-
-pub(super) fn refund_moved(draft: &mut Draft<'_>, fact: &RefundFact) {
-    let Some(mut payment) = draft.payment(&fact.payment).cloned() else { return };
-    if fact.status == RefundStatus::Done {
-        let whole = payment.fact.amount.minor;
-        let amount = fact.amount.unwrap_or(whole);
-        // Several partial refunds may come; the provider's own running total is the better one.
-        payment.fact.refunded = payment.fact.refunded.max(amount).min(whole);
-    }
-    let Fate::Refund { why, status, refund } = payment.fate.clone() else {
-        settle_elsewhere(&mut payment);
-        return draft.put_payment(payment);
-    };
-    let refund = refund.or_else(|| fact.refund.clone());
-    if status == RefundStatus::Done {
-        return;
-    }
-    match fact.status {
-        RefundStatus::Requested => {
-            payment.fate = Fate::Refund { why, status, refund };
-            draft.put_payment(payment);
-        }
-        RefundStatus::Done => {
-            payment.fate = Fate::Refund { why, status: RefundStatus::Done, refund };
-            draft.put_payment(payment);
-        }
-        RefundStatus::Failed | RefundStatus::Unknown => {
-            let says = fact.says.as_deref().unwrap_or("the provider gave no reason");
-            payment.fate = Fate::Person { why: format!("its refund failed: {says}") };
-            before_person(draft, payment);
-        }
-    }
-}
-
-/// The refund was given up after its last try.
-pub(super) fn refund_parked(draft: &mut Draft<'_>, id: &PaymentId, why: &str) {
-    let Some(mut payment) = draft.payment(id).cloned() else { return };
-    if payment.fate.is_final() {
-        return;
-    }
-    payment.fate = Fate::Person { why: format!("its refund could not be made: {why}") };
-    draft.put_payment(payment);
 }
 
 /// *Sold out* is said only when every unit is paid.

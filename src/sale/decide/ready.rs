@@ -262,3 +262,12 @@ fn asked_and_mod_rooms(draft: &Draft<'_>) -> Vec<crate::room::Room> {
     }
     rooms
 }
+
+/// The provider is not well while the sale is made ready: moderators hear why they wait, once.
+pub(super) fn delayed(draft: &mut Draft<'_>, says: &str) {
+    if !matches!(draft.head.phase, Phase::Arming { .. }) || draft.head.note.is_some() {
+        return;
+    }
+    draft.head.note = Some(says.to_owned());
+    draft.tell(Trouble::Delayed { why: says.to_owned() });
+}

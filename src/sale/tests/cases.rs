@@ -239,12 +239,12 @@ fn another_amount_goes_before_a_person_and_the_unit_stays_taken() {
     play.work();
     let page = play.page_of(ana);
     let mut fact = play.pay_page(&page).expect("payable");
-    fact.amount = usd("17.99");
+    fact.amount = usd("18.01");
     play.deliver(&fact);
     assert_eq!((play.fate(&fact), play.state(ana)), ("person", "lapsed"));
     assert_eq!(play.claim("bo"), Err(Refusal::AllHeld));
     play.work();
-    assert!(play.heard("console")[0].contains("paid $17.99, expected $18"));
+    assert!(play.heard("console")[0].contains("paid $18.01, expected $18"));
 }
 
 #[test]
@@ -286,6 +286,7 @@ fn a_refund_made_elsewhere_settles_the_payment() {
         status: RefundStatus::Done,
         amount: None,
         says: None,
+        as_of: None,
     }))
     .expect("an outcome");
     assert_eq!(play.fate(&fact), "refunded");
@@ -301,6 +302,7 @@ fn a_failed_refund_goes_before_a_person() {
         status: RefundStatus::Failed,
         amount: None,
         says: Some("card closed".into()),
+        as_of: None,
     }))
     .expect("an outcome");
     assert_eq!(play.fate(&fact), "person");
@@ -721,6 +723,7 @@ fn unknown_things_change_nothing() {
             status: RefundStatus::Done,
             amount: None,
             says: None,
+            as_of: None,
         }),
         Event::Retired,
         Event::Done,

@@ -1,5 +1,7 @@
 //! Random histories: inputs lost, repeated and reordered, and the four promises at the end.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::play::{CloseMood, Page, Play, delivery, template, usd};
@@ -11,7 +13,7 @@ use crate::{
         event::{Claim, Event},
         hold::{Hold, HoldState},
         offer::{Choice, CodeList, Extras, Offers, Special, Upsell, Value, Whose},
-        payment::Fate,
+        payment::{Fate, RefundFact, RefundStatus},
         refusal::Refusal,
         template::{CheckoutShape, Template},
     },
@@ -34,6 +36,13 @@ enum Step {
     WorkUnheard(u8, CloseMood),
     Park(u8),
     Pay(u8),
+    PayPart(u8),
+    /// A refund fails, or is done after all, by the provider's later word or an earlier one.
+    Turn {
+        payment: u8,
+        done: bool,
+        late: bool,
+    },
     Deliver(u8),
     Repeat(u8),
     Payable(bool),
@@ -71,6 +80,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<u8>(), mood()).prop_map(|(n, mood)| Step::WorkUnheard(n, mood)),
         1 => any::<u8>().prop_map(Step::Park),
         6 => any::<u8>().prop_map(Step::Pay),
+        4 => any::<u8>().prop_map(Step::PayPart),
+        3 => (any::<u8>(), any::<bool>(), any::<bool>())
+            .prop_map(|(payment, done, late)| Step::Turn { payment, done, late }),
         4 => any::<u8>().prop_map(Step::Deliver),
         3 => any::<u8>().prop_map(Step::Repeat),
         1 => any::<bool>().prop_map(Step::Payable),
@@ -221,14 +233,36 @@ fn take_step(play: &mut Play, step: &Step) {
             let (effect, _) = play.todo.remove(at).expect("in range");
             play.tell(Event::Parked { effect, why: "given up".into() }).expect("told");
         }
-        Step::Pay(n) => {
+        Step::Turn { payment, done, late } => {
+            let ids: Vec<_> = play
+                .sale
+                .payments()
+                .filter(|one| matches!(one.fate, Fate::Refund { .. } | Fate::Person { .. }))
+                .map(|one| (one.fact.id.clone(), one.fact.amount.minor))
+                .collect();
+            let Some((payment, amount)) = nth(&ids, *payment).cloned() else { return };
+            let status = if *done { RefundStatus::Done } else { RefundStatus::Failed };
+            let as_of = if *late { play.now - Span::from_secs(60) } else { play.now };
+            let moved = RefundFact {
+                payment,
+                refund: Some("r".to_owned()),
+                status,
+                amount: Some(amount),
+                says: None,
+                as_of: Some(as_of),
+            };
+            play.tell(Event::RefundMoved(moved)).expect("news are never refused");
+        }
+        Step::Pay(n) | Step::PayPart(n) => {
             let pages: Vec<_> = play.pages.keys().cloned().collect();
             if let Some(page) = nth(&pages, *n) {
                 let shown = play.pages[page].0;
                 let seen =
                     play.sale.hold(shown).is_some_and(|h| h.buyer.is_some() || h.id.is_shared());
-                if seen {
+                if seen && matches!(step, Step::Pay(_)) {
                     play.pay_page(page);
+                } else if seen {
+                    play.pay_part(page);
                 }
             }
         }
@@ -377,13 +411,24 @@ proptest! {
             prop_assert!(payment.fate.is_final(), "{:?}", payment);
             prop_assert!(payment.fate != Fate::Pending);
         }
-        let kept: u32 = play
+        let kept: BTreeSet<_> = play
             .sale
             .payments()
             .filter(|p| p.fate == Fate::Kept)
-            .map(|p| play.sale.hold(p.hold.expect("joined")).expect("known").units)
-            .sum();
-        prop_assert_eq!(kept, play.sale.head.tally.paid);
+            .map(|p| p.hold.expect("joined"))
+            .collect();
+        let units: u32 = kept.iter().map(|id| play.sale.hold(*id).expect("known").units).sum();
+        prop_assert_eq!(units, play.sale.head.tally.paid);
+        prop_assert_eq!(play.sale.head.parts, 0);
+        for id in kept {
+            let paid: i64 = play
+                .sale
+                .payments()
+                .filter(|p| p.fate == Fate::Kept && p.hold == Some(id))
+                .map(|p| p.fact.amount.minor)
+                .sum();
+            prop_assert_eq!(paid, play.sale.hold(id).expect("known").amount.minor);
+        }
         let ends = play.heard(super::play::ROOM).iter().filter(|line| {
             ["SOLD OUT", "ENDED", "CANCELLED"].iter().any(|word| line.starts_with(word))
         }).count();

@@ -76,6 +76,7 @@ pub fn capabilities() -> Capabilities {
         any_amount: true,
         add_ons: true,
         prefill: true,
+        splits: true,
         real_money: true,
         retire_after: Span::from_secs(10),
     }
@@ -256,13 +257,37 @@ impl Play {
         if !hold.is_shared() {
             *state = Page::Paid;
         }
+        let (hold, amount) = (*hold, *total);
+        Some(self.money_on(page, hold, amount))
+    }
+
+    /// The buyer pays the first half of a page with a gift card, or then the rest.
+    pub fn pay_part(&mut self, page: &CheckoutId) -> Option<PaymentFact> {
+        let paid = self.payments.iter().filter(|fact| fact.checkout.as_ref() == Some(page));
+        let paid: i64 = paid.map(|fact| fact.amount.minor).sum();
+        let (hold, state, total) = self.pages.get_mut(page)?;
+        if *state != Page::Open || hold.is_shared() {
+            return None;
+        }
+        if paid > 0 {
+            *state = Page::Paid;
+        }
+        let part = if paid > 0 { total.minor - paid } else { total.minor / 2 };
+        let (hold, amount) = (*hold, Money::new(part, total.currency));
+        Some(self.money_on(page, hold, amount))
+    }
+
+    fn money_on(&mut self, page: &CheckoutId, hold: HoldId, amount: Money) -> PaymentFact {
         let fact = PaymentFact {
             fee: None,
             id: PaymentId::from(format!("p{}", self.next)),
-            hold: Some(*hold),
+            hold: Some(hold),
             checkout: Some(page.clone()),
             order: None,
-            amount: *total,
+            amount,
+            tip: 0,
+            discount: 0,
+            as_of: None,
             refunded: 0,
             status: PaymentStatus::Completed,
             at: self.now,
@@ -270,7 +295,7 @@ impl Play {
         };
         self.next += 1;
         self.payments.push(fact.clone());
-        Some(fact)
+        fact
     }
 
     pub fn page_of(&self, hold: HoldId) -> CheckoutId {
@@ -355,6 +380,7 @@ impl Play {
                 status: RefundStatus::Done,
                 amount: Some(amount.minor),
                 says: None,
+                as_of: None,
             }),
             Effect::Announce { room, notice } => {
                 self.said.push((room.clone(), notice.clone()));
@@ -370,8 +396,9 @@ impl Play {
         match (*state, mood) {
             (Page::Paid, _) => {
                 let paid = |fact: &&PaymentFact| fact.checkout.as_ref() == page;
-                let payment = self.payments.iter().find(paid).expect("paid").clone();
-                CloseAnswer::AlreadyPaid { payment: Box::new(payment) }
+                let mut all = self.payments.iter().filter(paid).cloned();
+                let payment = Box::new(all.next().expect("paid"));
+                CloseAnswer::AlreadyPaid { payment, more: all.collect() }
             }
             (Page::Open, CloseMood::Pending) => CloseAnswer::PaymentPending,
             (Page::Open, CloseMood::Cannot) => CloseAnswer::CannotClose { says: "no".to_owned() },

@@ -94,11 +94,14 @@ pub async fn another_amount_is_put_before_a_person_and_keeps_its_unit(start: Sta
     assert!(shop.comes("ana").await);
     shop.pays_against_the_rules("ana", Some(1)).await;
     let said = shop.world.heard();
-    assert!(said.iter().any(|line| line.contains("paid $0.01, expected $18")), "{said:?}");
+    // Where several payments may make up one price, the rest may still come: it is given back.
+    let fate = if shop.can().splits { "refunded" } else { "person" };
+    let told = said.iter().any(|line| line.contains("paid $0.01, expected $18"));
+    assert_eq!(told, fate == "person", "{said:?}");
     let view = shop.world.newest();
     assert_eq!((view.paid, view.held, view.left), (0, 1, 2));
     shop.ends().await;
-    assert_eq!(shop.fates().await, ["person"]);
+    assert_eq!(shop.fates().await, [fate]);
     shop.done().await;
 }
 

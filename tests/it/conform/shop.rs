@@ -227,7 +227,7 @@ impl Shop {
             for payment in sale.payments() {
                 ours += match &payment.fate {
                     Fate::Kept | Fate::Person { .. } => payment.fact.amount.minor,
-                    Fate::Pending | Fate::Refund { .. } => 0,
+                    Fate::Pending | Fate::Part | Fate::Refund { .. } => 0,
                 };
             }
         }

@@ -159,6 +159,7 @@ impl Books {
             ("amount", Value::from(amount)),
             ("tax_amount", Value::Null),
             ("total_amount", Value::from(amount + self.faults.surcharge)),
+            ("list_amount", Value::from(amount)),
             ("currency", Value::from("usd")),
             ("product_id", product["id"].clone()),
             ("product_price_id", product["prices"][0]["id"].clone()),

@@ -87,7 +87,8 @@ impl Books {
         assert_eq!(session["status"], "confirmed");
         session["status"] = Value::from("succeeded");
         let session = session.clone();
-        let total = session["total_amount"].as_i64().expect("an amount");
+        let off = self.faults.order_discount;
+        let total = session["total_amount"].as_i64().expect("an amount") - off;
         let tax = total / 6;
         let order_id = self.id("order");
         let mut order = json!({
@@ -98,6 +99,7 @@ impl Books {
             "refunded_amount": 0, "refundable_amount": total - tax,
             "refundable_tax_amount": tax, "platform_fee_amount": total / 25 + 40,
             "platform_fee_currency": "usd", "modified_at": null,
+            "discount_id": session["discount_id"], "discount_amount": off,
         });
         self.event("order.created", &order);
         order["status"] = Value::from("paid");

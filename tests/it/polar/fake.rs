@@ -35,6 +35,8 @@ pub struct Faults {
     pub bad_email: Option<String>,
     /// Adds this to every session's total.
     pub surcharge: i64,
+    /// Orders cost that much less than their page said, and the order says so.
+    pub order_discount: i64,
     /// A price that is replaced can be paid for that much longer: the call takes its time.
     pub latency_ms: i64,
     /// Products cannot be changed.
