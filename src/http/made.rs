@@ -60,9 +60,12 @@ impl<T> One<T> {
     }
 }
 
-/// Sales' pages as strangers see them, each with what it has to say.
+/// By the sale, and what its page has to say.
+type PagesBySale = HashMap<(SaleId, Option<String>), One<Page>>;
+
+/// Sales' pages as strangers see them.
 #[derive(Default)]
-pub struct Pages(Mutex<HashMap<(SaleId, Option<String>), One<Page>>>);
+pub struct Pages(Mutex<PagesBySale>);
 
 /// The newest event of each sale's stream.
 #[derive(Default)]

@@ -105,7 +105,7 @@
   // While the server is away, what stands here may be wrong: it says so, and nothing can be pressed.
   const setAway = (is) => {
     main().classList.toggle("away", is);
-    if (away !== is && is) document.getElementById("news").textContent = "Reconnecting…";
+    if (away !== is) document.getElementById("news").textContent = is ? "Reconnecting…" : "Connected again.";
     away = is;
     rest();
   };

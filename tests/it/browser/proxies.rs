@@ -2,10 +2,11 @@
 //! without a word, a server that goes away, and the few connections a browser has.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU8, Ordering},
 };
 
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -13,6 +14,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
+    task::AbortHandle,
 };
 
 use super::driver::{Person, Wish};
@@ -24,12 +26,17 @@ const BLOCK: usize = 4096;
 const PASSES: u8 = 0;
 /// Of streams, whole blocks only.
 const BLOCKS: u8 = 1;
+/// Takes nobody.
+const AWAY: u8 = 2;
 
 /// A proxy in front of the shop.
 struct Proxy {
     url: String,
+    mode: Arc<AtomicU8>,
     /// Connections made before this was last counted up pass nothing more.
     deaf: watch::Sender<u32>,
+    /// Both ways of each connection.
+    open: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl Proxy {
@@ -37,9 +44,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (mode, deaf) = (Arc::new(AtomicU8::new(mode)), watch::Sender::new(0));
-        let (at, how, hears) = (world.app.address, mode, deaf.subscribe());
+        let (at, how, hears) = (world.app.address, mode.clone(), deaf.subscribe());
+        let open: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
+        let connected = open.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if how.load(Ordering::SeqCst) == AWAY {
+                    continue;
+                }
                 let server = TcpStream::connect(at).await.expect("the shop is there");
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
@@ -52,16 +64,24 @@ impl Proxy {
                 let down = async move {
                     pass(from_server, to_client, hears, Some(how), &streams).await;
                 };
-                tokio::spawn(up);
-                tokio::spawn(down);
+                let tasks = [tokio::spawn(up), tokio::spawn(down)];
+                let handles = tasks.map(|task| task.abort_handle());
+                connected.lock().expect("unpoisoned").extend(handles);
             }
         });
-        Self { url, deaf }
+        Self { url, mode, deaf, open }
     }
 
     /// What is connected goes on being connected, and nothing passes any more.
     fn swallows_what_is_connected(&self) {
         self.deaf.send_modify(|n| *n += 1);
+    }
+
+    fn is(&self, mode: u8) {
+        self.mode.store(mode, Ordering::SeqCst);
+        if mode == AWAY {
+            self.open.lock().expect("unpoisoned").drain(..).for_each(|task| task.abort());
+        }
     }
 }
 
@@ -164,6 +184,39 @@ async fn pages_are_true_when_their_connections_die_without_a_word() {
     eventually("she has one", async || {
         world.settle().await;
         world.newest().left == 0
+    })
+    .await;
+    over(world, [ana, obs]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_server_is_away_the_page_says_so_and_its_button_rests() {
+    let world = on_sale().await;
+    let proxy = Proxy::new(&world, PASSES).await;
+    let [ana, obs] = [Person::new(&world).await, Person::new(&world).await];
+    ana.opens(&world, &format!("{}/live", proxy.url)).await;
+    obs.opens(&world, &format!("{}/overlay", proxy.url)).await;
+    ana.sees(&world, "3 of 3 left").await;
+    // However many windows there are, hers is looked at.
+    ana.devtools(&world, "Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
+    ana.until(&world, "document.visibilityState === 'visible'").await;
+    proxy.is(AWAY);
+    let text = ana.sees(&world, "Reconnecting…").await;
+    assert!(!text.lines().any(|line| line == "Open"), "{text}");
+    assert_eq!(
+        ana.asks(&world, "return document.querySelector('form button').disabled").await,
+        true
+    );
+    let text = obs.sees(&world, "Reconnecting…").await;
+    assert!(!text.contains("left"), "{text}");
+    proxy.is(PASSES);
+    ana.sees_no(&world, "Reconnecting…").await;
+    ana.until(&world, "!document.querySelector('form button').disabled").await;
+    obs.sees(&world, "3 of 3 left").await;
+    ana.presses(&world, "Get yours").await;
+    eventually("she has one", async || {
+        world.settle().await;
+        world.newest().left == 2
     })
     .await;
     over(world, [ana, obs]).await;
