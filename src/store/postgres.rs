@@ -40,6 +40,9 @@ const FOR_READING: &str = "\
     set application_name = 'livetill reader'; \
     set statement_timeout = '8s'";
 
+/// Two connections and some questions: a busy server takes its time.
+const POOLER_WITHIN: Duration = Duration::from_secs(20);
+
 /// How often to look whether a session keeps its connection to the server.
 const POOLER_LOOKS: u32 = 3;
 
@@ -111,7 +114,7 @@ pub(super) async fn is_pooled(url: &str) -> Result<bool, sqlx::Error> {
         ours.close().await?;
         Ok(false)
     };
-    tokio::time::timeout(CONNECT_WITHIN, look).await.unwrap_or_else(|_| Err(too_late()))
+    tokio::time::timeout(POOLER_WITHIN, look).await.unwrap_or_else(|_| Err(too_late()))
 }
 
 async fn backend(db: &mut PgConnection) -> Result<i32, sqlx::Error> {

@@ -22,7 +22,6 @@ use livetill::{
         Grant, Heard, Limits, Platform, Post, Reply, SayError, Updates, Wish, console::message,
     },
     room::{Message, PlatformName, Room},
-    store::{self, Access},
     view::View,
 };
 use serde_json::Value;
@@ -34,7 +33,7 @@ use tokio::{
 
 use crate::{
     database::{Database, server},
-    world::{MUG, client, crypto},
+    world::{MUG, client, crypto, opened},
 };
 
 /// One replica's way to the database, which can be cut.
@@ -152,7 +151,7 @@ impl Three {
         let (mut ways, mut dying) = (Vec::new(), Vec::new());
         for replica in 0..3 {
             let (way, dies) = (Way::to(&database).await, Arc::<AtomicBool>::default());
-            let store = store::open(&way.url, Access::Write).await.expect("a store");
+            let store = opened(&way.url).await;
             ways.push(way);
             dying.push(dies.clone());
             let outside = Outside {

@@ -194,7 +194,7 @@ fn was_not_let_in(error: &reqwest::Error) -> bool {
 
 /// Opens a store; a life before this one may be about to let go of it, and a server on a busy
 /// machine may take its time to let anybody in.
-async fn opened(url: &str) -> SqlStore {
+pub async fn opened(url: &str) -> SqlStore {
     let open = async {
         loop {
             match store::open(url, Access::Write).await {
