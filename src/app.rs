@@ -24,6 +24,7 @@ use crate::{
         Memory, Web,
         buyer::{Addresses, Keys},
         door::Doors,
+        hosts::Hosts,
         serve::serve,
         service,
     },
@@ -105,7 +106,6 @@ impl App {
         let platforms = budgeted(platforms, &clock);
         let base_url = base_url(config, address);
         let secret = store.secret(fresh_secret(entropy.as_ref())).await?;
-        let keys = Keys::new(&secret);
         let mine = &config.providers.sandbox;
         let (adapter, sandbox) = sandbox::new(sandbox::Setup {
             store: store.clone(),
@@ -127,7 +127,7 @@ impl App {
             clock,
             entropy,
             providers: providers.into_iter().map(|p| (p.name().to_owned(), wrap(p))).collect(),
-            pages: Arc::new(Addresses { base_url: base_url.clone(), keys: keys.clone() }),
+            pages: Arc::new(Addresses { base_url: base_url.clone(), keys: Keys::new(&secret) }),
             link: format!("{base_url}/live"),
         });
         let templates: Templates = Arc::new(RwLock::new(Arc::new(loaded.templates.clone())));
@@ -139,8 +139,9 @@ impl App {
             engine: engine.clone(),
             shop_name: config.shop.name.clone(),
             base_url: base_url.clone(),
-            keys,
-            trusted_proxies: config.http.trusted_proxies.iter().copied().collect(),
+            keys: Keys::new(&secret),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            hosts: Hosts::of(config, &base_url),
             limits,
             doors: Doors::of(&config.http),
             gate: Gate::new(CodeKey::new(&secret), config.shop.check_secret.clone())?,

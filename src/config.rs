@@ -6,17 +6,20 @@
 mod able;
 mod discord;
 pub mod env_file;
+mod http;
 mod load;
 mod noventiq;
 mod offer;
 mod polar;
+mod private;
+mod range;
 mod rooms;
 mod secret;
 mod square;
 mod template;
 mod twitch;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 
@@ -28,6 +31,8 @@ pub use self::{
     },
     noventiq::Noventiq,
     polar::Polar,
+    private::{is_private_host, is_private_ip},
+    range::AddressRange,
     secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
@@ -88,8 +93,10 @@ impl Shop {
 pub struct Http {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Names we are asked by besides our own.
+    pub hosts: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<AddressRange>,
     /// Holds one address may have at a time.
     pub holds_per_address: u32,
     /// Holds one browser may let lapse in a sale.
@@ -172,6 +179,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             holds_per_address: 3,
             tries_per_buyer: 5,
@@ -228,6 +236,7 @@ impl Config {
         let mut found = Vec::new();
         self.check_urls(&mut found);
         self.check_shares(&mut found);
+        self.http.check(&mut found);
         self.providers.square.check(&mut found);
         self.providers.polar.check(&mut found);
         self.providers.noventiq.check(&mut found);
@@ -359,52 +368,6 @@ impl Config {
                 let key = format!("providers.sandbox.{key}");
                 found.push(Finding::error(key, "is a share: between 0 and 1"));
             }
-        }
-    }
-}
-
-/// Whether a host (perhaps with a port) names this machine or a private network.
-pub fn is_private_host(host: &str) -> bool {
-    let name = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.split(']').next())
-        .unwrap_or_else(|| host.split(':').next().unwrap_or_default());
-    if let Ok(ip) = name.parse::<IpAddr>() {
-        return is_private_ip(ip);
-    }
-    let name = name.to_ascii_lowercase();
-    name == "localhost"
-        || [".localhost", ".local", ".lan", ".home.arpa", ".internal", ".test"]
-            .iter()
-            .any(|end| name.ends_with(end))
-}
-
-/// Whether an address is loopback, link-local or of a private network.
-pub fn is_private_ip(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(ip) => is_private_ip(IpAddr::V4(ip)),
-            None => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn private_hosts() {
-        for host in
-            ["127.0.0.1:8080", "localhost", "192.168.1.20:80", "[::1]:80", "pc.local", "10.1.1.1"]
-        {
-            assert!(is_private_host(host), "{host}");
-        }
-        for host in
-            ["shop.example", "8.8.8.8", "172.32.0.1:80", "[2001:db8::1]", "localhost.evil.com"]
-        {
-            assert!(!is_private_host(host), "{host}");
         }
     }
 }

@@ -5,15 +5,16 @@
 //! each address, in memory: a restart forgives them.
 
 mod check;
+mod guesses;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+use std::collections::BTreeSet;
+
+use self::{
+    check::{Check, Question},
+    guesses::{Guesses, TRIES_WITHIN},
 };
-
-use self::check::{Check, Question};
 use crate::{
-    clock::{Span, Timestamp},
+    clock::Timestamp,
     config::Secret,
     provider::signature::{derive, mark},
     sale::{
@@ -23,14 +24,6 @@ use crate::{
     store::{Doc, DocChange, Store, StoreError},
     view::View,
 };
-
-/// Wrong codes that one browser, and one address, may give within [`TRIES_WITHIN`].
-const TRIES_PER_BUYER: usize = 5;
-const TRIES_PER_ADDRESS: usize = 20;
-const TRIES_WITHIN: Span = Span::from_mins(10);
-
-/// Browsers and addresses whose wrong codes are remembered; beyond that nobody new is let guess.
-const GUESSERS_MAX: usize = 20_000;
 
 /// The longest code, in characters.
 const CODE_CHARS_MAX: usize = 100;
@@ -108,7 +101,7 @@ pub struct Given<'a> {
 pub struct Guest<'a> {
     /// Their browser's buyer.
     pub buyer: &'a str,
-    /// The mark of their address; none for trusted ones.
+    /// The marks of their address; none for trusted ones.
     pub address: Option<&'a str>,
 }
 
@@ -116,7 +109,7 @@ pub struct Guest<'a> {
 pub struct Gate {
     key: CodeKey,
     check: Check,
-    wrong: Mutex<HashMap<String, Vec<Timestamp>>>,
+    guesses: Guesses,
 }
 
 impl Gate {
@@ -125,7 +118,7 @@ impl Gate {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(key: CodeKey, secret: Secret) -> Result<Self, reqwest::Error> {
-        Ok(Self { key, check: Check::new(secret)?, wrong: Mutex::default() })
+        Ok(Self { key, check: Check::new(secret)?, guesses: Guesses::default() })
     }
 
     /// Checks what a buyer gave and lays the result down in their choices.
@@ -140,11 +133,49 @@ impl Gate {
         now: Timestamp,
         extras: &mut Extras,
     ) -> Result<(), Refusal> {
+        let special = given.special.filter(|_| view.offers.special_lists().next().is_some());
+        if view.offers.condition.is_none() && special.is_none() {
+            return Ok(());
+        }
+        if let Some(condition) = &view.offers.condition
+            && given.code.is_none()
+        {
+            return Err(Refusal::CodeMissing { label: condition.label.clone() });
+        }
+        // Counted before anything is judged, so that many at once are no more than one by one.
+        let guess = self.guesses.begin(guest, now)?;
+        let _wait = match guess.is_slow {
+            false => None,
+            true => Some(self.guesses.slowly().await.ok_or_else(|| Refusal::CheckAway {
+                label: view.offers.condition.as_ref().map_or(SPECIAL, |c| &c.label).to_owned(),
+            })?),
+        };
+        match self.judge(store, view, (given, special), now, extras).await {
+            Err(Refusal::CodeWrong { .. }) if guess.is_slow => {
+                Err(Refusal::CodeTries { after: TRIES_WITHIN })
+            }
+            Err(Refusal::CodeWrong { label }) => Err(Refusal::CodeWrong { label }),
+            // Right, or not judged: it was no wrong guess.
+            other => {
+                self.guesses.take_back(guest, now);
+                other
+            }
+        }
+    }
+
+    /// Whether the codes are right; lays down what they give.
+    async fn judge(
+        &self,
+        store: &dyn Store,
+        view: &View,
+        (given, special): (Given<'_>, Option<&str>),
+        now: Timestamp,
+        extras: &mut Extras,
+    ) -> Result<(), Refusal> {
         let mut codes = BTreeSet::new();
         if let Some(condition) = &view.offers.condition {
             let label = condition.label.clone();
             let code = given.code.ok_or_else(|| Refusal::CodeMissing { label: label.clone() })?;
-            self.may_guess(guest, now)?;
             let away = || Refusal::CheckAway { label: label.clone() };
             let right = match &condition.judge {
                 Judge::List(list) => {
@@ -159,14 +190,12 @@ impl Gate {
                 }
             };
             if !right {
-                self.note_wrong(guest, now);
                 return Err(Refusal::CodeWrong { label });
             }
             extras.admitted = true;
         }
-        if let Some(code) = given.special.filter(|_| view.offers.special_lists().next().is_some()) {
+        if let Some(code) = special {
             let label = SPECIAL.to_owned();
-            self.may_guess(guest, now)?;
             let mut best: Option<(i64, String, Option<Code>)> = None;
             for special in &view.offers.specials {
                 let Whose::List(list) = &special.of else { continue };
@@ -179,7 +208,6 @@ impl Gate {
                 }
             }
             let Some((_, key, code)) = best else {
-                self.note_wrong(guest, now);
                 return Err(Refusal::CodeWrong { label });
             };
             extras.special = Some(key);
@@ -200,45 +228,10 @@ impl Gate {
         let found = store.doc(KIND, &mark).await?.filter(|doc| doc.parent == list.name);
         Ok(found.map(|_| list.once.then(|| Code { list: list.name.clone(), mark })))
     }
-
-    fn wrong(&self) -> MutexGuard<'_, HashMap<String, Vec<Timestamp>>> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn may_guess(&self, guest: Guest<'_>, now: Timestamp) -> Result<(), Refusal> {
-        let mut wrong = self.wrong();
-        if wrong.len() >= GUESSERS_MAX {
-            wrong.retain(|_, tries| tries.iter().any(|at| *at + TRIES_WITHIN > now));
-        }
-        if wrong.len() >= GUESSERS_MAX && !wrong.contains_key(guest.buyer) {
-            return Err(Refusal::CodeTries { after: TRIES_WITHIN });
-        }
-        for (who, max) in bounds(guest) {
-            let Some(tries) = wrong.get_mut(who) else { continue };
-            tries.retain(|at| *at + TRIES_WITHIN > now);
-            if tries.len() >= max {
-                let first = tries.first().copied().unwrap_or(now);
-                return Err(Refusal::CodeTries { after: (first + TRIES_WITHIN).since(now) });
-            }
-        }
-        Ok(())
-    }
-
-    fn note_wrong(&self, guest: Guest<'_>, now: Timestamp) {
-        let mut wrong = self.wrong();
-        for (who, _) in bounds(guest) {
-            wrong.entry(who.to_owned()).or_default().push(now);
-        }
-    }
 }
 
 /// What the code for a special price is called.
 pub const SPECIAL: &str = "code for a special price";
-
-fn bounds(guest: Guest<'_>) -> impl Iterator<Item = (&str, usize)> {
-    let address = guest.address.map(|address| (address, TRIES_PER_ADDRESS));
-    [(guest.buyer, TRIES_PER_BUYER)].into_iter().chain(address)
-}
 
 /// How adding codes went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -331,28 +324,5 @@ mod tests {
         for line in ["A-1;B-2", "A-1,ana@example.org", "\"A-1", "A\"1"] {
             assert!(listed(line).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn guessing_ends_for_a_browser_and_for_an_address() {
-        // Installed by whichever test comes first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let gate = Gate::new(CodeKey::new(&[1; 32]), Secret::default()).expect("a client");
-        let now = Timestamp::from_millis(1_767_225_600_000);
-        let guest = |buyer| Guest { buyer, address: Some("net") };
-        for _ in 0..TRIES_PER_BUYER {
-            assert!(gate.may_guess(guest("a"), now).is_ok());
-            gate.note_wrong(guest("a"), now);
-        }
-        let full = Refusal::CodeTries { after: TRIES_WITHIN };
-        assert_eq!(gate.may_guess(guest("a"), now), Err(full));
-        let names: Vec<String> = (0..15).map(|n| format!("b{n}")).collect();
-        for name in &names {
-            assert!(gate.may_guess(guest(name), now).is_ok());
-            gate.note_wrong(guest(name), now);
-        }
-        assert!(gate.may_guess(guest("new"), now).is_err(), "the address is known");
-        assert!(gate.may_guess(Guest { buyer: "new", address: None }, now).is_ok());
-        assert!(gate.may_guess(guest("a"), now + TRIES_WITHIN).is_ok(), "it is forgiven");
     }
 }

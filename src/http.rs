@@ -13,24 +13,24 @@ mod events;
 mod extras;
 mod hold;
 mod holds;
+pub mod hosts;
 mod live;
 pub mod made;
 mod ops;
 mod overlay;
 mod page;
 pub mod peer;
+pub mod places;
 mod qr;
 pub mod serve;
+mod timely;
 mod told;
 mod visitor;
 mod webhook;
 
 use std::{
-    collections::BTreeSet,
     convert::Infallible,
-    net::IpAddr,
     sync::{Arc, PoisonError},
-    time::Duration,
 };
 
 use axum::{
@@ -44,21 +44,21 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
-use tower_http::{
-    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyTimeoutLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
 use self::{
     buyer::Keys,
     desk::Logins,
     door::Doors,
+    hosts::Hosts,
     made::{Events, Pages},
     page::photo_origins,
+    peer::StrangeProxies,
     serve::Served,
 };
 use crate::{
     chat::{Chat, Templates},
-    config::Secret,
+    config::{AddressRange, Secret},
     engine::Engine,
     gate::Gate,
     meter,
@@ -66,11 +66,11 @@ use crate::{
     sale::event::ClaimLimits,
 };
 
-/// A form or webhook larger than this is turned away with 413.
-const BODY_MAX: usize = 256 * 1024;
+/// A webhook larger than this is turned away with 413.
+const WEBHOOK_MAX: usize = 256 * 1024;
 
-/// The longest pause in the middle of a body.
-const BODY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The same for everything that people send.
+const FORM_MAX: usize = 32 * 1024;
 
 /// What the pages need.
 pub struct Web {
@@ -83,7 +83,9 @@ pub struct Web {
     /// Keys for cookies, tokens and marks of addresses.
     pub keys: Keys,
     /// Proxies whose word is taken.
-    pub trusted_proxies: BTreeSet<IpAddr>,
+    pub trusted_proxies: Vec<AddressRange>,
+    /// Names we are asked by.
+    pub hosts: Hosts,
     /// Bounds on greed.
     pub limits: ClaimLimits,
     /// Bounds on connections and streams.
@@ -128,6 +130,8 @@ pub struct Memory {
     pub pages: Pages,
     /// What streams tell.
     pub events: Events,
+    /// Proxies of our own network that are not listed.
+    pub strange_proxies: StrangeProxies,
 }
 
 /// Everything we serve, within its bounds; `sandbox` goes under `/sandbox`.
@@ -137,14 +141,20 @@ pub struct Memory {
 pub fn service(web: Arc<Web>, sandbox: Router) -> impl Served {
     let (policy, requests) = (Policy::new(&web), meter::Requests::new(PARTS));
     let shell = Arc::new(Shell { web: web.clone(), policy, requests });
-    let within = ServiceBuilder::new()
-        // Whoever stops in the middle of a body is not waited for, and what announces itself as
-        // too large is turned away before it is read.
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
-        .layer(RequestBodyLimitLayer::new(BODY_MAX))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .service(router(web, sandbox));
-    let answers = service_fn(move |request| answer(shell.clone(), within.clone(), request));
+    // What announces itself as too large is turned away before it is read.
+    let router = router(web, sandbox);
+    let up_to = |max, router| {
+        ServiceBuilder::new()
+            .layer(RequestBodyLimitLayer::new(max))
+            .layer(DefaultBodyLimit::max(max))
+            .service(router)
+    };
+    let (forms, webhooks) = (up_to(FORM_MAX, router.clone()), up_to(WEBHOOK_MAX, router));
+    let answers = service_fn(move |request: Request| {
+        let is_webhook = request.uri().path().starts_with("/webhooks/");
+        let within = if is_webhook { webhooks.clone() } else { forms.clone() };
+        answer(shell.clone(), within, request)
+    });
     ServiceBuilder::new().layer(CatchPanicLayer::new()).service(answers)
 }
 
@@ -193,7 +203,9 @@ async fn answer(
     let nth = part_of(request.uri().path());
     let part = PARTS[nth];
     let is_form = !method.is_safe() && !takes_from_others(part);
-    let mut answer = if is_form && !is_same_origin(&shell.web, request.headers()) {
+    let mut answer = if !takes_any_name(part) && !is_for_us(&shell.web, &request) {
+        (StatusCode::MISDIRECTED_REQUEST, NOT_OURS).into_response()
+    } else if is_form && !is_same_origin(&shell.web, request.headers()) {
         (StatusCode::FORBIDDEN, "This form was sent from another site.\n").into_response()
     } else {
         within.oneshot(request).await?.map(Body::new)
@@ -205,6 +217,23 @@ async fn answer(
     shell.requests.answered(nth, status);
     tracing::debug!(%method, path = part, status, "served");
     Ok(answer)
+}
+
+/// What whoever asks by another name reads.
+const NOT_OURS: &str = "This shop is not called so. If it is yours, add the name to http.hosts in \
+                        config.toml.\n";
+
+/// Asked for by programs, which may call us by any name.
+fn takes_any_name(part: &str) -> bool {
+    matches!(part, "webhooks" | "healthz" | "readyz" | "metrics")
+}
+
+/// Whether a request names this shop; only programs send none.
+fn is_for_us(web: &Web, request: &Request) -> bool {
+    let host = request.headers().get(header::HOST);
+    let named = request.uri().authority();
+    host.is_none_or(|host| web.hosts.serve(host.as_bytes()))
+        && named.is_none_or(|named| web.hosts.serve(named.as_str().as_bytes()))
 }
 
 /// What is posted there comes from programs, or from a payment page.

@@ -73,6 +73,11 @@ fn describe() {
     describe_gauge!("livetill_waiting_buyers", "Buyers in line for what may come free");
     describe_gauge!("livetill_outbox", "Work: waiting, or given up and before a person");
     describe_gauge!("livetill_lines_lost", "Lines of log or console that nobody read in time");
+    describe_gauge!("livetill_connections", "Connections: all, and streams among them");
+    describe_counter!(
+        "livetill_connections_ended_total",
+        "Streams and idle connections that gave way because the listener was full"
+    );
     describe_gauge!("livetill_chat_up", "1 if a chat platform hears and speaks");
 }
 
@@ -131,6 +136,11 @@ impl<const PARTS: usize> Requests<PARTS> {
 pub fn commit(writes: usize) {
     counter!("livetill_commits_total").increment(1);
     counter!("livetill_writes_total").increment(writes as u64);
+}
+
+/// So many connections gave way to others.
+pub fn gave_way(connections: u64) {
+    counter!("livetill_connections_ended_total").increment(connections);
 }
 
 /// A message for us was heard.

@@ -162,9 +162,10 @@ fn suggestion(message: &str) -> Option<String> {
 }
 
 /// Keys whose values are lists, with commas between.
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "shop.rooms",
     "shop.mod_rooms",
+    "http.hosts",
     "http.trusted_proxies",
     "providers.square.probe_reject",
     "providers.noventiq.checkout_hosts",

@@ -4,6 +4,7 @@
 //! the same rules and answers.
 
 mod login;
+mod said;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +15,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     middleware::from_fn_with_state,
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::get,
 };
 
 pub use self::login::Logins;
@@ -47,15 +48,38 @@ pub(super) fn routes(web: &Arc<Web>) -> Router<Arc<Web>> {
         .route("/desk", get(desk))
         .route("/desk/sales/{number}", get(sale))
         .route("/desk/sales/{number}/packing.csv", get(packing))
-        .route("/desk/say", post(say))
-        .route("/desk/retry", post(retry))
-        .route("/desk/logout", post(login::log_out))
+        .route("/desk/say", get(to_desk).post(say))
+        .route("/desk/retry", get(to_desk).post(retry))
+        .route("/desk/logout", get(to_desk).post(login::log_out))
         .layer(from_fn_with_state(web.clone(), login::only_the_owner))
         .route("/desk/login", get(login::form).post(login::log_in))
 }
 
-async fn desk(State(web): State<Arc<Web>>) -> Response {
-    overview(&web, Vec::new()).await
+async fn desk(State(web): State<Arc<Web>>, Query(query): Query<Said>) -> Response {
+    let answer = match &query.said {
+        Some(id) => said::answer(&web, id).await,
+        None => Vec::new(),
+    };
+    overview(&web, answer).await
+}
+
+/// Which answer the overview is to show.
+#[derive(serde::Deserialize)]
+struct Said {
+    said: Option<String>,
+}
+
+/// Where only a form leads: whoever types the address, or reloads, sees the desk.
+async fn to_desk() -> Redirect {
+    Redirect::to("/desk")
+}
+
+/// Leads to the overview with an answer on it, so that a reload does nothing again.
+async fn answered(web: &Web, answer: Vec<String>) -> Response {
+    match said::keep(web, &answer).await {
+        Some(id) => Redirect::to(&format!("/desk?said={id}")).into_response(),
+        None => overview(web, answer).await,
+    }
 }
 
 /// The overview, perhaps with the answer to what was just typed.
@@ -280,7 +304,7 @@ async fn say(State(web): State<Arc<Web>>, _: HeaderMap, body: Bytes) -> Response
         aside: true,
     };
     let answer = web.chat.hear(&message).await.map(|reply| reply.lines).unwrap_or_default();
-    overview(&web, answer).await
+    answered(&web, answer).await
 }
 
 /// Takes up again what was given up.
@@ -290,7 +314,7 @@ async fn retry(State(web): State<Arc<Web>>, body: Bytes) -> Response {
         Ok(true) => Redirect::to("/desk").into_response(),
         Ok(false) => {
             let says = "That is not waiting for anybody (any more).".to_owned();
-            overview(&web, vec![says]).await
+            answered(&web, vec![says]).await
         }
         Err(error) => away(&error),
     }

@@ -1,17 +1,18 @@
 //! How much of the listener one network address may take: connections, and streams among them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::config::Http;
+use super::places::Places;
+use crate::config::{AddressRange, Http};
 
 /// The bounds of the listener.
 pub struct Doors {
     /// Connections at a time, from everywhere together.
-    pub connections_max: usize,
+    pub places: Arc<Places>,
     /// Connections of one address.
     pub connections: PerAddress,
     /// Streams of views of one address.
@@ -21,13 +22,10 @@ pub struct Doors {
 impl Doors {
     /// The bounds as configured.
     pub fn of(config: &Http) -> Self {
-        let per_address = |max| PerAddress {
-            max,
-            exempt: config.trusted_proxies.iter().copied().collect(),
-            taken: Arc::default(),
-        };
+        let per_address =
+            |max| PerAddress { max, exempt: config.trusted_proxies.clone(), taken: Arc::default() };
         Self {
-            connections_max: config.max_connections as usize,
+            places: Places::new(config.max_connections as usize),
             connections: per_address(config.connections_per_address),
             streams: per_address(config.streams_per_address),
         }
@@ -37,7 +35,7 @@ impl Doors {
 /// A bound for each address; this machine itself and trusted proxies are exempt.
 pub struct PerAddress {
     max: u32,
-    exempt: BTreeSet<IpAddr>,
+    exempt: Vec<AddressRange>,
     taken: Taken,
 }
 
@@ -50,7 +48,7 @@ impl PerAddress {
     /// Takes a place, if one is left for that address.
     pub fn enter(&self, ip: IpAddr) -> Option<Place> {
         let ip = ip.to_canonical();
-        if ip.is_loopback() || self.exempt.contains(&ip) {
+        if ip.is_loopback() || self.exempt.iter().any(|range| range.contains(ip)) {
             return Some(Place(None));
         }
         let networks = networks(ip);
@@ -106,7 +104,7 @@ mod tests {
     fn an_address_has_its_share_and_gets_it_back() {
         let config = Http {
             connections_per_address: 2,
-            trusted_proxies: vec![ip("192.0.2.1")],
+            trusted_proxies: vec!["192.0.2.1".parse().expect("an address")],
             ..Http::default()
         };
         let gate = Doors::of(&config).connections;

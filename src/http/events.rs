@@ -3,6 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::{ConnectInfo, Path, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
@@ -10,7 +11,7 @@ use axum::{
 };
 use futures_util::stream::unfold;
 
-use super::{Web, api, peer::client_ip};
+use super::{Web, api, peer::client_ip, places::Connection};
 use crate::view::View;
 
 /// How often a quiet stream gives a sign of life. Pages that miss two of them look by themselves: a
@@ -23,13 +24,12 @@ const STILL_HERE: Bytes = Bytes::from_static(b"event: alive\ndata: 1\n\n");
 pub(super) async fn events(
     State(web): State<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Response {
-    let Some(place) = web.doors.streams.enter(client_ip(&web, peer, &headers)) else {
-        let says = "Too many streams from one address; please look now and then instead.\n";
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "30")], says)
-            .into_response();
+    let Some(share) = web.doors.streams.enter(client_ip(&web, peer, &headers)) else {
+        return too_many("Too many streams from one address; please look now and then instead.\n");
     };
     let Some(view) = api::find(&web, &id).await else {
         return StatusCode::NOT_FOUND.into_response();
@@ -37,7 +37,11 @@ pub(super) async fn events(
     let Some(mut views) = web.engine.views().follow(view.id) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let Some(place) = web.doors.places.stream(&connection) else {
+        return too_many("Too many streams; please look now and then instead.\n");
+    };
     views.mark_changed();
+    let place = (share, place);
     let stream = unfold((views, web, place), |(mut views, web, place)| async move {
         let bytes = tokio::select! {
             changed = views.changed() => {
@@ -57,6 +61,12 @@ pub(super) async fn events(
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (headers, Body::from_stream(stream)).into_response()
+}
+
+/// No stream, and no connection kept for one.
+fn too_many(says: &'static str) -> Response {
+    let headers = [(header::RETRY_AFTER, "30"), (header::CONNECTION, "close")];
+    (StatusCode::TOO_MANY_REQUESTS, headers, says).into_response()
 }
 
 /// JSON holds no line break, so one `data` line takes it.

@@ -54,8 +54,8 @@ pub(super) struct Sums {
 pub(super) const CODE: &str = "code";
 pub(super) const SPECIAL_CODE: &str = "special";
 
-/// Stands for the name of any extra that there is not.
-const UNKNOWN: &str = "That extra";
+/// What is quoted of the name of an extra that there is not, in characters.
+const QUOTED_MAX: usize = 40;
 
 pub(super) fn options(view: &View, sent: Sent<'_>) -> Vec<OptionField> {
     let field = |choice: &Choice| OptionField {
@@ -129,7 +129,7 @@ impl ClaimForm {
 }
 
 /// Reads what was chosen; `field` answers a field that is not empty. What is missing or unknown is
-/// the sale's to refuse; the names of what there is not are forgotten, however long they are.
+/// the sale's to refuse; little is kept of the names of what there is not.
 pub(super) fn chosen<'a>(
     view: &View,
     field: impl Fn(&str) -> Option<&'a str>,
@@ -142,7 +142,7 @@ pub(super) fn chosen<'a>(
     });
     let upsells = names.filter_map(|name| name.strip_prefix("upsell.")).map(|name| {
         let known = view.offers.upsell(name);
-        known.map_or_else(|| UNKNOWN.to_owned(), |known| known.name.clone())
+        known.map_or_else(|| name.chars().take(QUOTED_MAX).collect(), |known| known.name.clone())
     });
     Extras { options: options.collect(), upsells: upsells.collect(), ..Extras::default() }
 }

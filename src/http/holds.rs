@@ -257,6 +257,8 @@ pub(super) fn busy(web: &Web) -> Response {
 
 /// Sends the buyer to the provider's page, or to their own page if that takes too long.
 async fn to_page(web: &Web, hold: HoldId) -> Response {
+    // Too many wait already: the buyer's own page waits as well.
+    let Some(_wait) = web.doors.places.wait() else { return to_hold(web, hold) };
     let page = tokio::select! {
         page = web.engine.handed_over(hold, WAIT_FOR_PAGE) => page,
         // The program ends: nobody is kept waiting until the connection is cut.

@@ -30,6 +30,7 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
     let store = web.engine.store();
     let (outbox, written) = tokio::join!(in_time(store.outbox()), in_time(store.ready()));
     let trouble = web.engine.trouble();
+    let trouble = trouble.or_else(|| web.doors.places.trouble(web.engine.now()));
     let ready = !stopping && outbox.is_ok() && written.is_ok() && trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (waiting, parked) = match &outbox {
@@ -75,6 +76,9 @@ pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
         meter::stand("livetill_outbox", "is", "waiting", count.waiting as f64);
         meter::stand("livetill_outbox", "is", "parked", count.parked as f64);
     }
+    let (taken, streams) = web.doors.places.figures();
+    meter::stand("livetill_connections", "are", "all", taken as f64);
+    meter::stand("livetill_connections", "are", "streams", streams as f64);
     for platform in &web.platforms {
         if let Some(Health { standing, .. }) = platform.health() {
             let up = f64::from(u8::from(standing == Standing::Up));

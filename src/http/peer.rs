@@ -1,8 +1,9 @@
 //! Where a request comes from, and who is believed about it.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
@@ -13,12 +14,62 @@ use axum::{
 };
 
 use super::{Web, door::networks};
-use crate::{config::is_private_ip, provider::signature::mark, sale::share::SEPARATOR};
+use crate::{
+    config::is_private_ip, provider::signature::mark, sale::share::SEPARATOR, store::DocChange,
+};
+
+fn is_trusted(web: &Web, ip: IpAddr) -> bool {
+    web.trusted_proxies.iter().any(|range| range.contains(ip))
+}
+
+/// Addresses remembered of proxies that are not trusted; more are not worth a word.
+const STRANGE_MAX: usize = 8;
+
+/// Documents that name such proxies, for `check`.
+pub const STRANGE_PROXY: &str = "strange_proxy";
+
+/// Machines of our own network that speak for others and are not listed: most likely a proxy that
+/// was forgotten, behind which all visitors are one.
+#[derive(Default)]
+pub struct StrangeProxies(Mutex<BTreeSet<IpAddr>>);
+
+impl StrangeProxies {
+    /// Says so, once for each, and lays it down where `check` finds it.
+    fn note(&self, web: &Web, ip: IpAddr) {
+        {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= STRANGE_MAX || !known.insert(ip) {
+                return;
+            }
+        }
+        tracing::warn!(
+            proxy = %ip,
+            "a proxy that is not listed sends X-Forwarded-For: all visitors behind it count as \
+             one. If it is yours, add \"{ip}\" to http.trusted_proxies"
+        );
+        let engine = web.engine.clone();
+        let doc = DocChange {
+            kind: STRANGE_PROXY,
+            id: ip.to_string(),
+            parent: String::new(),
+            expected: 0,
+            body: Some(serde_json::Value::Null),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = engine.store().put_docs(vec![doc]).await {
+                tracing::warn!(%error, "what check is to say of a proxy was not written down");
+            }
+        });
+    }
+}
 
 /// The client's address: the connection's, or what a trusted proxy says of it.
 pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     let mut ip = peer.ip().to_canonical();
-    if !web.trusted_proxies.contains(&ip) {
+    if !is_trusted(web, ip) {
+        if is_private_ip(ip) && headers.contains_key("x-forwarded-for") {
+            web.memory.strange_proxies.note(web, ip);
+        }
         return ip;
     }
     // The last proxy wrote the last entry; walk back while we still trust the speaker.
@@ -31,7 +82,7 @@ pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
         .collect();
     for one in said.into_iter().rev() {
         ip = one.to_canonical();
-        if !web.trusted_proxies.contains(&ip) {
+        if !is_trusted(web, ip) {
             break;
         }
     }
@@ -42,7 +93,7 @@ pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
 /// machine itself and for trusted proxies.
 pub fn address_mark(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Option<String> {
     let ip = client_ip(web, peer, headers);
-    if ip.is_loopback() || web.trusted_proxies.contains(&ip) {
+    if ip.is_loopback() || is_trusted(web, ip) {
         return None;
     }
     let mut marks = String::new();

@@ -1,5 +1,5 @@
 //! Accepts connections: a bounded number, and of each address fewer, each with a time limit on its
-//! headers.
+//! headers, its body, and on taking its answer.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,14 +10,15 @@ use axum::{
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{Service, ServiceExt};
 
-use super::Web;
+use super::{
+    Web,
+    places::Place,
+    timely::{TimelyBody, TimelyStream},
+};
 
 /// A connection that has not sent its headers by then is closed; also the longest idle time
 /// between two requests on one connection.
@@ -28,6 +29,9 @@ const HEADER_BYTES_MAX: usize = 32 * 1024;
 
 /// Header lines of one request.
 const HEADERS_MAX: usize = 64;
+
+/// While no connection can be had, it is tried again after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is still under way at the end gets this long.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -61,21 +65,24 @@ pub async fn serve(
     web: Arc<Web>,
     stop: CancellationToken,
 ) {
-    let slots = Arc::new(Semaphore::new(web.doors.connections_max));
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &web) => accepted,
             () = stop.cancelled() => break,
         };
-        let Some((stream, peer, slot)) = accepted else { continue };
+        let Some((stream, peer)) = accepted else { continue };
         // More than its share: it is hung up on.
-        let Some(place) = web.doors.connections.enter(peer.ip()) else { continue };
+        let Some(share) = web.doors.connections.enter(peer.ip()) else { continue };
+        let place = tokio::select! {
+            place = place(&web) => place,
+            () = stop.cancelled() => break,
+        };
         let service = service.clone();
         let stop = stop.clone();
         tasks.spawn(async move {
-            connection(stream, peer, service, stop).await;
-            drop((slot, place));
+            connection(stream, peer, service, place, stop).await;
+            drop(share);
         });
     }
     tasks.close();
@@ -84,22 +91,26 @@ pub async fn serve(
     }
 }
 
-type Slot = tokio::sync::OwnedSemaphorePermit;
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, Slot)> {
-    // Full: nobody is accepted, and the system's own queue holds the rest.
-    let slot = slots.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, web: &Web) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, slot)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
-            // Out of descriptors, most likely: give some a chance to close.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            // Out of descriptors, most likely: somebody gives way.
+            web.doors.places.make_room(web.engine.now());
+            tokio::time::sleep(LOOK_AGAIN).await;
             None
         }
+    }
+}
+
+/// A place for a newcomer. While everybody is being served, which ends soon, they wait for one.
+async fn place(web: &Web) -> Place {
+    loop {
+        if let Some(place) = web.doors.places.enter(web.engine.now()) {
+            return place;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -107,26 +118,43 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     service: impl Served,
+    place: Place,
     stop: CancellationToken,
 ) {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
-    let answers = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let stream = TimelyStream::new(stream, place.connection.clone());
+    let place = &place;
+    let answers = service_fn(move |request: hyper::Request<Incoming>| {
+        place.is_served();
+        let connection = &place.connection;
+        // Only a stream has to know whose place it takes.
+        let follows = request.uri().path().ends_with("/events").then(|| connection.clone());
+        let mut request = request.map(|body| Body::new(TimelyBody::new(body, connection.clone())));
         request.extensions_mut().insert(ConnectInfo(peer));
-        service.clone().oneshot(request.map(Body::new))
+        if let Some(connection) = follows {
+            request.extensions_mut().insert(connection);
+        }
+        let answer = service.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            connection.is_answered();
+            answer
+        }
     });
-    let connection = http1::Builder::new()
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), answers);
-    let mut connection = std::pin::pin!(connection);
+    let mut served = std::pin::pin!(served);
     let served = tokio::select! {
-        served = connection.as_mut() => served,
+        served = served.as_mut() => served,
+        () = std::future::poll_fn(|cx| place.connection.poll_gives_way(cx)) => return,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            served.as_mut().graceful_shutdown();
+            served.await
         }
     };
     if let Err(error) = served {

@@ -88,7 +88,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 const FOREIGN: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
     ("axum", &["http.rs", "http/", "provider/sandbox.rs", "provider/sandbox/"]),
-    ("hyper", &["http/serve.rs"]),
+    ("hyper", &["http/serve.rs", "http/timely.rs"]),
     ("reqwest", &["provider/", "demo/", "gate.rs", "gate/", "platform/twitch/auth.rs"]),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),

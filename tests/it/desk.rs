@@ -15,7 +15,7 @@ use livetill::{
     view::View,
 };
 
-use crate::world::{MUG, Setup, World, mins, secs};
+use crate::world::{Answer, MUG, Setup, World, mins, secs};
 
 pub const TOKEN: &str = "a-long-random-word";
 
@@ -46,7 +46,16 @@ async fn log_in(world: &mut World) {
 
 async fn says(world: &mut World, line: &str) -> String {
     let url = world.url("/desk/say");
-    world.posts("owner", &url, &[("line", line)]).await.text
+    let answer = world.posts("owner", &url, &[("line", line)]).await;
+    follows(world, answer).await
+}
+
+/// What a page shows that a form leads to; the same when it is loaded again.
+async fn follows(world: &mut World, answer: Answer) -> String {
+    let to = answer.location.expect("a reload does nothing again");
+    let shown = world.looks("owner", &to).await.text;
+    assert_eq!(world.looks("owner", &to).await.text, shown);
+    shown
 }
 
 #[tokio::test]
@@ -77,17 +86,53 @@ async fn nobody_without_the_token_sees_or_does_anything() {
     eve.cookie = Some(forged);
     world.browsers.insert("eve".to_owned(), eve);
     assert_eq!(world.looks("eve", "/desk").await.location.as_deref(), Some("/desk/login"));
-    // Guessing is slow, from wherever it comes; and then even the right token has to wait.
+    // Guessing is slow, from wherever it comes; the right token always opens.
     let login = world.url("/desk/login");
     for n in 0..10 {
         let guess = format!("guess-{n}");
         assert_eq!(world.posts("eve", &login, &[("token", guess.as_str())]).await.status, 403);
     }
-    assert_eq!(world.posts("eve", &login, &[("token", TOKEN)]).await.status, 429);
-    world.advance(mins(5)).await;
     log_in(&mut world).await;
-    world.advance(mins(8)).await;
+    world.advance(mins(13)).await;
     world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_reload_at_the_desk_does_nothing_again() {
+    let mut world = with_desk(MUG).await;
+    log_in(&mut world).await;
+    says(&mut world, "start mug 10m").await;
+    // Each answer is asked for twice.
+    assert!(says(&mut world, "restock 1").await.contains('4'));
+    assert_eq!(world.newest().stock, 4);
+    for path in ["/desk/say", "/desk/retry", "/desk/logout"] {
+        let answer = world.looks("owner", path).await;
+        assert_eq!((answer.status, answer.location.as_deref()), (303, Some("/desk")), "{path}");
+    }
+    assert_eq!(world.looks("owner", "/desk").await.status, 200, "still in");
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn logging_out_ends_every_login_over_a_restart_too() {
+    let setup = desk_setup(MUG);
+    let mut world = World::build(&setup).await;
+    log_in(&mut world).await;
+    assert_eq!(world.looks("owner", "/desk").await.status, 200);
+    let copy = world.browser("owner");
+    world.browsers.insert("thief".to_owned(), copy.clone());
+    let url = world.url("/desk/logout");
+    world.posts("owner", &url, &[]).await;
+    assert_eq!(world.looks("thief", "/desk").await.location.as_deref(), Some("/desk/login"));
+    world.done().await;
+    let mut world = World::build(&setup).await;
+    world.browsers.insert("thief".to_owned(), copy);
+    assert_eq!(world.looks("thief", "/desk").await.location.as_deref(), Some("/desk/login"));
+    log_in(&mut world).await;
+    assert_eq!(world.looks("owner", "/desk").await.status, 200);
     world.done().await;
 }
 
@@ -160,7 +205,8 @@ async fn what_was_given_up_can_be_tried_again() {
     let again = world.url("/desk/retry");
     // There is no such work: said, and nothing happens.
     let answer = world.posts("owner", &again, &[("effect", "nothing")]).await;
-    assert!(answer.text.contains("not waiting for anybody"), "{}", answer.text);
+    let shown = follows(&mut world, answer).await;
+    assert!(shown.contains("not waiting for anybody"), "{shown}");
     world.says("!sale start mug 10m").await;
     let parked = world.app.engine.store().parked().await.expect("the store");
     assert_eq!(parked.len(), 1, "{parked:?}");

@@ -110,7 +110,7 @@ async fn a_buyer_in_the_middle_of_a_claim_is_answered_and_streams_end() {
     bot.until("#1 Fern Mug · open");
     let id = bot.sale().await["id"].as_str().expect("an id").to_owned();
     let mut stream = bot.connects().await;
-    let ask = format!("GET /sales/{id}/events HTTP/1.1\r\nhost: x\r\n\r\n");
+    let ask = format!("GET /sales/{id}/events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
     stream.write_all(ask.as_bytes()).await.expect("sent");
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.expect("an answer");
@@ -144,9 +144,11 @@ async fn who_sends_half_a_request_holds_nobody_up() {
     let dir = Home::new("");
     let bot = Bot::start(dir.path(), 0);
     let mut half = bot.connects().await;
-    half.write_all(b"POST /sales/x/holds HTTP/1.1\r\nhost: x\r\ncontent-le").await.expect("sent");
+    half.write_all(b"POST /sales/x/holds HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-le")
+        .await
+        .expect("sent");
     let mut idle = bot.connects().await;
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").await.expect("sent");
     let mut head = [0; 12];
     idle.read_exact(&mut head).await.expect("an answer");
     bot.is_told_to_stop();

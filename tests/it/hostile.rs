@@ -36,14 +36,14 @@ struct Kind {
 fn kinds(sale: &str) -> Vec<Kind> {
     let post = |path: String, extra: String, body: String| {
         format!(
-            "POST {path} HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
              content-length: {}\r\n{extra}\r\n{body}",
             body.len()
         )
         .into_bytes()
     };
     let get = |path: String, extra: String| {
-        format!("GET {path} HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n{extra}\r\n")
+        format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{extra}\r\n")
             .into_bytes()
     };
     let claim = format!("/sales/{sale}/holds");
@@ -53,7 +53,7 @@ fn kinds(sale: &str) -> Vec<Kind> {
             name: "oversize",
             bytes: Box::new(move |_| {
                 format!(
-                    "POST {claim} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                    "POST {claim} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
                      content-length: 999999999\r\n\r\nx"
                 )
                 .into_bytes()
@@ -165,7 +165,7 @@ async fn hostile_requests_change_nothing() {
         assert!(wrong.is_empty(), "{}: answered {wrong:?}", kind.name);
     }
     // Who stops in the middle of a body is not waited for.
-    let claim = format!("POST /sales/{}/holds HTTP/1.1\r\nhost: x\r\n", before.id);
+    let claim = format!("POST /sales/{}/holds HTTP/1.1\r\nhost: 127.0.0.1\r\n", before.id);
     let slow = format!("{claim}content-length: 10\r\n\r\nun");
     assert_ne!(send(&world, slow.as_bytes()).await / 100, 3, "half a form is no claim");
     assert_eq!(world.newest().revision, before.revision, "the sale has changed");
@@ -190,7 +190,7 @@ async fn who_never_finishes_a_header_is_hung_up_on() {
             let (mut read, mut write) =
                 TcpStream::connect(address).await.expect("connects").into_split();
             let talk = tokio::spawn(async move {
-                let start = if drips { "GET /live HTTP/1.1\r\nhost: x\r\n" } else { "" };
+                let start = if drips { "GET /live HTTP/1.1\r\nhost: 127.0.0.1\r\n" } else { "" };
                 let mut said = write.write_all(start.as_bytes()).await;
                 while drips && said.is_ok() {
                     tokio::time::sleep(Duration::from_millis(500)).await;

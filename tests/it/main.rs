@@ -33,6 +33,7 @@ mod noventiq;
 mod offers;
 mod once;
 mod pages;
+mod places;
 mod polar;
 mod postgres;
 mod program;

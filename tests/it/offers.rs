@@ -267,6 +267,44 @@ async fn guessing_ends() {
     world.done().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_guesses_at_once_are_worth_no_more_and_shut_nobody_else_out() {
+    let config = format!(
+        "[http]\ntrusted_proxies = [\"127.0.0.1\"]\n{MUG}condition = {{ label = \"Code\", codes = \
+         \"vip\" }}\n"
+    );
+    let mut world = World::new(&config).await;
+    loads(&world, "vip", "right").await;
+    world.says("!sale start mug 30m").await;
+    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
+    let guess = |n: usize, code: String| {
+        let request = crate::world::client()
+            .post(&url)
+            .header("x-forwarded-for", "203.0.113.7")
+            .header("accept", "application/json")
+            .form(&[("code", code)]);
+        tokio::spawn(async move {
+            let answer = request.send().await.expect("answers");
+            let status = answer.status().as_u16();
+            (n, status, answer.text().await.expect("a body"))
+        })
+    };
+    let guesses: Vec<_> = (0..120).map(|n| guess(n, format!("wrong-{n}"))).collect();
+    let mut told = 0;
+    for guess in guesses {
+        let (n, status, says) = guess.await.expect("no panic");
+        assert_eq!(status, 409, "{n}: {says}");
+        told += usize::from(says.contains("code_wrong"));
+    }
+    assert_eq!(told, 20, "the others hear that there were too many");
+    let right = guess(0, "right".to_owned());
+    let (_, status, says) = world.during(async move { right.await.expect("no panic") }).await;
+    assert_eq!(status, 303, "a right code from the same address: {says}");
+    world.advance(mins(33)).await;
+    world.heard();
+    world.done().await;
+}
+
 #[tokio::test]
 async fn a_special_price_is_for_who_has_the_code_and_may_lie_below_the_bound() {
     let config = format!("{MUG}min_price = \"9.00\"\n{FRIENDS}");

@@ -1,9 +1,10 @@
-//! The way to the desk: one token, few tries, a cookie that is good for a day's work.
+//! The way to the desk: one token, a cookie that is good for a day's work or until somebody
+//! logs out.
 
 use std::{
-    collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -17,11 +18,12 @@ use subtle::ConstantTimeEq;
 
 use super::{
     super::{Web, desk_page::LoginPage, live::missing, page::render, peer::client_ip},
-    field,
+    away, field,
 };
 use crate::{
     clock::{Span, Timestamp},
     provider::signature::{is_mark, mark},
+    store::{DocChange, StoreError},
 };
 
 const COOKIE: &str = "livetill_desk";
@@ -29,29 +31,32 @@ const COOKIE: &str = "livetill_desk";
 /// A login is good for so long.
 const GOOD_FOR: Span = Span::from_secs(12 * 3600);
 
-/// Wrong tokens within [`TRIES_WITHIN`], from everywhere together: guessing does not get faster by
-/// coming from many addresses.
-const TRIES_MAX: usize = 10;
-const TRIES_WITHIN: Span = Span::from_mins(5);
+/// So many wrong tokens are answered at once; the answers to further ones take [`SLOWLY`], until
+/// none came for [`FORGIVEN_AFTER`].
+const QUICK_MAX: u32 = 5;
+const SLOWLY: Duration = Duration::from_secs(1);
+const FORGIVEN_AFTER: Span = Span::from_mins(5);
 
-/// Wrong tries of late.
+/// The document whose version counts how often everybody was logged out.
+const KIND: &str = "desk";
+const ID: &str = "sessions";
+
+/// Logging out is tried again this often when somebody else was faster.
+const TRIES: usize = 4;
+
+/// Wrong tries of late. They slow down whoever guesses; they keep nobody out, since a token is too
+/// long to be guessed.
 #[derive(Default)]
-pub struct Logins {
-    wrong: Mutex<VecDeque<Timestamp>>,
-}
+pub struct Logins(Mutex<(u32, Timestamp)>);
 
 impl Logins {
-    /// Whether another try is allowed now.
-    fn allows(&self, now: Timestamp) -> bool {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        while wrong.front().is_some_and(|at| *at + TRIES_WITHIN <= now) {
-            wrong.pop_front();
-        }
-        wrong.len() < TRIES_MAX
-    }
-
-    fn note(&self, now: Timestamp) {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).push_back(now);
+    /// Notes a wrong try; whether it is answered slowly.
+    fn note(&self, now: Timestamp) -> bool {
+        let mut wrong = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tries, last) = *wrong;
+        let tries = if last + FORGIVEN_AFTER <= now { 0 } else { tries };
+        *wrong = (tries.saturating_add(1), now);
+        tries >= QUICK_MAX
     }
 }
 
@@ -64,13 +69,22 @@ pub(super) async fn only_the_owner(
     if !web.desk_token.is_set() {
         return missing(&web);
     }
-    if is_in(&web, request.headers()) {
-        return next.run(request).await;
+    let logins = logins(&web, request.headers());
+    match is_in(&web, logins).await {
+        Ok(true) => next.run(request).await,
+        Ok(false) => Redirect::to("/desk/login").into_response(),
+        Err(error) => away(&error),
     }
-    Redirect::to("/desk/login").into_response()
 }
 
-fn is_in(web: &Web, headers: &HeaderMap) -> bool {
+/// How often everybody was logged out so far: a login from before is none any more.
+async fn generation(web: &Web) -> Result<i64, StoreError> {
+    let doc = web.engine.store().doc(KIND, ID).await?;
+    Ok(doc.map_or(0, |doc| doc.version))
+}
+
+/// Generations of the logins that a browser shows, as far as they are ours and not over.
+fn logins(web: &Web, headers: &HeaderMap) -> Vec<i64> {
     let now = web.engine.now();
     headers
         .get_all(header::COOKIE)
@@ -80,10 +94,15 @@ fn is_in(web: &Web, headers: &HeaderMap) -> bool {
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(|(name, _)| *name == COOKIE)
         .filter_map(|(_, value)| value.split_once('.'))
-        .any(|(until, given)| {
-            let late = until.parse().is_ok_and(|ms| Timestamp::from_millis(ms) > now);
-            late && is_mark(&key(web), until, given)
-        })
+        .filter(|(session, given)| is_mark(&key(web), session, given))
+        .filter_map(|(session, _)| session.split_once('-'))
+        .filter(|(until, _)| until.parse().is_ok_and(|ms| Timestamp::from_millis(ms) > now))
+        .filter_map(|(_, generation)| generation.parse().ok())
+        .collect()
+}
+
+async fn is_in(web: &Web, logins: Vec<i64>) -> Result<bool, StoreError> {
+    Ok(!logins.is_empty() && logins.contains(&generation(web).await?))
 }
 
 /// Changing the token ends every login.
@@ -114,31 +133,59 @@ pub(in super::super) async fn log_in(
         return missing(&web);
     }
     let now = web.engine.now();
-    if !web.memory.logins.allows(now) {
-        let says = "Too many wrong tokens. Please wait five minutes.";
-        return page(&web, StatusCode::TOO_MANY_REQUESTS, says);
-    }
     let given = field(&body, "token");
-    let right: bool = given.as_bytes().ct_eq(web.desk_token.expose().as_bytes()).into();
+    let token = web.desk_token.expose().trim().as_bytes();
+    let right: bool = given.as_bytes().ct_eq(token).into();
     if !right {
-        web.memory.logins.note(now);
         let from = client_ip(&web, peer, &headers);
         tracing::warn!(%from, "a wrong token at the desk");
+        // Those who wait have places of their own; beyond them nobody is kept waiting.
+        if web.memory.logins.note(now)
+            && let Some(_wait) = web.doors.places.wait()
+        {
+            tokio::time::sleep(SLOWLY).await;
+        }
         return page(&web, StatusCode::FORBIDDEN, "That is not the token.");
     }
-    let until = (now + GOOD_FOR).millis().to_string();
+    let generation = match generation(&web).await {
+        Ok(generation) => generation,
+        Err(error) => return away(&error),
+    };
+    let session = format!("{}-{generation}", (now + GOOD_FOR).millis());
     let secure = if web.base_url.starts_with("https://") { "; Secure" } else { "" };
     let cookie = format!(
-        "{COOKIE}={until}.{}; Path=/desk; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
-        mark(&key(&web), &until),
+        "{COOKIE}={session}.{}; Path=/desk; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
+        mark(&key(&web), &session),
         GOOD_FOR.secs()
     );
     with_cookie(Redirect::to("/desk").into_response(), &cookie)
 }
 
-pub(super) async fn log_out() -> Response {
+/// Ends every login there is, whichever browser has a copy of it.
+pub(super) async fn log_out(State(web): State<Arc<Web>>) -> Response {
+    match end_sessions(&web).await {
+        Ok(true) => {}
+        Ok(false) => return away(&"somebody else logs out at the same time"),
+        Err(error) => return away(&error),
+    }
     let cookie = format!("{COOKIE}=; Path=/desk; Max-Age=0; HttpOnly; SameSite=Strict");
     with_cookie(Redirect::to("/desk/login").into_response(), &cookie)
+}
+
+async fn end_sessions(web: &Web) -> Result<bool, StoreError> {
+    for _ in 0..TRIES {
+        let change = DocChange {
+            kind: KIND,
+            id: ID.to_owned(),
+            parent: String::new(),
+            expected: generation(web).await?,
+            body: Some(serde_json::Value::Null),
+        };
+        if web.engine.store().put_docs(vec![change]).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn with_cookie(mut answer: Response, cookie: &str) -> Response {
