@@ -113,6 +113,11 @@ impl Chat {
         Self { engine, templates, rooms, mod_rooms, limits, recent, linked, platforms, stage }
     }
 
+    /// The engine it tells.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// The templates as they are now.
     pub fn templates(&self) -> Arc<BTreeMap<String, Template>> {
         self.templates.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -3,6 +3,8 @@
 //! What is heard in a room is acted on in order, and answered in order; but a room that takes its
 //! answers slowly keeps nobody from being acted on.
 
+mod double;
+
 use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
@@ -11,6 +13,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::double::Told;
+pub use self::double::{DOUBLE, DOUBLE_MEND};
 use crate::{
     chat::Chat,
     platform::{Heard, Platform, Reply, SayError, Wish},
@@ -37,6 +41,7 @@ pub struct Listener {
     chat: Arc<Chat>,
     platforms: Arc<[Arc<dyn Platform>]>,
     mod_rooms: Arc<[Room]>,
+    told: Arc<Told>,
 }
 
 /// What was said, and how long it is left to others, counted from when it was heard.
@@ -62,7 +67,8 @@ impl Answer {
 impl Listener {
     /// A listener that answers through `platforms`.
     pub fn new(chat: Arc<Chat>, platforms: &[Arc<dyn Platform>], mod_rooms: &[Room]) -> Self {
-        Self { chat, platforms: platforms.into(), mod_rooms: mod_rooms.into() }
+        let told = Arc::default();
+        Self { chat, platforms: platforms.into(), mod_rooms: mod_rooms.into(), told }
     }
 
     /// Works off what one platform hears, in order, until stopped; then what was acted on is still
@@ -83,6 +89,12 @@ impl Listener {
         let room = match &heard {
             Heard::Said(message) => &message.room,
             Heard::Wants(wish) => &wish.room,
+            Heard::Own { room, text, is_echoed } => {
+                let (listener, echoed) = (self.clone(), *is_echoed);
+                let (room, text) = (room.clone(), text.clone());
+                tokio::spawn(async move { listener.own_account_said(&room, &text, echoed).await });
+                return;
+            }
         };
         let wait = (!self.chat.sends_to(room.platform)).then(|| Box::pin(sleep(LEAVE_IT_FOR)));
         match heard {
@@ -90,6 +102,7 @@ impl Listener {
                 // Nobody listens any more once it is stopped.
                 let _ = pass_on.send((wait, message)).await;
             }
+            Heard::Own { .. } => {}
             // A wish may wait for its page; nobody else has to.
             Heard::Wants(wish) => {
                 let listener = self.clone();

@@ -68,6 +68,20 @@ pub enum Heard {
     Said(Message),
     /// Somebody pressed *Get yours* under a sale.
     Wants(Wish),
+    /// Our own account said that a sale is open.
+    Own {
+        /// Where.
+        room: Room,
+        /// Its words.
+        text: String,
+        /// The platform shows us our own lines, too.
+        is_echoed: bool,
+    },
+}
+
+/// Whether a line of our own account announces a sale.
+pub fn announces(text: &str) -> bool {
+    text.contains("SALE OPEN")
 }
 
 /// A press on *Get yours*.

@@ -7,7 +7,11 @@ use serde_json::json;
 
 use super::{Ended, warn_of};
 use crate::{
+    clock::{Clock, Span, SystemClock, Timestamp},
     config::Loaded,
+    id::SaleId,
+    listen::{DOUBLE, DOUBLE_MEND},
+    lossy::visible,
     notice::text::plain,
     report::{Columns, Proof, Report, prove},
     sale::Sale,
@@ -88,7 +92,7 @@ pub(super) async fn report(
         report.write_csv(std::io::stdout().lock(), columns)?;
     } else {
         for line in report.lines() {
-            println!("{line}");
+            println!("{}", visible(&line));
         }
     }
     Ok(Ended::Well)
@@ -135,6 +139,47 @@ async fn can_run(loaded: &Loaded, store: Option<&SqlStore>) -> Result<()> {
     Ok(store::could_write(&loaded.config.store.url).await?)
 }
 
+/// Work that was given up, together where sale, kind and reason are the same.
+async fn parked(store: &store::SqlStore) -> Result<Vec<(String, bool, String)>> {
+    let mut groups: BTreeMap<(SaleId, &'static str, String), Vec<String>> = BTreeMap::new();
+    for one in store.parked().await? {
+        let about = one.effect.about();
+        groups.entry((one.sale, one.effect.word(), one.why)).or_default().extend(about);
+    }
+    let mut findings = Vec::new();
+    for ((sale, word, why), holds) in groups {
+        let number = store.load(sale).await?.map(|sale| sale.head.number);
+        let number = number.map_or_else(|| "a sale".to_owned(), |number| format!("#{number}"));
+        let of = if holds.is_empty() { String::new() } else { format!(" ({})", holds.join(", ")) };
+        let path = number.trim_start_matches('#');
+        let says = format!(
+            "{} was given up{of}: {why}. Mend the reason, then press \"try again\" at \
+             /desk/sales/{path}; what became of a hold says: !sale why {number} <hold>",
+            word.replace('_', " ")
+        );
+        findings.push((format!("parked work of {number}"), false, says));
+    }
+    Ok(findings)
+}
+
+/// Another program that was seen to speak with our chat account.
+async fn doubles(store: &store::SqlStore) -> Result<Vec<(String, bool, String)>> {
+    let docs = store.docs(DOUBLE, None).await?;
+    let of = |doc: store::Doc| {
+        let at = doc.body["at"].as_i64().unwrap_or_default();
+        let lately = SystemClock.now().since(Timestamp::from_millis(at)) < DOUBLE_COUNTS_FOR;
+        lately.then(|| {
+            let says =
+                format!("{} Seen last at {}", DOUBLE_MEND, Timestamp::from_millis(at).rfc3339());
+            (doc.id, false, says)
+        })
+    };
+    Ok(docs.into_iter().filter_map(of).collect())
+}
+
+/// How long it is remembered that somebody else spoke with our account.
+const DOUBLE_COUNTS_FOR: Span = Span::from_mins(24 * 60);
+
 pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool) -> Result<Ended> {
     let mut findings: Vec<(String, bool, String)> = Vec::new();
     match &loaded.path {
@@ -163,14 +208,8 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
                 Ok(()) => ("store".into(), true, says),
                 Err(error) => ("store".into(), false, error.to_string()),
             });
-            for parked in store.parked().await? {
-                let says = format!(
-                    "{} was given up: {}",
-                    parked.effect.word().replace('_', " "),
-                    parked.why
-                );
-                findings.push((format!("parked {}", parked.id), false, says));
-            }
+            findings.extend(parked(&store).await?);
+            findings.extend(doubles(&store).await?);
             let mut strays = BTreeMap::<String, usize>::new();
             for (provider, _) in store.unmatched().await? {
                 *strays.entry(provider).or_default() += 1;
@@ -209,7 +248,10 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
     } else {
         warn_of(loaded);
         for (key, ok, says) in &findings {
-            println!("{}  {key}: {says}", if *ok { "ok  " } else { "FAIL" });
+            // What providers and chats said is among it; lines of ours may be several.
+            let says: Vec<String> = says.lines().map(visible).collect();
+            let says = says.join("\n");
+            println!("{}  {}: {says}", if *ok { "ok  " } else { "FAIL" }, visible(key));
         }
     }
     Ok(if failed { Ended::Failed } else { Ended::Well })

@@ -59,7 +59,8 @@ pub fn line(notice: &Notice, link: &str) -> String {
             ),
         },
         Notice::Trouble { number, title, trouble } => {
-            format!("#{number} {} · {}", plain(title), trouble_text(*number, trouble))
+            // Ids of payments and the provider's words come from outside.
+            format!("#{number} {} · {}", plain(title), plain(&trouble_text(*number, trouble)))
         }
     }
 }

@@ -38,7 +38,7 @@ use self::{
     token::Keeper,
     wire::Dial,
 };
-use super::{Health, Heard, Limits, Platform, Post, Reply, SayError, Updates};
+use super::{Health, Heard, Limits, Platform, Post, Reply, SayError, Updates, announces};
 use crate::{
     clock::{Clock, Span},
     config::{Finding, Twitch as Config},
@@ -171,11 +171,21 @@ impl Twitch {
     }
 
     fn hear(&self, said: &PrivmsgMessage, heard: &mpsc::Sender<Heard>) {
+        let own = self.desk.own();
+        if said.sender.id == own.id
+            && announces(&said.message_text)
+            && self.turns.contains_key(&said.channel_login)
+        {
+            let room = Room::new(PlatformName::Twitch, said.channel_login.clone());
+            let text = said.message_text.clone();
+            // One of them is enough, and there will be more.
+            let _ = heard.try_send(Heard::Own { room, text, is_echoed: false });
+            return;
+        }
         // Nothing without the mark of a command is for us; most of a busy chat ends here.
         if !said.message_text.contains('!') || !self.turns.contains_key(&said.channel_login) {
             return;
         }
-        let own = self.desk.own();
         let Some(message) = hear::message(said, &own, &self.config.moderator_users) else { return };
         let moderator = message.role == Role::Moderator;
         // Never wait here: answers to our own messages come in through the same task.

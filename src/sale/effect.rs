@@ -120,6 +120,18 @@ impl Effect {
         }
     }
 
+    /// What of the sale it is about, in words; none if it is the sale itself.
+    pub fn about(&self) -> Option<String> {
+        match self {
+            Self::Provision | Self::Restock { .. } | Self::Retire => None,
+            Self::OpenCheckout { hold, .. }
+            | Self::Probe { hold, .. }
+            | Self::CloseCheckout { hold, .. } => Some(format!("hold {}", hold.n)),
+            Self::Refund { payment, amount } => Some(format!("{amount} of payment {payment}")),
+            Self::Announce { room, .. } => Some(room.to_string()),
+        }
+    }
+
     /// The word in logs and tables.
     pub fn word(&self) -> &'static str {
         match self {

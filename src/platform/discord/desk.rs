@@ -26,6 +26,8 @@ use crate::{
 pub(super) enum Incoming {
     /// Somebody said something.
     Said(Box<Message>),
+    /// Our own account announced a sale.
+    Own(Room, String),
     /// Somebody used a command, a button or a menu.
     Used(Box<Interaction>),
     /// A server with one of our rooms is there.
@@ -60,6 +62,9 @@ impl Desk {
             };
             match next {
                 Some(Incoming::Said(message)) => self.hand_on(Heard::Said(*message)).await,
+                Some(Incoming::Own(room, text)) => {
+                    self.hand_on(Heard::Own { room, text, is_echoed: true }).await;
+                }
                 Some(Incoming::Used(interaction)) => {
                     let desk = self.clone();
                     tokio::spawn(async move { desk.used(*interaction).await });

@@ -11,6 +11,7 @@ use serenity::{
 use super::{Discord, rights};
 use crate::{
     command::parse::PREFIX,
+    platform::announces,
     room::{Message, PlatformName, Role, Room, User},
 };
 
@@ -20,6 +21,8 @@ pub(super) enum Ear {
     Heard(Message),
     /// Somebody said something, and Discord did not tell us what.
     Wordless,
+    /// Our own account announced a sale.
+    Own(Room, String),
     /// Nothing for us.
     Nothing,
 }
@@ -29,6 +32,10 @@ impl Discord {
         let by_person = !said.author.bot && !said.author.system && said.webhook_id.is_none();
         let typed = matches!(said.kind, MessageType::Regular | MessageType::InlineReply);
         let here = self.rooms.contains(&said.channel_id.get());
+        if here && said.author.id.get() == self.me() && announces(&said.content) {
+            let room = Room::new(PlatformName::Discord, said.channel_id.to_string());
+            return Ear::Own(room, said.content.clone());
+        }
         if !by_person || !typed || !here || said.guild_id.is_none() {
             return Ear::Nothing;
         }

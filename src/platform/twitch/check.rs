@@ -34,6 +34,12 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
         return found;
     }
     let login = twitch.desk.own().login;
+    if names.iter().any(|name| name.eq_ignore_ascii_case(&login)) {
+        let says = "the bot speaks with the account of the channel's owner, and what it says \
+                    itself it does not hear: what you type there does nothing. Mend: give the bot \
+                    an account of its own, or type at the desk or in the terminal";
+        found.push(Finding::warning("twitch.login", says));
+    }
     let desk = Arc::new(Desk::new(twitch.clock.clone(), &login, names.iter().cloned()));
     let Dial { server, trust, .. } = &*twitch.dial;
     let (server, trust) = (server.clone(), trust.clone());

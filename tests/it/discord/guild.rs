@@ -150,6 +150,7 @@ impl Guild {
                 match something {
                     Heard::Said(message) => listener.said(&message).await,
                     Heard::Wants(wish) => listener.wants(&wish).await,
+                    own @ Heard::Own { .. } => panic!("{own:?}"),
                 }
             })
             .await;

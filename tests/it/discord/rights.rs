@@ -13,7 +13,7 @@ async fn role(guild: &mut Guild, who: Who) -> Role {
     guild.types(who, SHOP, "hello");
     match guild.next().await {
         Heard::Said(message) => message.role,
-        Heard::Wants(wish) => panic!("{wish:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

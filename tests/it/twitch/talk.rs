@@ -193,3 +193,33 @@ async fn a_thousand_changes_in_a_minute_stay_within_the_budget_and_end_true() {
     }
     assert!(stage.chat.state().violations.is_empty(), "{:?}", stage.chat.state().violations);
 }
+
+#[tokio::test]
+async fn another_program_on_the_bots_account_is_told_once_and_a_person_is_not() {
+    let mut stage = Stage::new().await;
+    stage.is_up().await;
+    let twin = Person { id: BOT_ID, login: BOT, name: BOT, ..MOD };
+    // Typed by hand with the bot's account.
+    stage.chat.says(&twin, "h1", "back in a minute, the sale opens soon");
+    let opening = "SALE OPEN \u{b7} Fern Mug \u{b7} $18 \u{b7} 3 left \u{b7} 10 min \u{b7} ";
+    for n in 0..3 {
+        stage.chat.says(&twin, &format!("d{n}"), &format!("{opening}https://other.example/live"));
+    }
+    let mut told = 0;
+    let start = std::time::Duration::from_secs(60);
+    let telling = async {
+        while told == 0 {
+            told += stage.world.heard().iter().filter(|l| l.contains("Another program")).count();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(start, telling).await.expect("moderators are told");
+    // A command that comes behind the others is answered: all of them were worked off.
+    stage.says(&MOD, "!sale status", "Nothing is running").await;
+    let more = stage.world.heard();
+    told += more.iter().filter(|line| line.contains("Another program")).count();
+    assert_eq!(told, 1, "{more:?}");
+    let kept = stage.world.app.engine.store().docs("double", None).await.expect("the store");
+    assert_eq!((kept.len(), kept[0].id.as_str()), (1, "twitch"), "check says it");
+    stage.done().await;
+}
