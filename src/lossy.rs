@@ -72,7 +72,7 @@ impl Lossy {
     }
 
     /// Lines lost so far.
-    pub fn lost(&self) -> u64 {
+    pub fn lost_in_all(&self) -> u64 {
         self.shared.state().lost_in_all
     }
 
@@ -186,7 +186,7 @@ mod tests {
             lossy.line(&line);
         }
         assert!(!lossy.flush(Duration::from_millis(1)), "nobody reads");
-        let lost = lossy.lost();
+        let lost = lossy.lost_in_all();
         assert!(lost > 0);
         let mut read = 0;
         let told = loop {
@@ -209,6 +209,6 @@ mod tests {
         let read = std::thread::spawn(move || -> String { reader.iter().take(3).collect() });
         assert!(lossy.flush(LONG));
         assert_eq!(read.join().expect("read"), "0\n1\n2\n");
-        assert_eq!(lossy.lost(), 0);
+        assert_eq!(lossy.lost_in_all(), 0);
     }
 }

@@ -86,7 +86,7 @@ pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
         }
     }
     for (stream, lossy) in [("stdout", lossy::stdout()), ("stderr", lossy::stderr())] {
-        meter::stand("livetill_lines_lost", "stream", stream, lossy.lost() as f64);
+        meter::stand("livetill_lines_lost", "stream", stream, lossy.lost_in_all() as f64);
     }
     meter::upkeep();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
