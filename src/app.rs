@@ -118,10 +118,8 @@ impl App {
             public_url: base_url.clone(),
             webhook_key: derive(&secret, "sandbox webhook"),
         })?;
-        let mut providers = remote_providers(config, &base_url, &clock)?;
-        providers.push(adapter);
-        let shop = crate::shop::id_of(&secret);
-        providers.iter().for_each(|provider| provider.works_for(&shop));
+        let remote = remote_providers(config, &base_url, &clock)?;
+        let providers = introduced(remote, adapter, &secret);
         let engine = Engine::new(Parts {
             store,
             clock,
@@ -367,6 +365,18 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         std::net::Ipv6Addr::LOCALHOST.into()
     };
     SocketAddr::new(loopback, address.port())
+}
+
+/// All providers, told whose marks they make.
+fn introduced(
+    mut providers: Vec<Arc<dyn Provider>>,
+    sandbox: Arc<dyn Provider>,
+    secret: &[u8; 32],
+) -> Vec<Arc<dyn Provider>> {
+    providers.push(sandbox);
+    let shop = crate::shop::id_of(secret);
+    providers.iter().for_each(|provider| provider.works_for(&shop));
+    providers
 }
 
 /// A secret that nobody had before.
