@@ -328,7 +328,7 @@ mod tests {
             let loaded = with(
                 "[templates.mug]\nprice = \"1\"\n",
                 &[
-                    ("LIVETILL_HTTP__DESK_TOKEN", text),
+                    ("LIVETILL_SHOP__CHECK_SECRET", text),
                     ("LIVETILL_SHOP__NAME", text),
                     ("LIVETILL_TWITCH__CLIENT_ID", text),
                     ("LIVETILL_TEMPLATES__MUG__TITLE", text),
@@ -339,7 +339,7 @@ mod tests {
                 ],
             )
             .expect(text);
-            assert_eq!(loaded.config.http.desk_token.expose(), text);
+            assert_eq!(loaded.config.shop.check_secret.expose(), text);
             assert_eq!(loaded.config.shop.name, text);
             assert_eq!(loaded.config.twitch.client_id, text);
             assert_eq!(loaded.templates["mug"].title, text);
