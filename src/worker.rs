@@ -6,6 +6,7 @@ mod outcome;
 pub mod pace;
 mod retry;
 mod say;
+mod wait;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -18,8 +19,9 @@ use tracing::Instrument;
 
 pub(crate) use self::outcome::{event_of, rejected};
 use self::{
-    outcome::{delayed, not_sent, span},
+    outcome::{not_sent, span},
     pace::Pace,
+    wait::SLOWED,
 };
 use crate::{
     clock::{Span, Timestamp},
@@ -274,17 +276,14 @@ impl Worker {
         match error {
             ProviderError::Retry { says, after } => {
                 tracing::warn!(says, attempt = leased.attempts, "repeating");
-                self.put_off(leased, &says, after).await?;
-                let Some(event) = delayed(leased, &says, self.engine.now()) else { return Ok(()) };
-                let by = format!("worker:{}", self.target);
-                // No answer waits for it: what is not told now is told at the next try.
-                let _ = self.engine.tell(leased.sale, event, &by, Origin::Any).await;
-                Ok(())
+                self.say_delayed(leased, &says).await;
+                self.put_off(leased, &says, after).await
             }
             ProviderError::SlowDown { after } => {
                 let now = self.engine.now();
                 let at = self.pace().slow_down(now, after);
-                self.not_before(leased, at, "the provider asked to slow down").await
+                self.say_slowed(leased).await;
+                self.not_before(leased, at, SLOWED).await
             }
             ProviderError::Reject { says } => {
                 tracing::warn!(says, "refused by the provider");

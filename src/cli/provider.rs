@@ -70,10 +70,6 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
         Err(OpenError::Missing(_)) => None,
         Err(error) => bail!(error),
     };
-    let live = match &store {
-        Some(store) => store.live_sales().await?,
-        None => Vec::new(),
-    };
     let (mut left, mut failed, mut foreign) = (0, false, 0);
     for provider in providers(loaded)? {
         if let Some(says) = provider.unlisted() {
@@ -86,6 +82,12 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
                 failed = true;
                 continue;
             }
+        };
+        // After the listing: a sale is stored before anything is made for it, so that what is listed
+        // of a sale that runs is known to be in use.
+        let live = match &store {
+            Some(store) => store.live_sales().await?,
+            None => Vec::new(),
         };
         for one in found {
             let name = format!("{} {} at {}", one.kind, one.id, provider.name());
@@ -135,6 +137,7 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
         return Ok(Ended::Failed);
     }
     match left {
+        0 if !failed && foreign > 0 => println!("Nothing of this shop is left behind."),
         0 if !failed => println!("Nothing is left behind."),
         0 => {}
         n if store.is_none() => println!(

@@ -111,6 +111,7 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
         next_n: 1,
         listing: ListingState::Making,
         note: None,
+        delay_told: false,
         short: 0,
         outside: 0,
         restocking: 0,

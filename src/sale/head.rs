@@ -61,6 +61,9 @@ pub struct Head {
     pub listing: ListingState,
     /// What troubles it, for moderators.
     pub note: Option<String>,
+    /// Whether moderators were told why the sale is not ready yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delay_told: bool,
     /// Units promised that are not there: somebody must look.
     pub short: u32,
     /// Units known to be sold elsewhere.

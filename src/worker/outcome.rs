@@ -1,10 +1,10 @@
 //! From what happened at a provider to the event that a sale is told.
 
 use crate::{
-    clock::{Span, Timestamp},
+    clock::Span,
     provider::Outcome,
     sale::{
-        effect::{Class, Effect},
+        effect::Effect,
         event::{CloseAnswer, Event, Verdict},
         payment::{RefundFact, RefundStatus},
     },
@@ -74,12 +74,6 @@ pub(crate) fn rejected(effect: &Effect, says: &str) -> Option<Event> {
         })),
         Effect::Restock { .. } | Effect::Retire | Effect::Announce { .. } => None,
     }
-}
-
-/// While a sale is made ready people wait for it, and are told why.
-pub(super) fn delayed(leased: &Leased, says: &str, now: Timestamp) -> Option<Event> {
-    let long = leased.attempts > 1 || now.since(leased.queued_at) > Span::from_secs(3);
-    (leased.class == Class::Prepare && long).then(|| Event::Delayed { says: says.to_owned() })
 }
 
 /// Lends its fields to whatever is logged while the effect is carried out; of the highest level,

@@ -55,6 +55,22 @@ fn state(order: &Order) -> Option<RefundFact> {
     has(&UNDER_WAY).then(|| fact(&payment, RefundStatus::Requested, None))
 }
 
+/// What a return without a refund is known by.
+const RETURNED: &str = "returned";
+
+impl Order {
+    /// A return was told of, and the order is still paid: a chargeback, or a part of the order.
+    /// Nobody but a person can tell what became of the money.
+    pub(super) fn returned(&self) -> Option<RefundFact> {
+        let kept = self.fact().is_some() && !self.is_refunded();
+        let says =
+            "Noventiq says that it was returned or charged back, and the order is still paid";
+        let payment = PaymentId::from(self.id.as_str());
+        let known = fact(&payment, RefundStatus::Unknown, Some(says.to_owned()));
+        kept.then(|| RefundFact { refund: Some(RETURNED.to_owned()), ..known })
+    }
+}
+
 impl Noventiq {
     /// Asks for a refund of the whole order. Accepted is not refunded.
     pub(super) async fn refund(

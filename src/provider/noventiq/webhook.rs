@@ -47,15 +47,14 @@ impl Noventiq {
                 continue;
             };
             let Some(order) = self.order(&id).await.map_err(Fault::steady)? else { continue };
-            if read.id.starts_with("product.returned") && !order.is_refunded() {
-                tracing::warn!(order = id, "something was returned, and the order is not refunded");
-            }
+            let returned = read.id.starts_with("product.returned");
             // The same event may come before and after the order says so.
             read.id = format!("{}:{}", read.id, order.status);
             // One without our reference may still have been placed with a link of ours: the
             // questions, which know the links, find it.
             let ours = order.fact().filter(|fact| fact.hold.is_some());
             read.news.extend(ours.map(News::Payment));
+            read.news.extend(order.returned().filter(|_| returned).map(News::Refund));
         }
         Ok(read)
     }

@@ -18,8 +18,11 @@ const UNKNOWN: i64 = i64::MIN;
 /// A `Date` as far off as this is no clock that drifts, and nothing to reckon with.
 const BELIEVED_MS: i64 = 12 * 3600 * 1000;
 
-/// From so much on it is reckoned with, and people are told of it. The header has whole seconds, and
-/// takes its time.
+/// From so much on it is reckoned with. What is seen is their time or a little before it, as the
+/// header has whole seconds and takes its time: what is dated by it is never in their future.
+const RECKONED_MS: i64 = 1000;
+
+/// From so much on people are told of it.
 const TOLD_MS: i64 = 2500;
 
 /// What was seen last, in milliseconds: theirs less ours.
@@ -43,7 +46,7 @@ impl Drift {
 
     fn millis(&self) -> i64 {
         match self.0.load(Ordering::Relaxed) {
-            known if known != UNKNOWN && (TOLD_MS..BELIEVED_MS).contains(&known.abs()) => known,
+            known if known != UNKNOWN && (RECKONED_MS..BELIEVED_MS).contains(&known.abs()) => known,
             _ => 0,
         }
     }

@@ -363,7 +363,11 @@ fn marked(object: &Value) -> Vec<Leftover> {
         })
         .collect();
     match ours.first() {
-        Some(first) if ours.len() == variations.len() => {
+        // With a variation of another sale, or of another shop, the item is not this one's alone.
+        Some(first)
+            if ours.len() == variations.len()
+                && ours.iter().all(|one| (one.sale, &one.shop) == (first.sale, &first.shop)) =>
+        {
             let id = object["id"].as_str().unwrap_or_default().to_owned();
             let (sale, shop) = (first.sale, first.shop.clone());
             vec![Leftover { kind: "item".to_owned(), id, order: None, sale, shop }]

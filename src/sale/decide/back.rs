@@ -192,6 +192,12 @@ fn failed(
             let left = (payment.fact.refunded - amount).max(0);
             taken_back(draft, payment, left, fact.as_of, &says);
         }
+        // The buyer was promised the goods, and the money may be gone: a chargeback, for example.
+        Fate::Kept if fact.status == RefundStatus::Unknown => {
+            payment.fate = Fate::Person { why: says.clone() };
+            tell(draft, &payment, says);
+            draft.put_payment(payment);
+        }
         Fate::Refund { status: RefundStatus::Requested, refund, .. } if !other(refund) => {
             payment.fate = Fate::Person { why: format!("its refund failed: {says}") };
             before_person(draft, payment);

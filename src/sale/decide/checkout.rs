@@ -22,6 +22,9 @@ const ASK_AGAIN_AFTER: Span = Span::from_secs(5);
 /// The same once it takes longer than most.
 const ASK_LATER_AFTER: Span = Span::from_secs(15);
 
+/// A page that is not there after so long is told of while a sale is made ready.
+const TOLD_AFTER: Span = Span::from_secs(10);
+
 /// For how long it is asked often.
 const EAGER_FOR: Span = Span::from_secs(60);
 
@@ -124,6 +127,9 @@ pub(super) fn probed(draft: &mut Draft<'_>, id: HoldId, page: &CheckoutId, verdi
             if age >= limit {
                 draft.put(hold);
                 return give_up(draft, id, page, says);
+            }
+            if age >= TOLD_AFTER {
+                ready::delayed(draft, says);
             }
             draft.head.note = Some(says.clone());
             draft.effect_at(Effect::Probe { hold: id, checkout: page.clone() }, now + *again_after);

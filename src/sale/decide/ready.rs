@@ -265,9 +265,10 @@ fn asked_and_mod_rooms(draft: &Draft<'_>) -> Vec<crate::room::Room> {
 
 /// The provider is not well while the sale is made ready: moderators hear why they wait, once.
 pub(super) fn delayed(draft: &mut Draft<'_>, says: &str) {
-    if !matches!(draft.head.phase, Phase::Arming { .. }) || draft.head.note.is_some() {
+    if !matches!(draft.head.phase, Phase::Arming { .. }) || draft.head.delay_told {
         return;
     }
+    draft.head.delay_told = true;
     draft.head.note = Some(says.to_owned());
     draft.tell(Trouble::Delayed { why: says.to_owned() });
 }

@@ -1,6 +1,7 @@
 //! After a buyer's time: links that cannot be taken back, and the three ways to live with them.
 
 use livetill::{
+    clock::Span,
     provider::{Provider, StatusAsk},
     reconcile::Round,
     sale::hold::HoldState,
@@ -185,6 +186,94 @@ async fn the_line_hears_nothing_false_and_money_of_old_sales_is_asked_about_link
     let asked = shop.noventiq.calls("POST /v1/order/search") - before;
     assert_eq!(asked, ask.pages.len(), "a question for each link");
     shop.deliver().await;
+    shop.world.heard();
+    shop.done().await;
+}
+
+#[tokio::test]
+async fn a_closed_sale_is_looked_back_at_for_a_day() {
+    let mut shop = Shop::new(&one()).await;
+    shop.opens().await;
+    shop.world.clicks("ana").await;
+    shop.pays("ana").await;
+    shop.passes(mins(1)).await;
+    assert!(shop.world.newest().closed && shop.fates().await == ["kept"]);
+    shop.world.heard();
+    let mut shop = shop.restarts().await;
+    shop.world.advance(Span::from_secs(19 * 3600)).await;
+    shop.asks(Round::All).await;
+    // Refunded in the Merchant Portal, and no webhook tells of it.
+    {
+        let mut books = shop.noventiq.books();
+        books.orders.values_mut().next().expect("an order")["status"] = "deleted".into();
+        books.events.clear();
+    }
+    let before = shop.noventiq.books().calls.len();
+    for _ in 0..61 {
+        shop.world.advance(secs(60)).await;
+        shop.asks(Round::All).await;
+    }
+    assert_eq!(shop.fates().await, ["refunded"]);
+    let calls = shop.noventiq.books().calls.len() - before;
+    assert!(calls < 40, "cheap: {calls} calls");
+    shop.world.advance(Span::from_secs(6 * 3600)).await;
+    let before = shop.noventiq.books().calls.len();
+    shop.asks(Round::All).await;
+    assert_eq!(shop.noventiq.books().calls.len(), before, "and no longer");
+    shop.world.heard();
+    shop.done().await;
+}
+
+#[tokio::test]
+async fn a_chargeback_that_leaves_the_order_paid_is_before_a_person() {
+    let mut shop = Shop::new(KEYS).await;
+    shop.opens().await;
+    shop.world.clicks("ana").await;
+    shop.pays("ana").await;
+    assert_eq!(shop.fates().await, ["kept"]);
+    shop.world.heard();
+    let order = shop.noventiq.orders("paid")[0];
+    for _ in 0..2 {
+        shop.noventiq.books().tell("product.returned", order);
+        shop.deliver().await;
+    }
+    assert_eq!(shop.fates().await, ["person"]);
+    let said = shop.world.heard();
+    let told = said.iter().filter(|line| line.contains("please look at payment"));
+    assert_eq!(told.count(), 1, "{said:?}");
+    assert!(said.join("\n").contains("charged back, and the order is still paid"), "{said:?}");
+    // Questions say *paid* all the same.
+    shop.world.advance(secs(70)).await;
+    shop.asks(Round::All).await;
+    assert_eq!(shop.fates().await, ["person"]);
+    // In the end the order says that the money went back.
+    {
+        let mut books = shop.noventiq.books();
+        books.orders.get_mut(&order).expect("known")["status"] = "deleted".into();
+        books.tell("product.returned", order);
+    }
+    shop.deliver().await;
+    assert_eq!(shop.fates().await, ["refunded"]);
+    shop.passes(mins(13)).await;
+    shop.world.heard();
+    shop.done().await;
+}
+
+#[tokio::test]
+async fn a_return_that_comes_before_its_payment_is_known_is_before_a_person() {
+    let mut shop = Shop::new(KEYS).await;
+    shop.opens().await;
+    shop.world.clicks("ana").await;
+    shop.pays_silently("ana").await;
+    let order = shop.noventiq.orders("paid")[0];
+    {
+        let mut books = shop.noventiq.books();
+        books.events.clear();
+        books.tell("product.returned", order);
+    }
+    shop.deliver().await;
+    assert_eq!(shop.fates().await, ["person"]);
+    shop.passes(mins(13)).await;
     shop.world.heard();
     shop.done().await;
 }

@@ -1,5 +1,7 @@
 //! The doctor and the audit, asked of the stand-in.
 
+use std::process::Command;
+
 use livetill::{
     clock::Clock,
     config::{self, Secret},
@@ -10,8 +12,9 @@ use livetill::{
 use crate::{
     polar::{
         fake::{Fake, TOKEN},
-        shop::{PLAN, Shop},
+        shop::{PLAN, SECRET, Shop, config},
     },
+    setup::write_secrets,
     world::{ManualClock, crypto, mins},
 };
 
@@ -84,4 +87,34 @@ async fn the_audit_finds_what_was_left_and_removes_it() {
     shop.passes(mins(14)).await;
     shop.world.heard();
     shop.done().await;
+}
+
+#[tokio::test]
+async fn the_program_ends_with_an_error_where_a_scope_is_missing() {
+    let fake = Fake::start(ManualClock::new()).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "[shop]\npublic_url = \"https://shop.example\"\n[http]\nlisten = \"127.0.0.1:0\"\n{}",
+        config(&fake, PLAN, "")
+    );
+    std::fs::write(dir.path().join("config.toml"), text).expect("written");
+    let secrets = [
+        ("LIVETILL_PROVIDERS__POLAR__ACCESS_TOKEN", TOKEN),
+        ("LIVETILL_PROVIDERS__POLAR__WEBHOOK_SECRET", SECRET),
+    ];
+    write_secrets(dir.path(), &secrets);
+    says(&account(&fake, TOKEN), &template(PLAN), true).await;
+    for (lacks, code, word) in [
+        (None, Some(0), "answers, and has what the templates need"),
+        (Some("refunds:write"), Some(1), "FAIL  providers.polar.access_token: the token lacks"),
+    ] {
+        fake.books().faults.lacks = lacks;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_livetill"));
+        command.arg("check").current_dir(dir.path()).env_remove("LIVETILL_LOG");
+        let ended = tokio::task::spawn_blocking(move || command.output());
+        let output = ended.await.expect("no panic").expect("starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), code, "{lacks:?}: {said}");
+        assert!(said.contains(word), "{lacks:?}: {said}");
+    }
 }

@@ -45,6 +45,8 @@ pub struct Faults {
     pub refunds_wait: bool,
     /// Refunds of disputed payments are refused.
     pub disputed: bool,
+    /// The token lacks that scope.
+    pub lacks: Option<&'static str>,
 }
 
 /// Everything it knows.
@@ -121,6 +123,11 @@ impl Fake {
         if text("authorization") != Some(&format!("Bearer {TOKEN}")) {
             return no(401, "Unauthorized", "Unauthorized");
         }
+        if books.faults.lacks.is_some_and(|scope| scope_of(path) == scope) {
+            let says = "The request requires higher privileges than provided by the access token.";
+            let body = json!({ "error": "insufficient_scope", "error_description": says });
+            return (403, body);
+        }
         if text("polar-version") != Some("2026-10") {
             books.wrong.push(format!("{method} {path} without the version"));
         }
@@ -144,6 +151,19 @@ impl Fake {
             }
         }
         answer
+    }
+}
+
+/// The scope that a call takes; one for changing is good for looking, too.
+fn scope_of(path: &str) -> &'static str {
+    match path.trim_start_matches("/v1/").split('/').next().unwrap_or_default() {
+        "products" => "products:write",
+        "checkout-links" => "checkout_links:write",
+        "checkouts" => "checkouts:write",
+        "orders" => "orders:read",
+        "refunds" => "refunds:write",
+        "organizations" => "organizations:read",
+        _ => "webhooks:write",
     }
 }
 

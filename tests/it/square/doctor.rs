@@ -23,7 +23,7 @@ use crate::{
 const TEST_ARRIVED: &str = "providers.square.notification_url: Square's test event to \
                             https://shop.example/webhooks/square was answered with 200";
 
-fn account(fake: &Fake, token: &str, location: &str) -> Square {
+pub fn account(fake: &Fake, token: &str, location: &str) -> Square {
     crypto();
     let config = config::Square {
         api_url: fake.url.clone(),

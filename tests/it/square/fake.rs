@@ -15,7 +15,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, Method, Response, StatusCode, Uri, header},
 };
-use livetill::clock::{Clock, Timestamp};
+use livetill::clock::{Clock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -57,6 +57,8 @@ pub struct Faults {
     pub cannot_cancel: bool,
     /// What a test event to our address is answered with, if not 200.
     pub hook_status: Option<u16>,
+    /// Its clock is that far from ours.
+    pub drift_ms: i64,
 }
 
 /// Everything it knows.
@@ -113,7 +115,7 @@ impl Fake {
 
     pub fn books(&self) -> MutexGuard<'_, Books> {
         let mut books = self.books.lock().expect("unpoisoned");
-        books.now = self.clock.now().millis();
+        books.now = self.clock.now().millis() + books.faults.drift_ms;
         books
     }
 
@@ -313,7 +315,7 @@ async fn serve(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let latency = fake.books().faults.latency;
+    let Faults { latency, drift_ms, .. } = fake.books().faults.clone();
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
@@ -326,9 +328,14 @@ async fn serve(
         Value::String(html) => ("text/html", html),
         answer => ("application/json", answer.to_string()),
     };
+    let now = jiff::Timestamp::from_millisecond(SystemClock.now().millis() + drift_ms);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&now.expect("a time"))
+        .expect("a date");
     Response::builder()
         .status(StatusCode::from_u16(status).expect("a status"))
         .header(header::CONTENT_TYPE, kind)
+        .header(header::DATE, date)
         .body(Body::from(text))
         .expect("an answer")
 }

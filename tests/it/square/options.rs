@@ -7,7 +7,7 @@ use crate::{
     world::{mins, secs},
 };
 
-fn with(options: &str) -> String {
+pub fn with(options: &str) -> String {
     format!("{MUG}\n[templates.mug.square]\n{options}\n")
 }
 
@@ -22,7 +22,7 @@ fn variation(id: &str, price: i64) -> Value {
     })
 }
 
-fn stock_item(shop: &Shop, price: i64) {
+pub fn stock_item(shop: &Shop, price: i64) {
     let mut books = shop.square.books();
     let item = json!({
         "type": "ITEM", "id": "ITEM", "version": 5, "present_at_all_locations": false,
@@ -163,4 +163,33 @@ async fn a_shared_modifier_list_is_used_and_left_alone() {
     let left: Vec<String> = shop.square.books().objects.keys().cloned().collect();
     assert_eq!(left, ["LIST", "MOD"]);
     shop.done().await;
+}
+
+#[tokio::test]
+async fn a_currency_whose_smallest_unit_is_another_at_square_is_refused() {
+    use livetill::{config, provider::Provider};
+    let fake = crate::square::fake::Fake::start(crate::world::ManualClock::new()).await;
+    let square = crate::square::doctor::account(&fake, crate::square::fake::TOKEN, "L1");
+    for (currency, price, fine) in [
+        ("USD", "18.00", true),
+        ("EUR", "18.00", true),
+        ("JPY", "1800", true),
+        ("ISK", "1800", false),
+        ("UGX", "1800", false),
+        ("KRW", "1800", false),
+        ("MGA", "1800", false),
+        ("KWD", "18.000", false),
+    ] {
+        let text = MUG.replace("18.00", price) + &format!("currency = \"{currency}\"\n");
+        let raw = toml::from_str::<config::Config>(&text).expect("reads").templates;
+        // Refused where the template is read, or where Square is asked whether it can carry it.
+        let said = match config::templates(&raw) {
+            Ok(all) => square.accepts(&all["mug"]),
+            Err(all) => Err(all.into_iter().map(|one| one.says).collect::<String>()),
+        };
+        assert_eq!(said.is_ok(), fine, "{currency}: {said:?}");
+        if let Err(says) = said {
+            assert!(says.contains(currency), "{currency}: {says}");
+        }
+    }
 }

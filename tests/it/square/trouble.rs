@@ -1,8 +1,11 @@
 //! Square on a bad day: what was seen in the wild, and what must come of it.
 
 use crate::{
-    square::shop::{MUG, Shop},
-    world::{mins, secs},
+    square::{
+        fake::Fake,
+        shop::{MUG, Shop, config},
+    },
+    world::{Setup, mins, secs},
 };
 use livetill::sale::payment::Fate;
 
@@ -213,6 +216,61 @@ async fn units_sold_at_the_till_are_taken_off_once_and_ours_never() {
     let id = shop.world.newest().id;
     let sale = shop.world.app.engine.store().load(id).await.expect("the store").expect("the sale");
     assert!(sale.payments().all(|payment| payment.fate == Fate::Kept));
+    shop.world.heard();
+    shop.done().await;
+}
+
+#[tokio::test]
+async fn why_a_start_waits_is_told_to_moderators_once_and_within_seconds() {
+    for closed_port in [false, true] {
+        let mut setup = Setup::new("");
+        let fake = Fake::start(setup.clock.clone()).await;
+        fake.books().faults.away = true;
+        setup.config = config(&fake, MUG, "");
+        if closed_port {
+            // Nothing listens at the discard port.
+            setup.config = setup.config.replace(&fake.url, "http://127.0.0.1:9");
+        }
+        let mut shop = Shop::build(setup, fake).await;
+        let mut said = shop.says("!sale start mug 10m").await;
+        shop.world.advance(secs(5)).await;
+        said.extend(shop.world.heard());
+        let why: Vec<_> = said.iter().filter(|line| line.contains("not ready yet")).collect();
+        assert_eq!(why.len(), 1, "{said:?}");
+        let reason =
+            if closed_port { "Square cannot be reached" } else { "Square is out of order" };
+        assert!(why[0].contains(reason), "{why:?}");
+        assert!(!why[0].contains('<'), "no raw answer: {why:?}");
+        shop.world.advance(secs(5)).await;
+        assert!(!shop.world.heard().iter().any(|line| line.contains("not ready yet")), "once");
+        if closed_port {
+            shop.world.app.stop().await;
+            continue;
+        }
+        shop.square.books().faults.away = false;
+        shop.passes(secs(20)).await;
+        let said = shop.world.heard();
+        assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
+        shop.passes(mins(14)).await;
+        shop.world.heard();
+        shop.done().await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_page_that_does_not_come_up_is_told_while_the_start_waits() {
+    let mut shop = Shop::new(MUG).await;
+    shop.square.books().faults.stale_reads = 15;
+    let mut said = shop.says("!sale start mug 10m").await;
+    shop.passes(secs(12)).await;
+    said.extend(shop.world.heard());
+    let why: Vec<_> = said.iter().filter(|line| line.contains("not ready yet")).collect();
+    assert_eq!(why.len(), 1, "{said:?}");
+    assert!(why[0].contains("still shows the item as sold out"), "{why:?}");
+    shop.passes(secs(20)).await;
+    let said = shop.world.heard();
+    assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
+    shop.passes(mins(14)).await;
     shop.world.heard();
     shop.done().await;
 }
