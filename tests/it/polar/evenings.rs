@@ -61,7 +61,8 @@ async fn a_payment_pressed_before_the_end_is_waited_for() {
         }
         // Not one webhook arrives.
         shop.polar.books().events.clear();
-        shop.passes(secs(9)).await;
+        // After a minute it is asked about every 15 s.
+        shop.passes(secs(18)).await;
         let view = shop.world.newest();
         assert_eq!((view.paid, view.held), (u32::from(!fails), 0));
         shop.passes(mins(9)).await;
