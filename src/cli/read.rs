@@ -1,6 +1,6 @@
 //! Verbs that only look: they open the store beside a running bot and change nothing.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
@@ -9,6 +9,7 @@ use super::{Ended, warn_of};
 use crate::{
     clock::{Clock, Span, SystemClock, Timestamp},
     config::Loaded,
+    http::peer::{STRANGE_PROXY, strange_proxy_mend},
     id::SaleId,
     listen::{DOUBLE, DOUBLE_MEND},
     lossy::visible,
@@ -177,6 +178,19 @@ async fn doubles(store: &store::SqlStore) -> Result<Vec<(String, bool, String)>>
     Ok(docs.into_iter().filter_map(of).collect())
 }
 
+/// Proxies that sent X-Forwarded-For and are still not listed.
+async fn strange_proxies(
+    loaded: &Loaded,
+    store: &store::SqlStore,
+) -> Result<Vec<(String, bool, String)>> {
+    let listed = &loaded.config.http.trusted_proxies;
+    let docs = store.docs(STRANGE_PROXY, None).await?;
+    let strange = docs.into_iter().filter_map(|doc| doc.id.parse::<IpAddr>().ok());
+    let strange = strange.filter(|ip| !listed.iter().any(|range| range.contains(*ip)));
+    let says = |ip| ("http.trusted_proxies".to_owned(), true, strange_proxy_mend(ip));
+    Ok(strange.map(says).collect())
+}
+
 /// How long it is remembered that somebody else spoke with our account.
 const DOUBLE_COUNTS_FOR: Span = Span::from_mins(24 * 60);
 
@@ -210,6 +224,7 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
             });
             findings.extend(parked(&store).await?);
             findings.extend(doubles(&store).await?);
+            findings.extend(strange_proxies(loaded, &store).await?);
             let mut strays = BTreeMap::<String, usize>::new();
             for (provider, _) in store.unmatched().await? {
                 *strays.entry(provider).or_default() += 1;

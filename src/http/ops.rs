@@ -30,7 +30,7 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Response {
     let store = web.engine.store();
     let (outbox, written) = tokio::join!(in_time(store.outbox()), in_time(store.ready()));
     let trouble = web.engine.trouble();
-    let trouble = trouble.or_else(|| web.doors.places.trouble(web.engine.now()));
+    let trouble = trouble.or_else(|| web.doors.places.trouble());
     let ready = !stopping && outbox.is_ok() && written.is_ok() && trouble.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (waiting, parked) = match &outbox {

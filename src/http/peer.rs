@@ -18,15 +18,24 @@ use crate::{
     config::is_private_ip, provider::signature::mark, sale::share::SEPARATOR, store::DocChange,
 };
 
-fn is_trusted(web: &Web, ip: IpAddr) -> bool {
+/// Whether that is a proxy of ours, whose word is taken.
+pub(super) fn is_trusted(web: &Web, ip: IpAddr) -> bool {
     web.trusted_proxies.iter().any(|range| range.contains(ip))
 }
 
 /// Addresses remembered of proxies that are not trusted; more are not worth a word.
 const STRANGE_MAX: usize = 8;
 
-/// Documents that name such proxies, for `check`.
+/// Documents that name such proxies, for `check`; their ids are the addresses.
 pub const STRANGE_PROXY: &str = "strange_proxy";
+
+/// What is said of such a proxy.
+pub fn strange_proxy_mend(ip: IpAddr) -> String {
+    format!(
+        "a proxy that is not listed sends X-Forwarded-For: all visitors behind it count as one. If \
+         it is yours, add \"{ip}\", or the range it lies in, to http.trusted_proxies"
+    )
+}
 
 /// Machines of our own network that speak for others and are not listed: most likely a proxy that
 /// was forgotten, behind which all visitors are one.
@@ -42,11 +51,7 @@ impl StrangeProxies {
                 return;
             }
         }
-        tracing::warn!(
-            proxy = %ip,
-            "a proxy that is not listed sends X-Forwarded-For: all visitors behind it count as \
-             one. If it is yours, add \"{ip}\" to http.trusted_proxies"
-        );
+        tracing::warn!(proxy = %ip, "{}", strange_proxy_mend(ip));
         let engine = web.engine.clone();
         let doc = DocChange {
             kind: STRANGE_PROXY,

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
@@ -18,19 +18,13 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{
-    clock::{Span, Timestamp},
-    meter,
-};
+use crate::meter;
 
 /// One place in so many is never a stream's; another one in so many may wait for a payment page.
 const KEPT_SHARE: usize = 8;
 
 /// So many of all places are freed at once, so that not every newcomer has to look for one.
 const FREED_SHARE: usize = 64;
-
-/// The listener counts as full for so long after somebody had to give way.
-const FULL_FOR: Span = Span::from_secs(10);
 
 /// Nothing is asked on it, or its request has not come yet.
 const IDLE: u8 = 0;
@@ -51,7 +45,6 @@ pub struct Places {
     requests: AtomicU64,
     streams: AtomicUsize,
     waits: Semaphore,
-    full_at: AtomicI64,
 }
 
 /// One connection, as far as its place is concerned.
@@ -86,7 +79,6 @@ impl Places {
             requests: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
             waits: Semaphore::new(kept),
-            full_at: AtomicI64::new(i64::MIN),
         })
     }
 
@@ -95,9 +87,9 @@ impl Places {
     }
 
     /// Takes a place; `None` if everybody is being served at this moment.
-    pub fn enter(self: &Arc<Self>, now: Timestamp) -> Option<Place> {
+    pub fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut taken = self.taken();
-        if taken.len() >= self.max && self.free_some(&mut taken, now) == 0 {
+        if taken.len() >= self.max && self.free_some(&mut taken) == 0 {
             return None;
         }
         let connection = Arc::new(Connection {
@@ -113,14 +105,13 @@ impl Places {
     }
 
     /// Has somebody give way, where the system gives us no more connections.
-    pub fn make_room(&self, now: Timestamp) {
+    pub fn make_room(&self) {
         let mut taken = self.taken();
-        self.free_some(&mut taken, now);
+        self.free_some(&mut taken);
     }
 
     /// Has some give way; how many did.
-    fn free_some(&self, taken: &mut BTreeMap<u64, Arc<Connection>>, now: Timestamp) -> usize {
-        self.full_at.store(now.millis(), Relaxed);
+    fn free_some(&self, taken: &mut BTreeMap<u64, Arc<Connection>>) -> usize {
         let mostly_streams = self.streams.load(Relaxed) > self.max / 2;
         let mut may: Vec<_> = taken
             .iter()
@@ -178,11 +169,19 @@ impl Places {
         self.waits.try_acquire().ok()
     }
 
-    /// What keeps visitors out, in words for whoever runs it.
-    pub fn trouble(&self, now: Timestamp) -> Option<String> {
-        let full_at = self.full_at.load(Relaxed);
-        let is_full = full_at != i64::MIN && now.millis() - full_at < FULL_FOR.millis();
-        is_full.then(|| format!("the listener is full: all {} places are taken", self.max))
+    /// What keeps buyers out, in words for whoever runs it. That somebody had to give way does not:
+    /// else whoever fills the listener could take every replica out of a load balancer.
+    pub fn trouble(&self) -> Option<String> {
+        let taken = self.taken();
+        let keeps = |one: &Arc<Connection>| one.phase.load(Relaxed) == SERVED;
+        let is_full = taken.len() >= self.max && taken.values().all(keeps);
+        is_full.then(|| {
+            format!(
+                "the listener is full: at all {} places somebody is being served, and a claim has \
+                 to wait for one",
+                self.max
+            )
+        })
     }
 
     /// Places taken, and streams among them.
@@ -241,8 +240,6 @@ impl Connection {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
     fn gave_way(place: &Place) -> bool {
         place.connection.gives_way.load(Relaxed)
     }
@@ -250,16 +247,16 @@ mod tests {
     #[test]
     fn who_is_served_stays_and_the_longest_idle_goes() {
         let places = Places::new(4);
-        let all: Vec<_> = (0..4).filter_map(|_| places.enter(NOW)).collect();
+        let all: Vec<_> = (0..4).filter_map(|_| places.enter()).collect();
         all.iter().for_each(Place::is_served);
-        assert!(places.enter(NOW).is_none(), "everybody is served");
+        assert!(places.enter().is_none(), "everybody is served");
+        assert!(places.trouble().is_some_and(|says| says.contains("all 4 places")));
         all[2].connection.is_answered();
         all[1].connection.is_answered();
-        let new = places.enter(NOW).expect("one of the idle gives way");
+        let new = places.enter().expect("one of the idle gives way");
         assert!(gave_way(&all[1]) && !gave_way(&all[2]), "the longest idle one");
         assert_eq!(places.figures().0, 4);
-        assert!(places.trouble(NOW).is_some_and(|says| says.contains("all 4 places")));
-        assert_eq!(places.trouble(NOW + FULL_FOR), None);
+        assert_eq!(places.trouble(), None, "a newcomer gets a place");
         drop((new, all));
         assert_eq!(places.figures(), (0, 0));
     }
@@ -268,15 +265,15 @@ mod tests {
     fn streams_leave_places_for_everything_else_and_give_way_first() {
         let places = Places::new(16);
         let mut streams = Vec::new();
-        while let Some(place) = places.enter(NOW) {
+        while let Some(place) = places.enter() {
             place.is_served();
             let Some(stream) = places.stream(&place.connection) else { break };
             place.connection.is_answered();
             streams.push((place, stream));
         }
         assert_eq!(streams.len(), 14);
-        let idle: Vec<_> = (0..2).filter_map(|_| places.enter(NOW)).collect();
-        let new = places.enter(NOW).expect("a stream gives way");
+        let idle: Vec<_> = (0..2).filter_map(|_| places.enter()).collect();
+        let new = places.enter().expect("a stream gives way");
         assert!(gave_way(&streams[0].0) && !idle.iter().any(gave_way), "the oldest one");
         drop(new);
     }
@@ -284,11 +281,11 @@ mod tests {
     #[test]
     fn slow_ones_give_way_last() {
         let places = Places::new(2);
-        let all: Vec<_> = (0..2).filter_map(|_| places.enter(NOW)).collect();
+        let all: Vec<_> = (0..2).filter_map(|_| places.enter()).collect();
         all[0].is_served();
         all[0].connection.is_slow();
         all[1].is_served();
-        assert!(places.enter(NOW).is_some() && gave_way(&all[0]));
+        assert!(places.enter().is_some() && gave_way(&all[0]));
         all[1].connection.is_slow();
         all[1].connection.is_quick(true);
         assert!(!gave_way(&all[1]));

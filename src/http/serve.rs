@@ -16,6 +16,7 @@ use tower::{Service, ServiceExt};
 
 use super::{
     Web,
+    peer::is_trusted,
     places::Place,
     timely::{TimelyBody, TimelyStream},
 };
@@ -23,6 +24,11 @@ use super::{
 /// A connection that has not sent its headers by then is closed; also the longest idle time
 /// between two requests on one connection.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+
+/// The same for a listed proxy. It is longer than proxies keep idle connections (Caddy two minutes,
+/// nginx one): they close them, not we. Else a claim would be sent into a connection that we are
+/// just closing, and answered 502, since nobody may send it twice.
+const PROXY_HEADERS_WITHIN: Duration = Duration::from_secs(150);
 
 /// Headers of one request, together.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
@@ -80,8 +86,10 @@ pub async fn serve(
         };
         let service = service.clone();
         let stop = stop.clone();
+        let listed = is_trusted(&web, peer.ip());
+        let within = if listed { PROXY_HEADERS_WITHIN } else { HEADERS_WITHIN };
         tasks.spawn(async move {
-            connection(stream, peer, service, place, stop).await;
+            connection(stream, peer, within, service, place, stop).await;
             drop(share);
         });
     }
@@ -97,7 +105,7 @@ async fn accept(listener: &TcpListener, web: &Web) -> Option<(TcpStream, SocketA
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
             // Out of descriptors, most likely: somebody gives way.
-            web.doors.places.make_room(web.engine.now());
+            web.doors.places.make_room();
             tokio::time::sleep(LOOK_AGAIN).await;
             None
         }
@@ -107,7 +115,7 @@ async fn accept(listener: &TcpListener, web: &Web) -> Option<(TcpStream, SocketA
 /// A place for a newcomer. While everybody is being served, which ends soon, they wait for one.
 async fn place(web: &Web) -> Place {
     loop {
-        if let Some(place) = web.doors.places.enter(web.engine.now()) {
+        if let Some(place) = web.doors.places.enter() {
             return place;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -117,6 +125,7 @@ async fn place(web: &Web) -> Place {
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    headers_within: Duration,
     service: impl Served,
     place: Place,
     stop: CancellationToken,
@@ -144,7 +153,7 @@ async fn connection(
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
+        .header_read_timeout(headers_within)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), answers);

@@ -75,13 +75,9 @@ async fn streams_leave_places_for_everybody_else() {
     };
     are_served(&mut world, "ben").await;
     let ready = client().get(world.url("/readyz")).send().await.expect("answers");
-    assert_eq!(ready.status(), 503);
-    let says = ready.text().await.expect("text");
-    assert!(says.contains("the listener is full"), "{says}");
+    assert_eq!(ready.status(), 200, "who fills the listener takes no replica out of a balancer");
     drop((idle, streams));
     world.advance(mins(13)).await;
-    let ready = client().get(world.url("/readyz")).send().await.expect("answers");
-    assert_eq!(ready.status(), 200);
     world.heard();
     world.done().await;
 }
