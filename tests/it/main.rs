@@ -37,6 +37,7 @@ mod places;
 mod polar;
 mod postgres;
 mod program;
+mod proxies;
 mod receipts;
 mod rehearse;
 mod replicas;
