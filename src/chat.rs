@@ -209,6 +209,7 @@ impl Chat {
             Command::List => Ok(self.list().await),
             Command::Links { sale } => self.links(sale).await,
             Command::Report { sale } => self.report(sale).await,
+            Command::Retry { sale } => self.retry(sale).await,
             Command::Why { sale, what } => self.why(sale, &what).await,
             Command::Rehearse { template, overrides, crowd, speed } => {
                 let begun = self.rehearse(message, (&template, &overrides), crowd, speed);

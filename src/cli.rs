@@ -1,5 +1,6 @@
 //! The program's verbs.
 
+mod check;
 mod codes;
 mod demo;
 mod discord;
@@ -223,7 +224,7 @@ async fn obey(args: Args) -> ExitCode {
         Verb::Sales { json } => read::sales(&loaded, json).await,
         Verb::Report { number, json, csv } => read::report(&loaded, number, json, csv).await,
         Verb::Verify { number, json } => read::verify(&loaded, number, json).await,
-        Verb::Check { json, fix } => read::check(&loaded, &path, json, fix).await,
+        Verb::Check { json, fix } => check::check(&loaded, &path, json, fix).await,
         Verb::Probe { template: Some(template), rounds, json, history: false } => {
             provider::probe(&loaded, &path, &template, rounds, json).await
         }

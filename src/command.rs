@@ -105,6 +105,11 @@ pub enum Command {
         /// Which one; the latest if left out.
         sale: Option<u32>,
     },
+    /// Try again what was given up. Private.
+    Retry {
+        /// Of which sale; of all if left out.
+        sale: Option<u32>,
+    },
     /// What can be typed.
     Help {
         /// About one verb.
@@ -133,6 +138,7 @@ impl Command {
             | Self::Links { .. }
             | Self::Report { .. }
             | Self::Why { .. }
+            | Self::Retry { .. }
             | Self::Undo
             | Self::Help { .. } => return None,
         })
@@ -312,6 +318,13 @@ pub const SPECS: &[Spec] = &[
         args: Args::SaleWord,
         does: "tells what became of a hold, an order or a payment",
         examples: &["!sale why 4", "!sale why #7 4", "!sale why pay_1a2b"],
+        private: true,
+    },
+    Spec {
+        verb: "retry",
+        args: Args::Sale,
+        does: "tries again all that was given up, once the reason is mended",
+        examples: &["!sale retry", "!sale retry #7"],
         private: true,
     },
     Spec {

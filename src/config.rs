@@ -5,6 +5,7 @@
 
 mod able;
 mod discord;
+mod doubt;
 pub mod env_file;
 mod http;
 mod load;
@@ -243,7 +244,6 @@ impl Config {
         self.check_providers(&mut found);
         self.discord.check(&mut found);
         self.twitch.check(&mut found);
-        self.discord.check(&mut found);
         self.check_rooms(&mut found);
         if self.shop.name.trim().is_empty() || self.shop.name.chars().count() > 80 {
             found.push(Finding::error("shop.name", "write 1 to 80 characters"));
@@ -266,7 +266,7 @@ impl Config {
         }
         match templates(&self.templates) {
             Ok(templates) => {
-                template::check(&templates, &mut found);
+                doubt::check(&templates, &mut found);
                 self.providers.check_templates(&templates, &mut found);
                 self.check_offers(&templates, &mut found);
             }

@@ -4,6 +4,7 @@
 //! together. The engine knows no platform and no page; effects are somebody else's to carry out.
 
 mod fold;
+pub mod given_up;
 mod handover;
 mod honest;
 mod intake;

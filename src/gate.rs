@@ -7,7 +7,7 @@
 mod check;
 mod guesses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
     check::{Check, Question},
@@ -15,11 +15,12 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
-    config::Secret,
+    config::{Finding, Secret},
     provider::signature::{derive, mark},
     sale::{
         offer::{Code, CodeList, Extras, Judge, Whose},
         refusal::Refusal,
+        template::Template,
     },
     store::{Doc, DocChange, Store, StoreError},
     view::View,
@@ -287,6 +288,41 @@ pub async fn add_codes(
 /// If the store fails.
 pub async fn codes_of(store: &dyn Store, list: &str) -> Result<Vec<Doc>, StoreError> {
     store.docs(KIND, Some(list)).await
+}
+
+/// Lists that templates ask for a code of and that have none: nobody could answer.
+///
+/// # Errors
+/// If the store fails. Where there is no store, every list is empty.
+pub async fn empty_lists(
+    store: Option<&dyn Store>,
+    templates: &BTreeMap<String, Template>,
+) -> Result<Vec<Finding>, StoreError> {
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for template in templates.values() {
+        for list in template.offers.lists() {
+            let users = users.entry(&list.name).or_default();
+            if !users.contains(&template.name.as_str()) {
+                users.push(&template.name);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (list, users) in users {
+        let is_empty = match store {
+            Some(store) => codes_of(store, list).await?.is_empty(),
+            None => true,
+        };
+        if is_empty {
+            let says = format!(
+                "no code is loaded, so nobody can give one for {}: livetill codes {list} add \
+                 codes.txt",
+                users.join(", ")
+            );
+            found.push(Finding::warning(format!("codes {list}"), says));
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -89,10 +89,12 @@ impl Listener {
         let room = match &heard {
             Heard::Said(message) => &message.room,
             Heard::Wants(wish) => &wish.room,
-            Heard::Own { room, text, is_echoed } => {
-                let (listener, echoed) = (self.clone(), *is_echoed);
+            Heard::Own { room, text, is_echoed, sale } => {
+                let (listener, echoed, sale) = (self.clone(), *is_echoed, *sale);
                 let (room, text) = (room.clone(), text.clone());
-                tokio::spawn(async move { listener.own_account_said(&room, &text, echoed).await });
+                tokio::spawn(async move {
+                    listener.own_account_said((&room, &text), echoed, sale).await;
+                });
                 return;
             }
         };

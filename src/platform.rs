@@ -76,12 +76,14 @@ pub enum Heard {
         text: String,
         /// The platform shows us our own lines, too.
         is_echoed: bool,
+        /// The sale that its button is for.
+        sale: Option<SaleId>,
     },
 }
 
-/// Whether a line of our own account announces a sale.
+/// Whether a line of our own account announces a sale; a rehearsal sells nothing.
 pub fn announces(text: &str) -> bool {
-    text.contains("SALE OPEN")
+    text.contains("SALE OPEN") && !text.contains("REHEARSAL")
 }
 
 /// A press on *Get yours*.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Chat, No, deed};
 use crate::{
     clock::Timestamp,
-    engine::TellError,
+    engine::{TellError, given_up},
     notice::text,
     platform::{Health, Platform, Reply, Standing},
     report::Report,
@@ -37,6 +37,7 @@ impl Chat {
                     lines.insert(0, format!("This may be old news: {trouble}."));
                 }
                 lines.extend(self.standing(now));
+                lines.extend(self.given_up().await);
                 Ok(Reply { private: has_secret(views), ..Reply::lines(lines) })
             }
         }
@@ -47,6 +48,16 @@ impl Chat {
         let shop = self.engine.store().shop().await.ok().filter(|shop| shop.queue_held)?;
         let first = self.engine.views().get(shop.queue.first()?.sale)?;
         Some(deed::queue_waits(&first))
+    }
+
+    /// That something waits for a person, without what and why: others may read along.
+    async fn given_up(&self) -> Option<String> {
+        let parked = self.engine.store().outbox().await.ok()?.parked;
+        (parked > 0).then(|| {
+            format!(
+                "{parked} given up, waiting for a person. Mended? !sale retry · more at the desk"
+            )
+        })
     }
 
     /// How each platform with a connection stands, in one line.
@@ -104,6 +115,24 @@ impl Chat {
         let journal = self.engine.store().journal(view.id).await.map_err(TellError::from)?;
         let look = move |sale: &Sale| Report::of(sale, &journal).lines();
         let lines = self.engine.look(view.id, look).await?;
+        Ok(Reply::private(lines))
+    }
+
+    /// Tries again what was given up, and says what that was: sale, what it is about, why.
+    pub(super) async fn retry(&self, number: Option<u32>) -> Result<Reply, No> {
+        let groups = given_up::groups(self.engine.store()).await.map_err(TellError::from)?;
+        let meant = groups.iter().filter(|group| number.is_none() || group.number == number);
+        let mut lines: Vec<String> = meant
+            .map(|group| {
+                let why = text::plain(&group.why);
+                format!("{} {}: given up because: {why}", group.sale(), text::plain(&group.what()))
+            })
+            .collect();
+        if lines.is_empty() {
+            return Ok(Reply::private(vec!["Nothing waits for a person.".to_owned()]));
+        }
+        let taken = self.engine.retry_all(number).await.map_err(TellError::from)?;
+        lines.push(format!("Trying again: {taken}. What fails once more is told again."));
         Ok(Reply::private(lines))
     }
 

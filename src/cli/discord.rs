@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use super::check::{Level, Line};
 use crate::{
     app::{App, base_url},
     clock::Clock,
@@ -39,8 +40,8 @@ pub(super) fn hints(app: &App) -> Hints {
     }
 }
 
-/// `check`: what Discord says of the bot, its intents and its rooms; key, fine or not, words.
-pub(super) async fn check(loaded: &Loaded) -> Vec<(String, bool, String)> {
+/// `check`: what Discord says of the bot, its intents and its rooms.
+pub(super) async fn check(loaded: &Loaded) -> Vec<Line> {
     let config = &loaded.config;
     if !config.discord.enabled {
         return Vec::new();
@@ -48,7 +49,8 @@ pub(super) async fn check(loaded: &Loaded) -> Vec<(String, bool, String)> {
     let rooms: Vec<_> = config.shop.rooms.iter().chain(&config.shop.mod_rooms).cloned().collect();
     let found = discord::check(&config.discord, &rooms).await;
     if found.is_empty() {
-        return vec![("discord".into(), true, "token, intents and rooms are fine".into())];
+        let says = "token, intents and rooms are fine";
+        return vec![Line::new(Level::Fine, "discord", says)];
     }
-    found.into_iter().map(|finding| (finding.key, finding.warning, finding.says)).collect()
+    found.into_iter().map(Line::from).collect()
 }

@@ -6,11 +6,14 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::Ended;
+use super::{
+    Ended,
+    check::{Level, Line},
+};
 use crate::{
     app::{App, Outside, remote_providers},
     clock::{Clock, SystemClock},
-    config::{Config, Finding, Loaded},
+    config::{Config, Loaded},
     demo::Folder,
     id::SystemEntropy,
     probe::{
@@ -38,7 +41,7 @@ fn providers(loaded: &Loaded) -> Result<Vec<Arc<dyn Provider>>> {
 }
 
 /// Every provider's findings; a line for those with none.
-pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String, bool, String)>> {
+pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<Line>> {
     let mut all = Vec::new();
     for provider in providers(loaded)? {
         let own = |template: &&Template| template.provider == provider.name();
@@ -46,7 +49,7 @@ pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String,
         let found = provider.check(&templates, mend).await;
         if found.is_empty() {
             let key = format!("providers.{}", provider.name());
-            all.push((key, true, "answers, and has what the templates need".to_owned()));
+            all.push(Line::new(Level::Fine, key, "answers, and has what the templates need"));
         }
         let (can, cannot): (Vec<_>, Vec<_>) =
             facts(&provider.capabilities()).into_iter().partition(|(_, able)| *able);
@@ -57,8 +60,8 @@ pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<(String,
             [] => format!("can: {}", words(&can)),
             none => format!("can: {}. Cannot: {}", words(&can), words(none)),
         };
-        all.push((format!("providers.{}", provider.name()), true, says));
-        all.extend(found.into_iter().map(|Finding { key, says, warning }| (key, warning, says)));
+        all.push(Line::new(Level::Fine, format!("providers.{}", provider.name()), says));
+        all.extend(found.into_iter().map(Line::from));
     }
     Ok(all)
 }
@@ -70,58 +73,12 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
         Err(OpenError::Missing(_)) => None,
         Err(error) => bail!(error),
     };
-    let (mut left, mut failed, mut foreign) = (0, false, 0);
+    let mut seen = Audited::default();
     for provider in providers(loaded)? {
-        if let Some(says) = provider.unlisted() {
-            println!("unknown  {}: {says}", provider.name());
-        }
-        let found = match provider.left_behind().await {
-            Ok(found) => found,
-            Err(error) => {
-                eprintln!("livetill: {}: {error}", provider.name());
-                failed = true;
-                continue;
-            }
-        };
-        // After the listing: a sale is stored before anything is made for it, so that what is listed
-        // of a sale that runs is known to be in use.
-        let live = match &store {
-            Some(store) => store.live_sales().await?,
-            None => Vec::new(),
-        };
-        for one in found {
-            let name = format!("{} {} at {}", one.kind, one.id, provider.name());
-            if one.sale.is_some_and(|sale| live.contains(&sale)) {
-                println!("in use   {name}");
-                continue;
-            }
-            let Some(store) = &store else {
-                left += 1;
-                println!("unknown  {name}");
-                continue;
-            };
-            if !is_ours(store, &one).await? {
-                foreign += 1;
-                println!("foreign  {name}: made by another store, and left alone");
-                continue;
-            }
-            if !retire {
-                left += 1;
-                println!("left     {name}");
-                continue;
-            }
-            let now = SystemClock.now();
-            let key = short_hash(&json!([one.id, now]).to_string());
-            let call = Call { key, now, first: true };
-            match provider.remove(&one, &call).await {
-                Ok(()) => println!("removed  {name}"),
-                Err(error) => {
-                    left += 1;
-                    println!("left     {name}: {error}");
-                }
-            }
-        }
+        let store = store.as_ref().map(|store| store as &dyn Store);
+        look_through(provider.as_ref(), store, retire, &mut seen).await?;
     }
+    let Audited { left, foreign, failed } = seen;
     if foreign > 0 {
         println!(
             "{foreign} foreign: what the shop of another database made is removed with that \
@@ -147,6 +104,72 @@ pub(super) async fn audit(loaded: &Loaded, retire: bool) -> Result<Ended> {
         n => println!("{n} left behind. Remove with: livetill audit --retire"),
     }
     Ok(if left == 0 && !failed { Ended::Well } else { Ended::Failed })
+}
+
+/// What an audit came upon.
+#[derive(Default)]
+struct Audited {
+    left: usize,
+    foreign: usize,
+    failed: bool,
+}
+
+/// Lists what stands at one provider; with `retire`, removes what is this store's and not in use.
+async fn look_through(
+    provider: &dyn Provider,
+    store: Option<&dyn Store>,
+    retire: bool,
+    seen: &mut Audited,
+) -> Result<()> {
+    if let Some(says) = provider.unlisted() {
+        println!("unknown  {}: {says}", provider.name());
+    }
+    let found = match provider.left_behind().await {
+        Ok(found) => found,
+        Err(error) => {
+            eprintln!("livetill: {}: {error}", provider.name());
+            seen.failed = true;
+            return Ok(());
+        }
+    };
+    // After the listing: a sale is stored before anything is made for it, so that what is listed of
+    // a sale that runs is known to be in use.
+    let live = match store {
+        Some(store) => store.live_sales().await?,
+        None => Vec::new(),
+    };
+    for one in found {
+        let name = format!("{} {} at {}", one.kind, one.id, provider.name());
+        if one.sale.is_some_and(|sale| live.contains(&sale)) {
+            println!("in use   {name}");
+            continue;
+        }
+        let Some(store) = store else {
+            seen.left += 1;
+            println!("unknown  {name}");
+            continue;
+        };
+        if !is_ours(store, &one).await? {
+            seen.foreign += 1;
+            println!("foreign  {name}: made by another store, and left alone");
+            continue;
+        }
+        if !retire {
+            seen.left += 1;
+            println!("left     {name}");
+            continue;
+        }
+        let now = SystemClock.now();
+        let key = short_hash(&json!([one.id, now]).to_string());
+        match provider.remove(&one, &Call { key, now, first: true }).await {
+            Ok(()) => println!("removed  {name}"),
+            Err(error) => {
+                seen.left += 1;
+                println!("left     {name}: {error}");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether this store's shop made it: its mark says so, or, where it is of an older version and names

@@ -10,14 +10,16 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
-use super::{Ended, warn_of};
+use super::{Ended, logs::repeats::LISTED, warn_of};
 use crate::{
     app::{App, Outside, Wrap},
     clock::{Clock, Span, SystemClock},
     config::{Config, Loaded, reload_templates},
     demo::stage::Rehearsals,
+    gate::empty_lists,
     id::SystemEntropy,
     lossy, meter,
+    notice::text,
     platform::{
         Platform, Standing,
         console::{Console, Input},
@@ -58,12 +60,21 @@ pub(super) async fn run(
     let store = store::open(url, Access::Write).await?;
     store.belongs_to(loaded.config.shop.identity(), true).await?;
     let store: Arc<dyn Store> = Arc::new(store);
+    warn_of_empty_lists(store.as_ref(), &loaded).await?;
     let ended = run_on(&store, &loaded, path, environment).await;
     // However it ended: who copies the database now has all of it in one file.
     if tokio::time::timeout(CLOSE_WITHIN, store.close()).await.is_err() {
         tracing::warn!("the database could not be closed in time; nothing is lost");
     }
     ended
+}
+
+/// Lists without a code: nobody could buy.
+async fn warn_of_empty_lists(store: &dyn Store, loaded: &Loaded) -> Result<()> {
+    for finding in empty_lists(Some(store), &loaded.templates).await? {
+        tracing::warn!(target: LISTED, "{}: {}", finding.key, finding.says);
+    }
+    Ok(())
 }
 
 async fn run_on(
@@ -110,7 +121,7 @@ async fn run_on(
     let ended = tokio::select! {
         ended = until_done(&app, input, stays, stopped) => ended,
         mend = broken(&app, &required) => {
-            lossy::stderr().line(&format!("livetill: {mend}"));
+            say(&mend);
             Ok(Ended::Failed)
         }
     };
@@ -199,6 +210,37 @@ fn greet(app: &App, console: Option<&Console>) {
         }
         None => lossy::stdout().line(&format!("Livetill runs. Open {page}")),
     }
+    for view in app.engine.shown_live().iter().filter(|view| !view.closed) {
+        let line = format!("Goes on: {}", text::status_line(view, app.engine.now()));
+        match console {
+            Some(console) => console.print(&line),
+            None => lossy::stdout().line(&line),
+        }
+    }
+}
+
+/// Says something to whoever started the program; not among the lines of the chat.
+fn say(line: &str) {
+    lossy::stderr().line(&format!("livetill: {line}"));
+}
+
+/// The sales that are not over, as people call them; none if all are.
+fn still_on(app: &App) -> Option<String> {
+    let live = app.engine.shown_live();
+    let on = live.iter().filter(|view| !view.closed);
+    let names: Vec<String> =
+        on.map(|view| format!("#{} {}", view.number, text::plain(&view.title))).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// What whoever ends the program in mid-sale must know.
+fn left_on(app: &App) {
+    if let Some(on) = still_on(app) {
+        say(&format!(
+            "{on} is not over: its time runs on, and it goes on when livetill is started again. \
+             Meanwhile nobody can buy"
+        ));
+    }
 }
 
 /// Works until there is nothing left to do, or until told to stop.
@@ -211,21 +253,50 @@ async fn until_done(
     tokio::pin!(stopped);
     let Some(mut input) = input else {
         stopped.await;
+        left_on(app);
         return Ok(Ended::Well);
     };
+    let mut warned = false;
     loop {
         tokio::select! {
             line = input.recv() => match line {
                 Some(Input::Said(message)) => app.hear(&message).await,
-                Some(Input::Interrupted) => return Ok(Ended::Well),
+                // A key pressed by mistake ends no sale: it is asked once.
+                Some(Input::Interrupted) => match still_on(app).filter(|_| !warned) {
+                    Some(on) => {
+                        warned = true;
+                        say(&format!(
+                            "{on} is not over. Control-C once more ends livetill; the sale goes on \
+                             when it is started again. To end the sale: !sale stop"
+                        ));
+                    }
+                    None => {
+                        left_on(app);
+                        return Ok(Ended::Well);
+                    }
+                },
                 Some(Input::End) | None => break,
             },
-            () = &mut stopped => return Ok(Ended::Well),
+            () = &mut stopped => {
+                left_on(app);
+                return Ok(Ended::Well);
+            }
         }
     }
     if stays {
+        say("standard input has ended; the other chats go on");
         stopped.await;
+        left_on(app);
         return Ok(Ended::Well);
+    }
+    match still_on(app) {
+        Some(on) => say(&format!(
+            "standard input has ended: livetill ends when {on} is over. Control-C ends it at once"
+        )),
+        None => say(
+            "standard input has ended and no sale is on, so livetill ends. To run it without a \
+             terminal, set console.enabled = false",
+        ),
     }
     // Input has ended: what was started is brought to its end.
     loop {
@@ -235,8 +306,7 @@ async fn until_done(
                 return Ok(Ended::Well);
             }
             Ok((true, parked)) => {
-                let line = format!("{parked} piece(s) of work wait for a person: livetill check");
-                lossy::stderr().line(&format!("livetill: {line}"));
+                say(&format!("{parked} piece(s) of work wait for a person: livetill check"));
                 return Ok(Ended::Failed);
             }
             Ok((false, _)) => {}
@@ -244,7 +314,10 @@ async fn until_done(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = &mut stopped => return Ok(Ended::Well),
+            () = &mut stopped => {
+                left_on(app);
+                return Ok(Ended::Well);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use self::{
     draft::{Draft, SHIPPED},
     prompt::Prompt,
 };
-use super::{Ended, read};
+use super::{Ended, check};
 use crate::{
     command::parse::nearest,
     config::{self, Providers, SECRETS_FILE, is_private_host, is_setting},
@@ -342,7 +342,7 @@ async fn finish(
     ))?;
     prompt.say("This is what livetill check finds:")?;
     let loaded = config::load(path, environment)?;
-    let ended = read::check(&loaded, path, false, false).await?;
+    let ended = check::check(&loaded, path, false, false).await?;
     if loaded.config.twitch.enabled {
         prompt.say("Next: livetill login twitch")?;
     }

@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 
-use super::Ended;
+use super::{
+    Ended,
+    check::{Level, Line},
+};
 use crate::{
     clock::{Clock, SystemClock},
     config::Loaded,
@@ -55,14 +58,14 @@ pub(super) async fn log_in(loaded: &Loaded, path: &Path) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-/// `check`: what Twitch says of the account, its rights and the rooms; key, fine or not, words.
-pub(super) async fn check(loaded: &Loaded, path: &Path) -> Result<Vec<(String, bool, String)>> {
+/// `check`: what Twitch says of the account, its rights and the rooms.
+pub(super) async fn check(loaded: &Loaded, path: &Path) -> Result<Vec<Line>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Some(twitch) = open(loaded, path, &clock)? else { return Ok(Vec::new()) };
     let found = twitch.check(&rooms(loaded)).await;
     if found.is_empty() {
         let says = "token and rooms are fine; the bot moderates each";
-        return Ok(vec![("twitch".to_owned(), true, says.to_owned())]);
+        return Ok(vec![Line::new(Level::Fine, "twitch", says)]);
     }
-    Ok(found.into_iter().map(|finding| (finding.key, finding.warning, finding.says)).collect())
+    Ok(found.into_iter().map(Line::from).collect())
 }

@@ -54,7 +54,11 @@ pub fn parse(rest: &str, templates: &[&str]) -> Result<Command, Mistake> {
     let command = match spec.args {
         Args::Template { number } => template_command(spec, number, &mut args, templates)?,
         Args::Rehearsal => rehearsal(spec, &mut args, templates)?,
-        Args::Sale => sale_command(spec.verb, args.number()?),
+        Args::Sale => {
+            // All is what it means without a number.
+            let all = spec.verb == "retry" && args.take("all");
+            sale_command(spec.verb, if all { None } else { args.number()? })
+        }
         Args::SaleTime => {
             let sale = args.number()?;
             Command::Extend { sale, by_ms: signed_time(spec, &mut args)? }
@@ -130,6 +134,7 @@ fn sale_command(verb: &str, sale: Option<u32>) -> Command {
         "resume" => Command::Resume { sale },
         "links" => Command::Links { sale },
         "report" => Command::Report { sale },
+        "retry" => Command::Retry { sale },
         _ => Command::Status { sale },
     }
 }

@@ -16,11 +16,8 @@ use crate::{
     sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
 };
 
-/// Times under this are allowed, and doubted.
-const SHORT: Span = Span::from_secs(30);
-
 /// So many times the template's price, and a *yes* is asked for.
-const DEAR: i64 = 3;
+pub(super) const DEAR: i64 = 3;
 
 /// A template as it stands in the file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -323,28 +320,4 @@ impl Reader<'_> {
 /// Whether a length of time says that there is to be none, like `0s`.
 fn is_none(text: &str) -> bool {
     matches!(text.trim(), "0" | "0s" | "0m" | "0h")
-}
-
-/// What is allowed and doubtful.
-pub(super) fn check(templates: &BTreeMap<String, Template>, found: &mut Vec<Finding>) {
-    for template in templates.values() {
-        let short =
-            [("hold", template.hold), ("grace", template.grace), ("duration", template.duration)];
-        // No grace at all is meant.
-        let doubtful =
-            |(key, span): &(&str, Span)| *span < SHORT && !(*key == "grace" && span.is_zero());
-        for (key, span) in short.into_iter().filter(doubtful) {
-            let key = format!("templates.{}.{key}", template.name);
-            found
-                .push(Finding::warning(key, format!("{span} is short for people; fine for tests")));
-        }
-        let currencies = templates.values().map(|t| t.price.currency.code());
-        let others: Vec<&str> =
-            currencies.filter(|code| *code != template.price.currency.code()).collect();
-        if !others.is_empty() {
-            let key = format!("templates.{}.currency", template.name);
-            let says = "templates use several currencies; a provider's account often has one";
-            found.push(Finding::warning(key, says));
-        }
-    }
 }

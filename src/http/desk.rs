@@ -21,19 +21,22 @@ use axum::{
 pub use self::login::Logins;
 use super::{
     Web,
-    desk_page::{DeskPage, HoldRow, JournalRow, SalePage, SaleRow, TemplateRow, WorkRow},
+    desk_page::{
+        DeskPage, GivenUpRow, HoldRow, JournalRow, SalePage, SaleRow, TemplateRow, WorkRow,
+    },
     live::missing,
     page::{render, summary, with_photos},
 };
 use crate::{
     clock::Timestamp,
+    engine::given_up,
     id::{EffectId, SaleId},
     notice::text::plain,
     platform::{Health, Standing},
     report::{Columns, Report},
     room::{Message, PlatformName, Role, Room, User},
     sale::{Sale, hold::Hold},
-    store::{JournalLine, Work},
+    store::{JournalLine, StoreError, Work},
 };
 
 /// Past sales shown.
@@ -86,7 +89,7 @@ async fn answered(web: &Web, answer: Vec<String>) -> Response {
 async fn overview(web: &Web, answer: Vec<String>) -> Response {
     let now = web.engine.now();
     let store = web.engine.store();
-    let (lines, parked) = match (store.sales(SALES_MAX).await, store.parked().await) {
+    let (lines, parked) = match (store.sales(SALES_MAX).await, given_up::groups(store).await) {
         (Ok(lines), Ok(parked)) => (lines, parked),
         (Err(error), _) | (_, Err(error)) => return away(&error),
     };
@@ -107,11 +110,11 @@ async fn overview(web: &Web, answer: Vec<String>) -> Response {
             }
         })
         .collect();
-    let parked = parked.into_iter().map(|one| WorkRow {
-        id: one.id.to_string(),
-        what: one.effect.word().replace('_', " "),
-        says: one.why,
-        parked: true,
+    let parked = parked.into_iter().map(|group| GivenUpRow {
+        number: group.number,
+        what: plain(&group.what()),
+        why: plain(&group.why),
+        ids: group.ids.iter().map(ToString::to_string).collect(),
     });
     let page = DeskPage {
         shop: &web.shop_name,
@@ -151,8 +154,8 @@ fn platforms(web: &Web, now: Timestamp) -> Vec<String> {
         let word = match standing {
             Standing::Starting => "connecting".to_owned(),
             Standing::Up => "there".to_owned(),
-            Standing::Away(why) => format!("away: {why}"),
-            Standing::Broken(why) => format!("BROKEN: {why}"),
+            Standing::Away(why) => format!("away: {}", plain(&why)),
+            Standing::Broken(why) => format!("BROKEN: {}", plain(&why)),
         };
         format!("{word}, for {}", now.since(since).words())
     };
@@ -229,11 +232,11 @@ fn hold_row(sale: &Sale, hold: &Hold) -> HoldRow {
 
 fn work_row(work: Work, now: Timestamp) -> WorkRow {
     let says = match (work.parked, work.why.as_str()) {
-        (true, why) => format!("given up: {why}"),
+        (true, why) => format!("given up: {}", plain(why)),
         (false, "") if work.attempts == 0 => "queued".to_owned(),
         (false, why) => {
             let due = work.due_at.since(now).words();
-            format!("tried {} times, again in {due} {why}", work.attempts)
+            format!("tried {} times, again in {due} {}", work.attempts, plain(why))
         }
     };
     let what = work.effect.word().replace('_', " ");
@@ -242,7 +245,7 @@ fn work_row(work: Work, now: Timestamp) -> WorkRow {
 
 fn journal_row(line: &JournalLine) -> JournalRow {
     let event = match (&line.event, &line.quarantined) {
-        (_, Some(why)) => format!("SET ASIDE: {why}"),
+        (_, Some(why)) => format!("SET ASIDE: {}", plain(why)),
         (Some(event), None) => serde_json::to_value(event.as_ref())
             .ok()
             .and_then(|value| Some(value.get("event")?.as_str()?.replace('_', " ")))
@@ -260,7 +263,7 @@ fn journal_row(line: &JournalLine) -> JournalRow {
     JournalRow {
         revision: line.revision,
         at: line.at.rfc3339(),
-        by: line.by.clone(),
+        by: plain(&line.by),
         event,
         moves: moves.join(", "),
     }
@@ -309,15 +312,28 @@ async fn say(State(web): State<Arc<Web>>, _: HeaderMap, body: Bytes) -> Response
 
 /// Takes up again what was given up.
 async fn retry(State(web): State<Arc<Web>>, body: Bytes) -> Response {
-    let id = EffectId::from(field(&body, "effect"));
-    match web.engine.retry_parked(id).await {
-        Ok(true) => Redirect::to("/desk").into_response(),
-        Ok(false) => {
+    let taken = match field(&body, "all").as_str() {
+        "" => retried(&web, &body).await,
+        _ => web.engine.retry_all(None).await,
+    };
+    match taken {
+        Ok(0) => {
             let says = "That is not waiting for anybody (any more).".to_owned();
             answered(&web, vec![says]).await
         }
+        Ok(_) => Redirect::to("/desk").into_response(),
         Err(error) => away(&error),
     }
+}
+
+/// Takes up the pieces that the form names; how many.
+async fn retried(web: &Web, body: &[u8]) -> Result<usize, StoreError> {
+    let mut taken = 0;
+    for (_, id) in form_urlencoded::parse(body).filter(|(key, _)| key == "effect") {
+        let id = EffectId::from(id.trim().to_owned());
+        taken += usize::from(web.engine.retry_parked(id).await?);
+    }
+    Ok(taken)
 }
 
 fn field(body: &[u8], name: &str) -> String {

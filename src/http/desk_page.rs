@@ -10,7 +10,7 @@ pub(super) struct DeskPage<'a> {
     pub(super) sandbox: bool,
     pub(super) answer: Vec<String>,
     pub(super) sales: Vec<SaleRow>,
-    pub(super) parked: Vec<WorkRow>,
+    pub(super) parked: Vec<GivenUpRow>,
     pub(super) templates: Vec<TemplateRow>,
     pub(super) platforms: Vec<String>,
 }
@@ -22,6 +22,14 @@ pub(super) struct SaleRow {
     pub(super) says: String,
     pub(super) running: bool,
     pub(super) started: String,
+}
+
+/// Work that was given up for one reason.
+pub(super) struct GivenUpRow {
+    pub(super) number: Option<u32>,
+    pub(super) what: String,
+    pub(super) why: String,
+    pub(super) ids: Vec<String>,
 }
 
 /// A piece of work.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::{Listener, deliver};
-use crate::{room::Room, store::DocChange};
+use crate::{id::SaleId, platform::announces, room::Room, store::DocChange};
 
 /// Documents about it, one for each platform.
 pub const DOUBLE: &str = "double";
@@ -23,16 +23,27 @@ pub(super) struct Told(AtomicBool);
 
 impl Listener {
     /// Our account said something that came in from outside. Twitch shows nobody their own lines,
-    /// so there what a program alone hears of itself is somebody else's; else the link tells whose
-    /// a line is. What a person types with the account is no opening, and no alarm.
-    pub(super) async fn own_account_said(&self, room: &Room, text: &str, is_echoed: bool) {
+    /// so there what a program alone hears of itself is somebody else's; else the button tells whose
+    /// a line is, by a sale that this database knows or does not, or the link does. What a
+    /// person types with the account is no opening, and no alarm; nor is what a former life said.
+    pub(super) async fn own_account_said(
+        &self,
+        (room, text): (&Room, &str),
+        is_echoed: bool,
+        sale: Option<SaleId>,
+    ) {
         let engine = self.chat.engine();
-        let opening = text.contains("SALE OPEN");
+        let opening = announces(text);
         let links = text.split(|c: char| c.is_whitespace() || "<>()*".contains(c));
         let mut links = links.filter(|word| word.starts_with("http") && word.ends_with("/live"));
         let elsewhere = links.any(|link| link != engine.link());
         let alone = !is_echoed && !engine.is_shared();
-        if !opening || !(elsewhere || alone) || self.told.0.swap(true, Ordering::Relaxed) {
+        // A sale is in the database before it is announced, whoever of this shop announces it.
+        let theirs = match sale {
+            Some(sale) => matches!(engine.store().load(sale).await, Ok(None)),
+            None => elsewhere || alone,
+        };
+        if !opening || !theirs || self.told.0.swap(true, Ordering::Relaxed) {
             return;
         }
         tracing::error!(%room, "{DOUBLE_MEND}");

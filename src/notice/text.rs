@@ -83,7 +83,8 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
             plain(why)
         ),
         Trouble::Parked { what, why } => {
-            format!("gave up trying to {what}: {}. It waits for a person", plain(why))
+            let why = plain(why);
+            format!("gave up trying to {what}: {why}. Mend that, then: !sale retry #{number}")
         }
         Trouble::Delayed { why } => {
             format!("not ready yet: {}. It is tried again and again", plain(&worded(why)))

@@ -127,10 +127,15 @@ impl Reader {
         self.send.blocking_send(Input::Said(Box::new(message(id, line)))).is_ok()
     }
 
-    fn end(&self, input: Input) {
-        // Nobody listens: the program is ending anyway.
-        let _ = self.send.blocking_send(input);
+    /// Hands anything else on; false if nobody listens any more.
+    fn tell(&self, input: Input) -> bool {
+        self.send.blocking_send(input).is_ok()
     }
+}
+
+/// What was entered at once, line by line: who pastes several lines means several commands.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r']).filter(|line| !line.trim().is_empty())
 }
 
 /// A line as a message: `ana> hello` is spoken by viewer `ana`.
@@ -163,7 +168,7 @@ fn read_plain(mut reader: Reader) {
             Err(_) => break,
         }
     }
-    reader.end(Input::End);
+    reader.tell(Input::End);
 }
 
 #[derive(Completer, Helper, Highlighter, Hinter, Validator)]
@@ -219,16 +224,24 @@ fn edit(words: Vec<String>, mut reader: Reader) -> Option<Arc<Console>> {
     std::thread::spawn(move || {
         loop {
             match editor.readline("> ") {
-                Ok(line) if line.trim().is_empty() => {}
-                Ok(line) => {
-                    // Without a history entry the arrow keys know less; no harm.
-                    let _ = editor.add_history_entry(&line);
-                    if !reader.line(&line) {
+                Ok(text) => {
+                    for line in commands(&text) {
+                        // Without a history entry the arrow keys know less; no harm.
+                        let _ = editor.add_history_entry(line);
+                        if !reader.line(line) {
+                            return;
+                        }
+                    }
+                }
+                Err(ReadlineError::Interrupted) => {
+                    if !reader.tell(Input::Interrupted) {
                         return;
                     }
                 }
-                Err(ReadlineError::Interrupted) => return reader.end(Input::Interrupted),
-                Err(_) => return reader.end(Input::End),
+                Err(_) => {
+                    reader.tell(Input::End);
+                    return;
+                }
             }
         }
     });
@@ -240,6 +253,13 @@ fn edit(words: Vec<String>, mut reader: Reader) -> Option<Arc<Console>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pasted_lines_are_commands_of_their_own() {
+        let pasted = "!sale list\r\n\n  \n!sale status\r!sale help";
+        let read: Vec<&str> = commands(pasted).collect();
+        assert_eq!(read, ["!sale list", "!sale status", "!sale help"]);
+    }
 
     #[test]
     fn a_viewer_speaks_by_name_and_everything_else_is_the_moderator() {

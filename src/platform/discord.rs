@@ -13,6 +13,7 @@ mod escape;
 mod gateway;
 mod health;
 mod interaction;
+mod kind;
 mod live;
 mod press;
 mod rights;
@@ -183,18 +184,33 @@ impl Discord {
                 return SayError::Retry(failed.to_string());
             }
             Failed::Refused(says) => return SayError::Refused(says),
-            Failed::Gone { says, .. } => format!("there is no channel {channel} any more ({says})"),
+            Failed::Gone { ref says, .. } => {
+                format!("there is no channel {channel} any more ({says})")
+            }
             Failed::NoAccess => {
                 format!("the bot lacks View Channel in channel {channel}: {MEND}")
             }
             Failed::NotAllowed => {
                 format!("the bot lacks Send Messages in channel {channel}: {MEND}")
             }
+            Failed::NotThere(ref says) => {
+                format!("channel {channel} takes no messages ({says}): {}", kind::NAME_ANOTHER)
+            }
             Failed::NoHistory => {
                 format!("the bot lacks Read Message History in channel {channel}: {MEND}")
             }
         };
         if self.note_closed(channel) {
+            let room = Room::new(PlatformName::Discord, channel.to_string());
+            let precise = match failed {
+                Failed::NoHistory | Failed::Gone { .. } => None,
+                _ => doctor::obstacle(&self.wire, &room, self.me()).await,
+            };
+            // What Discord answered may name the wrong right; the channel itself tells.
+            let lacks = match precise {
+                Some(precise) => format!("{precise} ({lacks})"),
+                None => lacks.clone(),
+            };
             tracing::error!("{lacks}");
             let body = self.plain(&format!("Discord: {lacks}"), None);
             for room in self.mod_rooms.iter().filter(|room| **room != channel.get()) {

@@ -179,7 +179,7 @@ impl Twitch {
             let room = Room::new(PlatformName::Twitch, said.channel_login.clone());
             let text = said.message_text.clone();
             // One of them is enough, and there will be more.
-            let _ = heard.try_send(Heard::Own { room, text, is_echoed: false });
+            let _ = heard.try_send(Heard::Own { room, text, is_echoed: false, sale: None });
             return;
         }
         // Nothing without the mark of a command is for us; most of a busy chat ends here.

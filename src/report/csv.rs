@@ -1,11 +1,11 @@
 //! The packing list.
 
 use super::Report;
-use crate::{money::Money, sale::template::Ask};
+use crate::{money::Money, notice::text::plain, sale::template::Ask};
 
 impl Report {
-    /// The packing list for a spreadsheet: UTF-8 with a mark so that it is read as such, CRLF, and no
-    /// cell that a spreadsheet would take for a formula.
+    /// The packing list for a spreadsheet: UTF-8 with a mark so that it is read as such, CRLF, no cell
+    /// that a spreadsheet would take for a formula, and nothing invisible in any.
     ///
     /// # Errors
     /// If `to` cannot be written.
@@ -59,7 +59,7 @@ impl Report {
                 row.fee.map(number).unwrap_or_default(),
                 row.refund.unwrap_or_default().to_owned(),
             ];
-            csv.write_record(cells.map(harmless))?;
+            csv.write_record(cells.map(|cell| harmless(plain(&cell))))?;
         }
         csv.flush()?;
         Ok(())

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    notice::Trouble,
+    notice::{Notice, Trouble},
 };
 
 /// What happens to `sale` because of `event` at `now`.
@@ -159,7 +159,11 @@ fn parked(draft: &mut Draft<'_>, effect: &Effect, why: &str) {
             back::refund_parked(draft, payment, why);
             "refund a payment"
         }
-        // A room that cannot be written to is shown in the status; saying so there is no use.
+        // Saying so where nothing can be said is no use; on its own platform the adapter does.
+        Effect::Announce { room, notice: Notice::Opened { .. } } => {
+            let what = format!("announce the sale in {room}");
+            return draft.tell_elsewhere(room, Trouble::Parked { what, why: why.to_owned() });
+        }
         Effect::Announce { .. } => return,
     };
     draft.tell(Trouble::Parked { what: what.to_owned(), why: why.to_owned() });

@@ -16,6 +16,7 @@ use crate::{
     clock::Timestamp,
     id::{CheckoutId, HoldId, PaymentId},
     notice::{Notice, Trouble},
+    room::Room,
 };
 
 /// Yes: what changes and what must be done.
@@ -258,6 +259,20 @@ impl<'a> Draft<'a> {
             trouble,
         };
         for room in self.head.mod_rooms.clone() {
+            self.effect(Effect::Announce { room, notice: notice.clone() });
+        }
+    }
+
+    /// Says in the moderators' rooms of other platforms that a room does not take the opening.
+    pub(super) fn tell_elsewhere(&mut self, room: &Room, trouble: Trouble) {
+        let notice = Notice::Trouble {
+            number: self.head.number,
+            title: self.head.template.title.clone(),
+            trouble,
+        };
+        let mut rooms = self.head.mod_rooms.clone();
+        rooms.retain(|other| other.platform != room.platform);
+        for room in rooms {
             self.effect(Effect::Announce { room, notice: notice.clone() });
         }
     }

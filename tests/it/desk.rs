@@ -213,10 +213,43 @@ async fn what_was_given_up_can_be_tried_again() {
     let id = parked[0].id.to_string();
     let shown = world.looks("owner", "/desk").await.text;
     assert!(shown.contains(&id) && shown.contains("the room is closed to us"), "{shown}");
+    assert!(shown.contains("<a href=\"/desk/sales/1\">#1</a>"), "{shown}");
+    assert!(shown.contains("announce (console:console)") || shown.contains("announce (console)"));
+    // All at once: it is still shut, and is given up again.
+    assert_eq!(world.posts("owner", &again, &[("all", "1")]).await.status, 303);
+    world.settle().await;
+    assert_eq!(world.app.engine.store().parked().await.expect("the store").len(), 1);
     shut.store(false, Ordering::SeqCst);
     world.heard();
     assert_eq!(world.posts("owner", &again, &[("effect", id.as_str())]).await.status, 303);
     let said = world.heard();
+    assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
+    world.advance(mins(13)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_told_and_tried_again_in_chat() {
+    let mut setup = desk_setup(MUG);
+    let shut = Arc::new(AtomicBool::new(true));
+    let switch = shut.clone();
+    setup.wrap_platform = Arc::new(move |inner| Arc::new(Shut { inner, shut: switch.clone() }));
+    let mut world = World::build(&setup).await;
+    let nothing = world.says("!sale retry").await;
+    assert_eq!(nothing, ["Nothing waits for a person."]);
+    world.says("!sale start mug 10m").await;
+    let said = world.says("!sale status").await;
+    assert!(said.iter().any(|line| line.starts_with("1 given up") && line.contains("!sale retry")));
+    shut.store(false, Ordering::SeqCst);
+    let said = world.says("!sale retry #7").await;
+    assert_eq!(said, ["Nothing waits for a person."], "of that sale");
+    let said = world.says("!sale retry all").await;
+    assert!(said[0].starts_with("#1 announce (console"), "{said:?}");
+    assert!(said[0].contains("given up because: the room is closed to us"), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("Trying again: 1.")), "{said:?}");
+    world.settle().await;
+    let said = [said, world.heard()].concat();
     assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
     world.advance(mins(13)).await;
     world.heard();

@@ -15,8 +15,9 @@ use crate::{
     world::{Browser, Seeded},
 };
 use livetill::{
+    clock::{Clock, SystemClock},
     id::Entropy,
-    store::{self, Access},
+    store::{self, Access, DocChange, Store},
 };
 
 const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[templates.mug]\ntitle = \"Fern Mug\"\n\
@@ -386,6 +387,94 @@ fn what_a_probe_measured_is_kept_and_shown_by_hour_beside_a_running_bot() {
     assert_eq!(text(&none.stdout).trim(), "[]");
     bot.child.kill().expect("killed");
     bot.child.wait().expect("gone");
+}
+
+#[test]
+fn a_list_without_codes_is_warned_about_once_at_the_start_and_in_check() {
+    let more = "condition = { codes = \"vip\" }\n[templates.pot]\nprice = \"5\"\ncondition = { \
+                codes = \"vip\" }\n";
+    let dir = Home::new(&format!("{CONFIG}{more}"));
+    let says = "no code is loaded, so nobody can give one for mug, pot: livetill codes vip add";
+    let all = |args: &[&str]| {
+        let out = run(dir.path(), args, "");
+        assert_eq!(out.status.code(), Some(0), "a warning fails nothing");
+        text(&out.stdout) + &text(&out.stderr)
+    };
+    // Without a store yet, at the start, and with a store.
+    for args in [&["check"][..], &[], &["check"]] {
+        let said = all(args);
+        assert_eq!(said.matches(says).count(), 1, "{args:?}: {said}");
+    }
+    assert!(all(&["check"]).contains("warn  codes vip: no code is loaded"));
+    run(dir.path(), &["codes", "vip", "add", "-"], "A-1\n");
+    let said = all(&["check"]) + &all(&[]);
+    assert!(!said.contains("no code is loaded"), "{said}");
+}
+
+#[tokio::test]
+async fn a_twin_on_the_bots_account_fails_check_for_a_day() {
+    let dir = Home::on(Engine::Sqlite, CONFIG);
+    run(dir.path(), &[], "");
+    let check = async |hours_ago: i64| {
+        let store = store::open(dir.url(), Access::Write).await.expect("a store");
+        let at = SystemClock.now().millis() - hours_ago * 3_600_000;
+        let known = store.doc("double", "twitch").await.expect("reads");
+        let change = DocChange {
+            kind: "double",
+            id: "twitch".to_owned(),
+            parent: "twitch:shop".to_owned(),
+            expected: known.map_or(0, |doc| doc.version),
+            body: Some(serde_json::json!({ "at": at })),
+        };
+        assert!(store.put_docs(vec![change]).await.expect("writes"));
+        store.close().await;
+        run(dir.path(), &["check"], "")
+    };
+    let out = check(1).await;
+    let said = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("FAIL  twitch: Another program speaks with this bot's account"),
+        "{said}"
+    );
+    let out = check(25).await;
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stdout));
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_ends_it_and_starts_it_again_reads_what_becomes_of_the_sale() {
+    let dir = Home::new(CONFIG);
+    let out = run(dir.path(), &[], "");
+    assert_eq!(out.status.code(), Some(0));
+    let said = text(&out.stderr);
+    assert!(said.contains("standard input has ended and no sale is on"), "{said}");
+    let out = run(dir.path(), &[], "!sale start mug 2s\n");
+    let said = text(&out.stderr);
+    assert!(said.contains("livetill ends when #1 Fern Mug is over"), "{said}");
+    // A signal in mid-sale.
+    let mut child = livetill(dir.path(), &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    writeln!(child.stdin.as_mut().expect("piped"), "!sale start mug 10m").expect("written");
+    let opens = lines.any(|line| line.is_ok_and(|line| line.starts_with("SALE OPEN")));
+    assert!(opens, "the sale opens");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    let out = child.wait_with_output().expect("ends");
+    assert_eq!(out.status.code(), Some(0));
+    let said = text(&out.stderr);
+    assert!(said.contains("#2 Fern Mug is not over: its time runs on"), "{said}");
+    let mut running = Running::start(dir.path());
+    running.until("Goes on: #2 Fern Mug · open");
+    running.types("!sale stop");
+    running.until("CANCELLED");
+    drop(running.child.stdin.take());
+    assert_eq!(running.child.wait().expect("ends").code(), Some(0));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) enum Incoming {
     /// Somebody said something.
     Said(Box<Message>),
     /// Our own account announced a sale.
-    Own(Room, String),
+    Own(Room, String, Option<SaleId>),
     /// Somebody used a command, a button or a menu.
     Used(Box<Interaction>),
     /// A server with one of our rooms is there.
@@ -62,8 +62,8 @@ impl Desk {
             };
             match next {
                 Some(Incoming::Said(message)) => self.hand_on(Heard::Said(*message)).await,
-                Some(Incoming::Own(room, text)) => {
-                    self.hand_on(Heard::Own { room, text, is_echoed: true }).await;
+                Some(Incoming::Own(room, text, sale)) => {
+                    self.hand_on(Heard::Own { room, text, is_echoed: true, sale }).await;
                 }
                 Some(Incoming::Used(interaction)) => {
                     let desk = self.clone();

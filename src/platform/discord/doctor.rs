@@ -9,6 +9,7 @@ use serenity::model::id::{ChannelId, GuildId, UserId};
 use super::{
     gateway::may_read,
     health::{CONTENT_MEND, TOKEN_MEND},
+    kind::{Kind, NAME_ANOTHER},
     rights::{Overwrite, in_channel, in_guild, invite, missing},
     wire::{Application, Failed, Wire},
 };
@@ -38,15 +39,18 @@ pub(super) async fn examine(wire: &Wire, rooms: &[Room]) -> Vec<Finding> {
         found.push(Finding::warning("discord.intents", CONTENT_MEND));
     }
     for room in rooms.iter().filter(|room| room.platform == PlatformName::Discord) {
-        if let Some(says) = look(wire, room, &me.id, &application).await {
-            found.push(Finding::error(room.to_string(), says));
-        }
+        found.extend(look(wire, room, &me.id, &application).await);
     }
     found
 }
 
 #[derive(Deserialize)]
 struct Channel {
+    #[serde(rename = "type", default)]
+    kind: u8,
+    /// The channel that a thread belongs to; its rights hold there.
+    #[serde(default)]
+    parent_id: Option<String>,
     #[serde(default)]
     guild_id: Option<String>,
     #[serde(default)]
@@ -80,30 +84,55 @@ struct Member {
     roles: Vec<String>,
 }
 
-/// What is wrong with one room.
-async fn look(wire: &Wire, room: &Room, me: &str, application: &Application) -> Option<String> {
-    match lacks(wire, room, me).await {
-        Ok(lacks) if lacks.is_empty() => None,
-        Ok(lacks) => Some(format!(
+/// What is wrong or doubtful about one room.
+async fn look(wire: &Wire, room: &Room, me: &str, application: &Application) -> Option<Finding> {
+    let says = match examine_room(wire, room, me).await {
+        Ok((Kind::Mute(what), _)) => format!("this is {what}: {NAME_ANOTHER}"),
+        Ok((kind, lacks)) if lacks.is_empty() => {
+            return kind.doubt().map(|says| Finding::warning(room.to_string(), says));
+        }
+        Ok((_, lacks)) => format!(
             "the bot lacks {} there: give it in the channel's settings, Permissions, or invite it \
              anew with exactly what it needs: {}",
             lacks.join(", "),
             invite(&application.id)
-        )),
-        Err(Failed::Gone { .. } | Failed::NoAccess) => Some(format!(
+        ),
+        Err(Failed::Gone { .. } | Failed::NoAccess) => format!(
             "the bot cannot see such a channel. Is the id right (Developer Mode, right-click, Copy \
              Channel ID) and the bot in that server, with View Channel? Invite it with exactly \
              what it needs: {}",
             invite(&application.id)
-        )),
-        Err(failed) => Some(format!("could not be looked at: {failed}")),
+        ),
+        Err(failed) => format!("could not be looked at: {failed}"),
+    };
+    Some(Finding::error(room.to_string(), says))
+}
+
+/// Why nothing can be said in a room, if it can be found out: its kind, or the rights by name.
+pub(super) async fn obstacle(wire: &Wire, room: &Room, me: u64) -> Option<String> {
+    match examine_room(wire, room, &me.to_string()).await.ok()? {
+        (Kind::Mute(what), _) => Some(format!("{room} is {what}: {NAME_ANOTHER}")),
+        (_, lacks) if lacks.is_empty() => None,
+        (_, lacks) => Some(format!("the bot lacks {} in {room}", lacks.join(", "))),
     }
 }
 
-async fn lacks(wire: &Wire, room: &Room, me: &str) -> Result<Vec<&'static str>, Failed> {
+/// What kind of channel a room is, and the rights that the bot lacks there.
+async fn examine_room(
+    wire: &Wire,
+    room: &Room,
+    me: &str,
+) -> Result<(Kind, Vec<&'static str>), Failed> {
     let unknown = || Failed::Refused("not a channel of a server".to_owned());
     let channel = number(&room.channel).map(ChannelId::new).ok_or_else(unknown)?;
-    let channel: Channel = read(wire.channel(channel).await?)?;
+    let mut channel: Channel = read(wire.channel(channel).await?)?;
+    let kind = Kind::of(channel.kind);
+    if let Kind::Mute(_) = kind {
+        return Ok((kind, Vec::new()));
+    }
+    if let (Kind::Thread, Some(parent)) = (kind, channel.parent_id.as_deref().and_then(number)) {
+        channel = read(wire.channel(ChannelId::new(parent)).await?)?;
+    }
     let guild = channel.guild_id.as_deref().and_then(number).ok_or_else(unknown)?;
     let user = number(me).ok_or_else(unknown)?;
     let server: Guild = read(wire.guild(GuildId::new(guild)).await?)?;
@@ -123,7 +152,7 @@ async fn lacks(wire: &Wire, room: &Room, me: &str) -> Result<Vec<&'static str>, 
         })
         .collect();
     let base = in_guild(guild, server.owner_id == me, &has, &roles);
-    Ok(missing(in_channel(base, guild, user, &has, &rules)))
+    Ok((kind, missing(in_channel(base, guild, user, &has, &rules), kind)))
 }
 
 fn number(text: &str) -> Option<u64> {

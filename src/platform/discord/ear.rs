@@ -8,9 +8,10 @@ use serenity::{
     model::channel::{Message as Said, MessageType},
 };
 
-use super::{Discord, rights};
+use super::{Discord, press::Press, rights};
 use crate::{
     command::parse::PREFIX,
+    id::SaleId,
     platform::announces,
     room::{Message, PlatformName, Role, Room, User},
 };
@@ -22,7 +23,7 @@ pub(super) enum Ear {
     /// Somebody said something, and Discord did not tell us what.
     Wordless,
     /// Our own account announced a sale.
-    Own(Room, String),
+    Own(Room, String, Option<SaleId>),
     /// Nothing for us.
     Nothing,
 }
@@ -34,7 +35,7 @@ impl Discord {
         let here = self.rooms.contains(&said.channel_id.get());
         if here && said.author.id.get() == self.me() && announces(&said.content) {
             let room = Room::new(PlatformName::Discord, said.channel_id.to_string());
-            return Ear::Own(room, said.content.clone());
+            return Ear::Own(room, said.content.clone(), sale_of(said));
         }
         if !by_person || !typed || !here || said.guild_id.is_none() {
             return Ear::Nothing;
@@ -83,6 +84,17 @@ impl Discord {
         let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
         self.moderators.role(&user.to_string(), &ids, rights)
     }
+}
+
+/// The sale that a message's button is for.
+fn sale_of(said: &Said) -> Option<SaleId> {
+    let row = serde_json::to_value(&said.components).ok()?;
+    let all = row.as_array()?.iter().filter_map(|row| row["components"].as_array()).flatten();
+    let ids = all.filter_map(|button| button["custom_id"].as_str());
+    ids.filter_map(Press::read).find_map(|press| match press {
+        Press::Get(sale) => Some(sale),
+        Press::Delivery(_) | Press::Units(..) | Press::Confirm(_) => None,
+    })
 }
 
 /// `@Bot sale start mug 10m` is `!sale start mug 10m`: Discord tells the words of a message that

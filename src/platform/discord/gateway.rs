@@ -213,7 +213,9 @@ impl RawEventHandler for Handler {
             Event::MessageCreate(event) => {
                 match self.discord.overhear(&event.message, &context.cache) {
                     Ear::Heard(message) => self.hand_over(Incoming::Said(Box::new(message))),
-                    Ear::Own(room, text) => self.hand_over(Incoming::Own(room, text)),
+                    Ear::Own(room, text, sale) => {
+                        self.hand_over(Incoming::Own(room, text, sale));
+                    }
                     Ear::Wordless if self.discord.health.lacks_words() => {
                         tracing::warn!("{CONTENT_MEND}");
                     }

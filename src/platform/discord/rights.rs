@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::kind::Kind;
 use crate::{config::Discord as Config, room::Role};
 
 /// Permission bits (Discord's reference of *Permissions*).
@@ -13,6 +14,8 @@ pub(super) const VIEW_CHANNEL: u64 = 1 << 10;
 pub(super) const SEND_MESSAGES: u64 = 1 << 11;
 pub(super) const MANAGE_MESSAGES: u64 = 1 << 13;
 pub(super) const EMBED_LINKS: u64 = 1 << 14;
+pub(super) const CONNECT: u64 = 1 << 20;
+pub(super) const SEND_IN_THREADS: u64 = 1 << 38;
 pub(super) const READ_HISTORY: u64 = 1 << 16;
 
 /// All that the bot needs, by the names that Discord's settings show.
@@ -99,9 +102,15 @@ pub(super) fn in_channel(
     rights
 }
 
-/// What the bot needs and these bits lack, by name.
-pub(super) fn missing(rights: u64) -> Vec<&'static str> {
-    NEEDED.iter().filter(|(bit, _)| rights & bit == 0).map(|(_, name)| *name).collect()
+/// What the bot needs in a channel of that kind and these bits lack, by name.
+pub(super) fn missing(rights: u64, kind: Kind) -> Vec<&'static str> {
+    let needed = NEEDED.into_iter().map(|right| match (right.0, kind) {
+        (SEND_MESSAGES, Kind::Thread) => (SEND_IN_THREADS, "Send Messages in Threads"),
+        _ => right,
+    });
+    let more = (kind == Kind::Voice).then_some((CONNECT, "Connect"));
+    let lacks = |(bit, _): &(u64, &str)| rights & bit == 0;
+    needed.chain(more).filter(lacks).map(|(_, name)| name).collect()
 }
 
 /// The address at which a server's owner invites the bot with these rights and no more.
@@ -146,7 +155,11 @@ mod tests {
         let rules = [to_me, closed.clone(), to_bots];
         assert_eq!(in_channel(base, 100, 77, &[5], &rules), VIEW_CHANNEL | SEND_MESSAGES);
         assert_eq!(in_channel(base, 100, 77, &[], &[closed]), 0);
-        assert_eq!(missing(VIEW_CHANNEL | SEND_MESSAGES), ["Embed Links", "Read Message History"]);
+        let some = VIEW_CHANNEL | SEND_MESSAGES;
+        assert_eq!(missing(some, Kind::Text), ["Embed Links", "Read Message History"]);
+        let all = NEEDED.iter().fold(0, |all, (bit, _)| all | bit);
+        assert_eq!(missing(all, Kind::Thread), ["Send Messages in Threads"]);
+        assert_eq!(missing(all, Kind::Voice), ["Connect"]);
         assert!(
             invite("42")
                 .ends_with("client_id=42&scope=bot+applications.commands&permissions=84992")

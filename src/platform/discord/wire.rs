@@ -44,6 +44,9 @@ pub(super) enum Failed {
     /// 50013: we may see it and not do this.
     #[error("missing permissions")]
     NotAllowed,
+    /// The channel takes no messages, or not now: a category, a forum, a thread that was put away.
+    #[error("{0}")]
+    NotThere(String),
     /// 160002: a reply needs Read Message History.
     #[error("missing permission to reply")]
     NoHistory,
@@ -238,6 +241,7 @@ fn sort(error: Error) -> Failed {
                 (_, 10_003 | 10_004 | 10_008 | 10_015 | 10_062) => Failed::Gone { code, says },
                 (_, 50_001) => Failed::NoAccess,
                 (_, 50_013) => Failed::NotAllowed,
+                (_, 50_008 | 50_024 | 50_083 | 160_005) => Failed::NotThere(says),
                 (_, 160_002) => Failed::NoHistory,
                 (_, 30_046) => Failed::TooManyEdits,
                 (401, _) => Failed::BadToken,

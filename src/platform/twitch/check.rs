@@ -29,15 +29,16 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
     let names = rooms.iter().filter(|room| room.platform == PlatformName::Twitch);
     let names: Vec<String> = names.map(|room| room.channel.clone()).collect();
     if names.is_empty() {
-        let says = "no room on Twitch hears of sales: add \"twitch:<login>\" to shop.rooms";
+        // The configuration's own warning, word for word: it is shown once.
+        let says = "Twitch is on, but no room there hears of sales: add \"twitch:<login>\"";
         found.push(Finding::warning("shop.rooms", says));
         return found;
     }
     let login = twitch.desk.own().login;
     if names.iter().any(|name| name.eq_ignore_ascii_case(&login)) {
-        let says = "the bot speaks with the account of the channel's owner, and what it says \
-                    itself it does not hear: what you type there does nothing. Mend: give the bot \
-                    an account of its own, or type at the desk or in the terminal";
+        let says = "the bot speaks with the account of the channel's owner: viewers cannot tell you \
+                    from it, and of what you type there it heeds only commands that begin with \
+                    !sale. Mend: give the bot an account of its own";
         found.push(Finding::warning("twitch.login", says));
     }
     let desk = Arc::new(Desk::new(twitch.clock.clone(), &login, names.iter().cloned()));

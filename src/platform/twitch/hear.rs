@@ -2,7 +2,10 @@
 
 use twitch_irc::message::PrivmsgMessage;
 
-use crate::room::{Message, PlatformName, Role, Room, User};
+use crate::{
+    command::parse::ours,
+    room::{Message, PlatformName, Role, Room, User},
+};
 
 /// The bot itself, as far as the server told.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +20,10 @@ pub struct Own {
 /// in another channel of a shared chat.
 pub fn message(said: &PrivmsgMessage, own: &Own, moderators: &[String]) -> Option<Message> {
     let elsewhere = tag(said, "source-room-id").is_some_and(|room| room != said.channel_id);
-    let ours = said.sender.id == own.id || said.sender.login == own.login;
-    if elsewhere || ours {
+    let own_line = said.sender.id == own.id || said.sender.login == own.login;
+    // The owner's own account: no line of ours begins with our prefix, so this was typed.
+    let typed = said.sender.id == own.id && said.channel_id == own.id && ours(text(said)).is_some();
+    if elsewhere || (own_line && !typed) {
         return None;
     }
     Some(Message {
@@ -103,6 +108,21 @@ mod tests {
             let own = Own { id: own.0.to_owned(), login: own.1.to_owned() };
             assert_eq!(message(&said, &own, &[]), None);
         }
+    }
+
+    #[test]
+    fn an_owner_whose_account_the_bot_uses_is_obeyed() {
+        let typed = |text: &str, own: &str| {
+            let said = said("broadcaster/1", "", text);
+            let own = Own { id: own.to_owned(), login: "ana".to_owned() };
+            message(&PrivmsgMessage { channel_id: "7".to_owned(), ..said }, &own, &[])
+        };
+        let heard = typed("!sale list", "7").expect("typed by the owner");
+        assert_eq!(heard.role, Role::Moderator);
+        for own_line in ["SALE OPEN · Fern Mug", "· !sale list · !sale help", "type !sale yes"] {
+            assert_eq!(typed(own_line, "7"), None, "{own_line}");
+        }
+        assert_eq!(typed("!sale list", ""), None, "not before the server told who we are");
     }
 
     #[test]

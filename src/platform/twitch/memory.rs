@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::words::{fit, repeated};
+use super::words::{repeated, spoken};
 use crate::clock::{Span, Timestamp};
 
 /// Twitch drops the same text within this time (its NOTICE `msg_duplicate`).
@@ -41,7 +41,7 @@ impl Memory {
     /// A line that differs from what was said within 30 seconds.
     pub fn fresh(&mut self, line: &str, now: Timestamp) -> String {
         self.said.retain(|(at, _)| now.since(*at) < SAME_WITHIN);
-        let base = fit(line);
+        let base = spoken(line);
         let said = |text: &str| self.said.iter().any(|(_, said)| said == text);
         let mut text = base.clone();
         let mut nth = 1;
@@ -60,7 +60,7 @@ impl Memory {
             return Words { text: text.clone(), maybe_said: now.since(*at) < SAME_WITHIN };
         }
         let earlier = known.map_or(again, |draft| draft.earlier);
-        let text = if earlier { fit(line) } else { self.fresh(line, now) };
+        let text = if earlier { spoken(line) } else { self.fresh(line, now) };
         self.drafts.retain(|draft| draft.key != key);
         if self.drafts.len() >= DRAFTS_MAX {
             self.drafts.pop_front();

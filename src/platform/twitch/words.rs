@@ -1,6 +1,6 @@
 //! Words as Twitch takes them: one line, at most 500 characters, never a command.
 
-use crate::notice::text::plain;
+use crate::{command::parse::ours, notice::text::plain};
 
 /// Twitch's limit for a message, in characters (its chat documentation). Counted here in UTF-16
 /// units, so that an emoji counts twice: whoever counts otherwise counts less.
@@ -48,6 +48,13 @@ pub fn fit(text: &str) -> String {
 /// Nothing in front that Twitch takes for a command.
 fn harmless(line: &str) -> String {
     line.trim_start_matches(['/', '.', ' ']).to_owned()
+}
+
+/// A line as it is said. None begins like a command of ours: where the bot uses the account of the
+/// channel's owner, its own lines must not command it.
+pub fn spoken(text: &str) -> String {
+    let line = fit(text);
+    if ours(&line).is_some() { format!("· {line}") } else { line }
 }
 
 /// The head and the tail of a text, cut at words.
@@ -150,6 +157,14 @@ mod tests {
         ] {
             assert_eq!(fit(text), line, "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_line_of_ours_begins_like_a_command_of_ours() {
+        for text in ["!sale start mug 10m", " /!SALE stop", "!sale", "\u{200B}!sale\u{A0}stop"] {
+            assert!(ours(&spoken(text)).is_none(), "{text:?}: {}", spoken(text));
+        }
+        assert_eq!(spoken("!sales are fun"), "!sales are fun");
     }
 
     #[test]

@@ -47,6 +47,44 @@ async fn each_room_that_lacks_something_is_named_with_what_it_lacks() {
 }
 
 #[tokio::test]
+async fn a_room_that_is_no_text_channel_is_named_by_its_kind() {
+    crate::world::crypto();
+    let fake = Fake::start().await;
+    for (code, kind, warning) in [
+        (2, "a voice channel", true),
+        (4, "a category", false),
+        (5, "", true),
+        (11, "a thread", true),
+        (13, "a voice channel", true),
+        (15, "a forum", false),
+        (16, "a media channel", false),
+    ] {
+        fake.with(|all| {
+            all.types.insert("1001".to_owned(), code);
+            // What threads need is not among what plain channels need.
+            let rules = json!([{ "id": "100", "type": 0, "deny": "0", "allow": "274878955520" }]);
+            all.overwrites.insert("1001".to_owned(), rules.clone());
+            all.overwrites.insert("1003".to_owned(), rules);
+        });
+        let found = check(&config(&fake.url), &rooms(&["discord:1001"])).await;
+        if kind.is_empty() {
+            assert!(found.is_empty(), "{code}: {found:?}");
+            continue;
+        }
+        let [one] = found.as_slice() else { panic!("{code}: {found:?}") };
+        assert_eq!((one.key.as_str(), one.warning), ("discord:1001", warning), "{code}");
+        assert!(one.says.contains(kind) && one.says.contains("text or announcement"), "{one:?}");
+    }
+    // The right that is named is the one that a thread takes, by its channel's settings.
+    fake.with(|all| {
+        all.types.insert("1001".to_owned(), 11);
+        all.overwrites.clear();
+    });
+    let found = check(&config(&fake.url), &rooms(&["discord:1001"])).await;
+    assert!(found[0].says.contains("lacks Send Messages in Threads there"), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_said_once() {
     crate::world::crypto();
     let fake = Fake::start().await;

@@ -71,6 +71,8 @@ pub struct All {
     pub closed: BTreeMap<String, u64>,
     /// Exceptions for the channels' rights.
     pub overwrites: BTreeMap<String, Value>,
+    /// Types of channels that hold no plain text.
+    pub types: BTreeMap<String, u64>,
     pub seen: BTreeMap<String, Seen>,
     pub registered: Vec<Value>,
     pub gateway: Gateway,
@@ -100,6 +102,7 @@ impl Fake {
             nonces: BTreeMap::new(),
             closed: BTreeMap::new(),
             overwrites: BTreeMap::new(),
+            types: BTreeMap::new(),
             seen: BTreeMap::new(),
             registered: Vec::new(),
             gateway: Gateway::default(),
@@ -259,6 +262,12 @@ fn act(all: &mut All, call: &Call, gateway: &str) -> (u16, Value) {
                 let mut channel = channel(GUILD, id.parse().expect("an id"), "shop");
                 if let Some(rules) = all.overwrites.get(*id) {
                     channel["permission_overwrites"] = rules.clone();
+                }
+                if let Some(code) = all.types.get(*id) {
+                    channel["type"] = (*code).into();
+                    if (10..=12).contains(code) {
+                        channel["parent_id"] = "1003".into();
+                    }
                 }
                 (200, channel)
             }

@@ -1,13 +1,13 @@
 //! The one live message of a sale, from its first word to the result.
 
 use livetill::platform::Heard;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    fixtures::{MODS, SHOP},
+    fixtures::{BOT, MODS, SHOP, message, user},
     guild::{Guild, MOD, Odd, VIEWER, controls},
 };
-use crate::world::{MUG, mins, secs};
+use crate::world::{MUG, eventually, mins, secs};
 
 fn field(card: &Value, name: &str) -> String {
     let fields = card["embeds"][0]["fields"].as_array().expect("fields");
@@ -265,6 +265,26 @@ async fn a_missing_permission_is_told_by_its_name_once() {
 }
 
 #[tokio::test]
+async fn an_opening_that_the_room_does_not_take_is_told_elsewhere() {
+    let mut guild = Guild::new(MUG).await;
+    guild.fake.with(|all| {
+        all.closed.insert("1001".to_owned(), 50_008);
+        all.types.insert("1001".to_owned(), 4);
+    });
+    guild.types(MOD, MODS, "!sale start mug 10m");
+    guild.work_off().await;
+    guild.advance(secs(1)).await;
+    let told = guild.fake.messages(MODS);
+    let told = told.iter().filter(|m| content(m).contains("is a category")).count();
+    assert_eq!(told, 1, "{:#?}", guild.fake.messages(MODS));
+    let heard = guild.world.heard();
+    let told = heard.iter().filter(|line| line.contains("announce the sale in discord:1001"));
+    assert_eq!(told.count(), 1, "{heard:?}");
+    assert!(heard.iter().any(|line| line.starts_with("SALE OPEN")), "{heard:?}");
+    guild.fake.done();
+}
+
+#[tokio::test]
 async fn a_picture_that_discord_does_not_take_costs_the_picture_only() {
     let pictured = MUG.replace("warm = 0", "warm = 0\nimage = \"https://shop.example/mug.jpg\"");
     let mut guild = Guild::new(&pictured).await;
@@ -327,4 +347,56 @@ async fn moderators_are_told_of_armed_sales_in_words() {
     assert_eq!(guild.fake.live(SHOP).len(), 1);
     guild.advance(mins(15)).await;
     guild.done().await;
+}
+
+/// What Discord sends to everybody in a room, the bot itself included, of a message of the bot's.
+fn echoed(guild: &Guild, content: &str, sale: &str) -> Value {
+    let mut me = user(BOT, "Till");
+    me["bot"] = true.into();
+    let mut said = message(guild.fake.fresh(), SHOP, &me, &[], content);
+    said["components"] = json!([{ "type": 1, "components": [
+        { "type": 2, "style": 3, "label": "Get yours", "custom_id": format!("get:{sale}") }
+    ] }]);
+    said
+}
+
+#[tokio::test]
+async fn a_twin_on_discord_is_told_once_and_what_is_ours_is_not() {
+    let odd = Odd::new(MUG).await;
+    let mut guild = odd.live().await;
+    guild.says(MOD, "!sale start mug 10m").await;
+    let ours = guild.world.newest().id.to_string();
+    let opening = content(&guild.card()).to_owned();
+    guild.world.heard();
+    guild.kill().await;
+    // A new life is shown what the last one said, then what a program with the same settings and
+    // another database says.
+    let mut guild = odd.live().await;
+    let (pass_on, heard) = tokio::sync::mpsc::channel(16);
+    guild.world.app.listen(heard);
+    let theirs = "01a201ee10e1747eadf41b1a7fee2fc0";
+    for sale in [ours.as_str(), ours.as_str(), theirs, theirs] {
+        let said = echoed(&guild, &opening, sale);
+        guild.fake.event("MESSAGE_CREATE", said);
+        let heard = guild.next().await;
+        assert!(matches!(heard, Heard::Own { .. }), "{heard:?}");
+        pass_on.send(heard).await.expect("it listens");
+        if sale == ours {
+            // Whatever comes of it has come once the next is answered.
+            guild.world.settle().await;
+            assert!(
+                guild.world.app.engine.store().docs("double", None).await.expect("it").is_empty()
+            );
+        }
+    }
+    let mut told = 0;
+    eventually("moderators are told", async || {
+        told += guild.world.heard().iter().filter(|l| l.contains("Another program")).count();
+        told > 0
+    })
+    .await;
+    guild.world.settle().await;
+    told += guild.world.heard().iter().filter(|l| l.contains("Another program")).count();
+    assert_eq!(told, 1);
+    guild.fake.done();
 }

@@ -90,6 +90,42 @@ async fn the_audit_finds_what_was_left_and_removes_it() {
 }
 
 #[tokio::test]
+async fn each_scope_that_the_token_lacks_is_named_and_no_other() {
+    const NEEDED: [&str; 5] = [
+        "products:write",
+        "checkout_links:write",
+        "checkouts:write",
+        "orders:read",
+        "refunds:write",
+    ];
+    let fake = Fake::start(ManualClock::new()).await;
+    let (polar, plan) = (account(&fake, TOKEN), template(PLAN));
+    says(&polar, &plan, true).await;
+    assert!(says(&polar, &plan, false).await.is_empty());
+    let made = fake.books().products.len();
+    for scope in NEEDED {
+        fake.books().faults.lacks = Some(scope);
+        let found = polar.check(&[&plan], false).await;
+        let wrong: Vec<_> = found.iter().filter(|one| !one.warning).collect();
+        assert_eq!(wrong.len(), 1, "{scope}: {found:?}");
+        assert_eq!(wrong[0].key, "providers.polar.access_token");
+        for other in NEEDED {
+            assert_eq!(wrong[0].says.contains(other), other == scope, "{scope}: {wrong:?}");
+        }
+    }
+    // What only helps is a warning.
+    for scope in ["webhooks:write", "organizations:read"] {
+        fake.books().faults.lacks = Some(scope);
+        let found = polar.check(&[&plan], false).await;
+        assert!(found.iter().all(|one| one.warning), "{scope}: {found:?}");
+    }
+    let books = fake.books();
+    assert_eq!(books.products.len(), made, "looking makes nothing");
+    assert!(books.sessions.is_empty() && books.links.is_empty());
+    assert!(books.refunds.is_empty() && books.wrong.is_empty());
+}
+
+#[tokio::test]
 async fn the_program_ends_with_an_error_where_a_scope_is_missing() {
     let fake = Fake::start(ManualClock::new()).await;
     let dir = tempfile::tempdir().expect("a folder");

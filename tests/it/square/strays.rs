@@ -85,7 +85,8 @@ async fn two_hundred_other_sales_are_one_line_and_then_none_and_ours_among_them_
     assert_eq!(shop.world.newest().paid, 1, "ana's");
     let asked = shop.square.calls("GET /v2/orders/till-");
     assert!(asked <= 200, "each once: {asked}");
-    shop.passes(mins(14)).await;
+    shop.world.advance(mins(14)).await;
+    shop.asks().await;
     shop.world.heard();
     shop.done().await;
 }
@@ -110,7 +111,8 @@ async fn what_nobody_can_tell_is_one_line_and_is_forgotten_after_days() {
     }
     shop.passes(secs(30)).await;
     assert_eq!(shop.square.calls("GET /v2/orders/till-"), before);
-    shop.passes(mins(14)).await;
+    shop.world.advance(mins(14)).await;
+    shop.asks().await;
     assert_eq!(strays(&shop).await, 200, "not known to be another's");
     let until = shop.world.clock.now() + Span::from_mins(3 * 24 * 60);
     shop.world.advance(until.since(shop.world.clock.now())).await;
