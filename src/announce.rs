@@ -4,6 +4,7 @@
 //! is then simply said anew from a newer view.
 
 mod alarm;
+pub mod clock;
 mod milestone;
 
 use std::{

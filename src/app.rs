@@ -206,6 +206,7 @@ impl App {
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().watch_store(self.stop.clone()));
+        self.tasks.spawn(self.announcer.clone().watch_clock(self.stop.clone()));
         self.tasks.spawn(self.waiting.clone().run(self.stop.clone()));
         self.tasks.spawn(self.sandbox.clone().run(self.stop.clone()));
     }

@@ -8,7 +8,10 @@ use std::{
     ops::{Add, Sub},
     pin::Pin,
     str::FromStr,
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,14 +33,25 @@ pub struct Span(i64);
 
 /// Where "now" comes from, and the only way to wait for a later one.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant. May jump backwards, as wall clocks do.
+    /// The present instant, by which deadlines are judged.
     fn now(&self) -> Timestamp;
+
+    /// What the machine's clock says, wherever it was set to meanwhile: for times that another
+    /// machine gave or will judge, like that of a signature.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// Moves the clock by so many milliseconds. One that nobody sets stays as it is.
+    fn shift(&self, _by: i64) {}
 
     /// Resolves once `now()` has reached `until`, or a little later.
     fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// The computer's clock.
+/// The computer's clock, read once in the life of a program and moved on by the time that really
+/// passes: setting the machine's clock lengthens and cuts nothing. A new program begins with what
+/// the machine's clock says then.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -241,16 +255,54 @@ impl FromStr for Span {
     }
 }
 
+/// How far the program's time is ahead of the time since the machine began, in milliseconds.
+static AHEAD: OnceLock<AtomicI64> = OnceLock::new();
+
+fn ahead() -> &'static AtomicI64 {
+    AHEAD.get_or_init(|| AtomicI64::new(machine_time() - passed()))
+}
+
+/// Milliseconds since the Unix epoch as the machine's clock is set.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn machine_time() -> i64 {
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds that passed since some moment in the past, whatever the machine's clock is set to.
+/// While the machine sleeps they pass as well.
+#[cfg(target_os = "linux")]
+fn passed() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
+}
+
+/// Milliseconds that passed since some moment in the past, whatever the machine's clock is set to.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the time that passes")]
+fn passed() -> i64 {
+    static FIRST: OnceLock<std::time::Instant> = OnceLock::new();
+    let since = FIRST.get_or_init(std::time::Instant::now).elapsed();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn now(&self) -> Timestamp {
-        let since =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Timestamp(ahead().load(Ordering::Relaxed).saturating_add(passed()))
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(machine_time())
+    }
+
+    fn shift(&self, by: i64) {
+        ahead().fetch_add(by, Ordering::Relaxed);
     }
 
     fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        /// A sleep is monotonic and cannot see the wall clock jump, so it looks again this often.
+        /// A sleep cannot see this clock being moved or the machine asleep, so it looks again this
+        /// often.
         const LONGEST_NAP: Duration = Duration::from_secs(30);
         Box::pin(async move {
             loop {

@@ -40,7 +40,7 @@ impl Announcer {
         }
     }
 
-    async fn tell(&self, room: &Room, line: &str) {
+    pub(super) async fn tell(&self, room: &Room, line: &str) {
         let name = room.platform;
         // Every program has a terminal of its own; elsewhere one speaks for all.
         if name != PlatformName::Console && !self.engine.acts_for(&say_target(name.as_str())) {

@@ -10,7 +10,10 @@ use std::{
 };
 
 use super::Engine;
-use crate::clock::{Span, Timestamp};
+use crate::{
+    clock::{Span, Timestamp},
+    store::StoreError,
+};
 
 /// A clock further than this from the store's own cannot be trusted with deadlines.
 pub const SKEW_MAX: Span = Span::from_millis(500);
@@ -93,6 +96,36 @@ impl Engine {
         };
         let mut state = self.inner.standing.state();
         (state.read_at, state.ahead) = (got, ahead);
+    }
+
+    /// Follows the machine's clock, which is `apart` milliseconds ahead of ours: by `step` if there
+    /// is one, else at once if nothing runs whose end it could move. Says whether it is followed at
+    /// once. Programs that share a store always follow: its clock is what counts for them, and who
+    /// differs from it does not act.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub(crate) async fn follow_machine(
+        &self,
+        apart: i64,
+        step: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        if self.is_shared() {
+            self.clock().shift(apart);
+            return Ok(true);
+        }
+        if let Some(step) = step {
+            self.clock().shift(step);
+            return Ok(false);
+        }
+        // Nothing is started meanwhile.
+        let _turn = self.inner.shop.lock().await;
+        let idle = self.store().outbox().await?.waiting == 0;
+        if !idle || !self.store().live_sales().await?.is_empty() {
+            return Ok(false);
+        }
+        self.clock().shift(apart);
+        Ok(true)
     }
 
     /// Whether the store answered lately and takes what is written: only then is what was last

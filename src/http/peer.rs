@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -78,20 +78,35 @@ pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
         return ip;
     }
     // The last proxy wrote the last entry; walk back while we still trust the speaker.
-    let said: Vec<IpAddr> = headers
+    let said: Vec<Option<IpAddr>> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|entry| entry.trim().parse::<IpAddr>().ok())
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(spoken_of)
         .collect();
     for one in said.into_iter().rev() {
-        ip = one.to_canonical();
+        ip = one.unwrap_or(NOBODY_KNOWN);
         if !is_trusted(web, ip) {
             break;
         }
     }
     ip
+}
+
+/// Whoever a proxy speaks of in a way that cannot be read: all of them share what one address may.
+const NOBODY_KNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// An address as proxies write it: some with a port, in brackets, in quotes, or with a zone.
+fn spoken_of(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim().trim_matches('"');
+    let bare = match entry.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        // One colon is before a port; an IPv6 address has more.
+        None if entry.matches(':').count() == 1 => entry.split_once(':')?.0,
+        None => entry,
+    };
+    let bare = bare.split_once('%').map_or(bare, |(ip, _)| ip);
+    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
 /// Keyed marks of the networks the client is in, for the bounds on each address; none for this
@@ -133,4 +148,28 @@ pub async fn private_only(
     let says = "The sandbox takes no real money and is open to private networks only. \
                 To open it all the same: providers.sandbox.allow_public = true\n";
     (StatusCode::FORBIDDEN, says).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_proxies_write_them() {
+        for (said, ip) in [
+            ("203.0.113.7", "203.0.113.7"),
+            (" 203.0.113.7:4711 ", "203.0.113.7"),
+            ("\"203.0.113.7\"", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("\"[2001:db8::7]:4711\"", "2001:db8::7"),
+            ("[2001:db8::7%eth0]", "2001:db8::7"),
+        ] {
+            assert_eq!(spoken_of(said.as_bytes()), Some(ip.parse().expect("an address")), "{said}");
+        }
+        for said in ["", "unknown", "_hidden", "203.0.113.7:1:2", "[::1", "1.2.3.4.5"] {
+            assert_eq!(spoken_of(said.as_bytes()), None, "{said}");
+        }
+        assert_eq!(spoken_of(b"\xff"), None);
+    }
 }

@@ -45,7 +45,7 @@ async fn take(
         .filter_map(|(key, value)| Some((key.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
     let webhook = Webhook { headers, body: body.to_vec() };
-    let verified = match provider.verify(&webhook, web.engine.now()) {
+    let verified = match provider.verify(&webhook, web.engine.clock().wall()) {
         Ok(verified) => verified,
         Err(error) => {
             tracing::warn!(provider = name, %error, bytes = webhook.body.len(), "a webhook was turned away");

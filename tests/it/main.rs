@@ -49,6 +49,7 @@ mod square;
 mod store;
 mod streams;
 mod supply;
+mod time;
 mod twitch;
 mod webhooks;
 mod world;

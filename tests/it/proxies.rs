@@ -393,9 +393,8 @@ async fn one_line(line: &str, trusted: &str) {
     let wire = Wire::new().await;
     let there = format!("127.0.0.1:{}", wire.port);
     let proxy = Proxy::starts("http", |_, port| {
-        let line = line
-            .replace("shop.example", &format!(":{port}"))
-            .replace("127.0.0.1:8080", &there);
+        let line =
+            line.replace("shop.example", &format!(":{port}")).replace("127.0.0.1:8080", &there);
         let mut words = line.split_whitespace();
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words);

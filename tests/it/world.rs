@@ -49,21 +49,37 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// A clock that stands still until it is moved.
 pub struct ManualClock {
     now: watch::Sender<i64>,
+    /// How far the machine's clock was set apart from it.
+    set: AtomicI64,
 }
 
 impl ManualClock {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { now: watch::Sender::new(1_767_225_600_000) })
+        Arc::new(Self { now: watch::Sender::new(1_767_225_600_000), set: AtomicI64::default() })
     }
 
     pub fn advance(&self, span: Span) {
         self.now.send_modify(|now| *now += span.millis());
+    }
+
+    /// Somebody sets the machine's clock by so many milliseconds.
+    pub fn set_machine(&self, by: i64) {
+        self.set.fetch_add(by, Ordering::Relaxed);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(*self.now.borrow())
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.now().millis() + self.set.load(Ordering::Relaxed))
+    }
+
+    fn shift(&self, by: i64) {
+        self.set.fetch_sub(by, Ordering::Relaxed);
+        self.now.send_modify(|now| *now += by);
     }
 
     fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -35,7 +35,7 @@ impl Service {
 
     async fn deliver(&self, doc: &Doc, event: &serde_json::Value) -> bool {
         let body = event.to_string().into_bytes();
-        let now = self.ledger.clock.now();
+        let now = self.ledger.clock.wall();
         // Two copies of one event carry the same id, as a provider's redeliveries do.
         let id = event["id"].as_str().unwrap_or(&doc.id);
         let request = self
