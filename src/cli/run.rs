@@ -60,21 +60,15 @@ pub(super) async fn run(
     let store = store::open(url, Access::Write).await?;
     store.belongs_to(loaded.config.shop.identity(), true).await?;
     let store: Arc<dyn Store> = Arc::new(store);
-    warn_of_empty_lists(store.as_ref(), &loaded).await?;
+    for finding in empty_lists(Some(store.as_ref()), &loaded.templates).await? {
+        tracing::warn!(target: LISTED, "{}: {}", finding.key, finding.says);
+    }
     let ended = run_on(&store, &loaded, path, environment).await;
     // However it ended: who copies the database now has all of it in one file.
     if tokio::time::timeout(CLOSE_WITHIN, store.close()).await.is_err() {
         tracing::warn!("the database could not be closed in time; nothing is lost");
     }
     ended
-}
-
-/// Lists without a code: nobody could buy.
-async fn warn_of_empty_lists(store: &dyn Store, loaded: &Loaded) -> Result<()> {
-    for finding in empty_lists(Some(store), &loaded.templates).await? {
-        tracing::warn!(target: LISTED, "{}: {}", finding.key, finding.says);
-    }
-    Ok(())
 }
 
 async fn run_on(
@@ -298,11 +292,15 @@ async fn until_done(
              terminal, set console.enabled = false",
         ),
     }
-    // Input has ended: what was started is brought to its end.
+    to_the_end(app, &mut stopped).await
+}
+
+/// Input has ended: what was started is brought to its end.
+async fn to_the_end(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) -> Result<Ended> {
     loop {
         match app.at_rest().await {
             Ok((true, 0)) => {
-                linger(app, &mut stopped).await;
+                linger(app, stopped).await;
                 return Ok(Ended::Well);
             }
             Ok((true, parked)) => {
@@ -314,7 +312,7 @@ async fn until_done(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = &mut stopped => {
+            () = &mut *stopped => {
                 left_on(app);
                 return Ok(Ended::Well);
             }

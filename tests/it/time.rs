@@ -49,6 +49,7 @@ async fn a_small_correction_is_followed_by_and_by_without_a_word() {
     }
     assert!(world.heard().is_empty());
     world.says("!sale stop").await;
+    world.advance(mins(2)).await;
     world.heard();
     world.done().await;
 }
