@@ -140,7 +140,7 @@ async fn an_up_sell_has_its_own_price_and_is_never_oversold() {
     let no = world.claims("bo", &sticker).await;
     assert!(no.status == 409 && no.text.contains("Sold out: Stickers"), "{}", no.text);
     let no = world.claims("bo", &[("upsell.hat", "1")]).await;
-    assert!(no.status == 409 && no.text.contains("Sold out: That extra"), "{}", no.text);
+    assert!(no.status == 409 && no.text.contains("Sold out: hat"), "{}", no.text);
     // Let go, and somebody else may have it.
     lets_go(&mut world, "ana").await;
     assert_eq!(sale(&world).await.head.free_of("sticker"), Some(1));
