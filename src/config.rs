@@ -219,15 +219,21 @@ pub struct Finding {
     pub says: String,
     /// Whether the program runs all the same.
     pub warning: bool,
+    /// Whether nothing is wrong at all: it was tried, and it works.
+    pub fine: bool,
 }
 
 impl Finding {
     pub(crate) fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { key: key.into(), says: says.into(), warning: false }
+        Self { key: key.into(), says: says.into(), warning: false, fine: false }
     }
 
     pub(crate) fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { key: key.into(), says: says.into(), warning: true }
+        Self { key: key.into(), says: says.into(), warning: true, fine: false }
+    }
+
+    pub(crate) fn fine(key: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { fine: true, ..Self::warning(key, says) }
     }
 }
 

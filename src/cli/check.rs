@@ -52,8 +52,13 @@ impl Line {
 }
 
 impl From<Finding> for Line {
-    fn from(Finding { key, says, warning }: Finding) -> Self {
-        Self { key, says, level: if warning { Level::Doubtful } else { Level::Wrong } }
+    fn from(Finding { key, says, warning, fine }: Finding) -> Self {
+        let level = match (fine, warning) {
+            (true, _) => Level::Fine,
+            (false, true) => Level::Doubtful,
+            (false, false) => Level::Wrong,
+        };
+        Self { key, says, level }
     }
 }
 

@@ -24,6 +24,8 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
             );
             found.push(Finding::warning("twitch.token", says));
         }
+        // Trying it would use the refresh token up that a running bot needs.
+        Err(TokenError::Renewable(why)) => return vec![Finding::warning("twitch.token", why)],
         Err(TokenError::Person(why)) => return vec![Finding::error("twitch.token", why)],
     }
     let names = rooms.iter().filter(|room| room.platform == PlatformName::Twitch);

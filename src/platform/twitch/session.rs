@@ -84,7 +84,7 @@ impl Pass {
                     self.dial.leave();
                     return pair;
                 }
-                Err(TokenError::Later(why)) => desk.away(why),
+                Err(TokenError::Later(why) | TokenError::Renewable(why)) => desk.away(why),
                 Err(TokenError::Person(why)) => {
                     // Whoever hears it ends this life.
                     let _ = self.broken.send(why).await;
@@ -169,7 +169,7 @@ impl Session {
                     look_at = clock.now() + VALIDATE_EVERY;
                     match self.keeper.look(clock.now()).await {
                         Ok(()) => {}
-                        Err(TokenError::Later(why)) => tracing::warn!(why, "Twitch's token could not be looked at"),
+                        Err(TokenError::Later(why) | TokenError::Renewable(why)) => tracing::warn!(why, "Twitch's token could not be looked at"),
                         Err(TokenError::Person(why)) => return why,
                     }
                 }

@@ -48,6 +48,9 @@ pub enum TokenError {
     /// The token service is not well: later perhaps.
     #[error("{0}")]
     Later(String),
+    /// The token is no longer good, and the bot renews it when it starts.
+    #[error("{0}")]
+    Renewable(String),
     /// A person must do something.
     #[error("{0}")]
     Person(String),
@@ -135,7 +138,7 @@ impl Keeper {
                 self.check(&valid)?;
                 Ok(valid)
             }
-            Err(AuthError::Refused(says)) if refresh => Err(TokenError::Later(format!(
+            Err(AuthError::Refused(says)) if refresh => Err(TokenError::Renewable(format!(
                 "the token is no longer good ({says}); the bot renews it when it starts"
             ))),
             Err(AuthError::Refused(says)) => Err(TokenError::Person(no_longer(&says))),

@@ -211,7 +211,7 @@ impl Square {
         let status = status.and_then(Value::as_i64).unwrap_or(0);
         let says = format!("Square's test event to {} was answered", self.notification_url);
         match status {
-            200..=299 => Finding::warning(key("notification_url"), format!("{says} with {status}")),
+            200..=299 => Finding::fine(key("notification_url"), format!("{says} with {status}")),
             401 => {
                 let says = format!(
                     "{says} with 401: copy the subscription's signature key from the Square \

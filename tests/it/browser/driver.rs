@@ -206,6 +206,12 @@ impl Person {
         self.text_when(world, words, |text| text.contains(words)).await
     }
 
+    /// Waits until the page says one of them.
+    pub async fn sees_one_of(&self, world: &World, words: &[&str]) -> String {
+        let wanted = words.join(" or ");
+        self.text_when(world, &wanted, |text| words.iter().any(|one| text.contains(one))).await
+    }
+
     /// Waits until it is gone from the page.
     pub async fn sees_no(&self, world: &World, words: &str) -> String {
         self.text_when(world, words, |text| !text.contains(words)).await
