@@ -1,10 +1,13 @@
 //! One of several programs on one store: takes its turns, compares clocks, and hears what the
 //! others commit. Whoever is killed or cut off loses its turns to the others within seconds.
 
-use std::sync::Arc;
+mod clock;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use self::clock::Offset;
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Views},
@@ -31,6 +34,8 @@ pub struct Replica {
     owner: String,
     /// Whoever acts in turns.
     workers: Vec<Worker>,
+    /// How far the store's clock is from the time that all programs keep.
+    offset: Mutex<Option<Offset>>,
 }
 
 impl Replica {
@@ -39,7 +44,20 @@ impl Replica {
     pub fn new(engine: &Engine, workers: &[Worker]) -> Option<Arc<Self>> {
         engine.store().peers()?;
         let owner = hex::encode(engine.entropy().bytes());
-        Some(Arc::new(Self { engine: engine.clone(), owner, workers: workers.to_vec() }))
+        Some(Arc::new(Self {
+            engine: engine.clone(),
+            owner,
+            workers: workers.to_vec(),
+            offset: Mutex::default(),
+        }))
+    }
+
+    fn offset(&self) -> Option<Offset> {
+        *self.offset.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_offset(&self, offset: Offset) {
+        *self.offset.lock().unwrap_or_else(PoisonError::into_inner) = Some(offset);
     }
 
     /// Compares clocks, and takes or keeps every turn that can be had.
@@ -48,9 +66,7 @@ impl Replica {
     /// If the store does not answer; turns then end by themselves.
     pub async fn beat(&self) -> Result<(), StoreError> {
         let Some(peers) = self.engine.store().peers() else { return Ok(()) };
-        let sent = self.engine.now();
-        let theirs = peers.now().await?;
-        self.engine.note_clock(sent, theirs, self.engine.now());
+        self.compare_clocks(peers).await?;
         if !self.engine.may_act() {
             return self.leave().await;
         }
@@ -127,6 +143,9 @@ impl Replica {
             let mut went = self.beat().await;
             if went.is_ok() && beats.is_multiple_of(BEATS_PER_ROUND) {
                 went = self.look_around().await;
+                if went.is_ok() {
+                    went = self.follow_database().await.map(drop);
+                }
             }
             if let Err(error) = went {
                 tracing::error!(%error, "the other replicas are out of reach");

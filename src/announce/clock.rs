@@ -51,10 +51,11 @@ impl Announcer {
         let by = Span::from_millis(apart.abs()).words();
         let way = if apart < 0 { "back" } else { "forward" };
         let what = match followed {
-            true if self.engine.is_shared() => {
-                "It is followed: the database's clock is what counts."
-            }
             true => "Nothing runs, so it is followed.",
+            false if self.engine.is_shared() => {
+                "What runs keeps its time: programs on one database go by the database's clock. \
+                 Set the clock right, best by NTP."
+            }
             false => {
                 "What runs keeps its time, and a restart would go by the new one: set the clock \
                  right, best by NTP, before anything is restarted."

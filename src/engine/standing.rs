@@ -21,6 +21,39 @@ pub const SKEW_MAX: Span = Span::from_millis(500);
 /// Without an answer for this long, the store is out of reach.
 const SILENT_MAX: Span = Span::from_secs(7);
 
+/// What the store's clock said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// When it was read, by our clock.
+    at: Timestamp,
+    /// How far we are ahead of it, in milliseconds at least.
+    pub(crate) ahead: i64,
+}
+
+impl Reading {
+    /// What was read between two readings of our clock. What the way took counts in our favour: it
+    /// may all have been the way there, or the way back.
+    pub(crate) fn new(sent: Timestamp, theirs: Timestamp, got: Timestamp) -> Self {
+        let (earliest, latest) = (sent.millis() - theirs.millis(), got.millis() - theirs.millis());
+        let ahead = match (earliest > 0, latest < 0) {
+            (true, _) => earliest,
+            (_, true) => latest,
+            _ => 0,
+        };
+        Self { at: got, ahead }
+    }
+
+    /// The same had our clock been so many milliseconds ahead of where it was.
+    pub(crate) fn moved(self, ms: i64) -> Self {
+        Self { ahead: self.ahead + ms, ..self }
+    }
+
+    /// Whether both clocks can be trusted with the same deadlines.
+    pub(crate) fn agrees(self) -> bool {
+        self.ahead.abs() <= SKEW_MAX.millis()
+    }
+}
+
 /// How this program stands.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -85,23 +118,38 @@ impl Engine {
         }
     }
 
-    /// Notes what the store's clock said between two readings of ours. What the way took counts
-    /// in our favour: it may all have been the way there, or the way back.
-    pub(crate) fn note_clock(&self, sent: Timestamp, theirs: Timestamp, got: Timestamp) {
-        let (earliest, latest) = (sent.millis() - theirs.millis(), got.millis() - theirs.millis());
-        let ahead = match (earliest > 0, latest < 0) {
-            (true, _) => earliest,
-            (_, true) => latest,
-            _ => 0,
-        };
+    /// Whether the clocks agreed when the store's was last read.
+    pub(crate) fn clocks_agreed(&self) -> bool {
+        let state = self.inner.standing.state();
+        state.read_at != Timestamp::default() && state.clocks_agree()
+    }
+
+    /// Notes what the store's clock said.
+    pub(crate) fn note_clock(&self, reading: Reading) {
         let mut state = self.inner.standing.state();
-        (state.read_at, state.ahead) = (got, ahead);
+        (state.read_at, state.ahead) = (reading.at, reading.ahead);
+    }
+
+    /// Does something while nothing runs whose end it could move, and nothing is started; says
+    /// whether it was done.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub(crate) async fn while_idle(
+        &self,
+        act: impl AsyncFnOnce() -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let _turn = self.inner.shop.lock().await;
+        let idle = self.store().outbox().await?.waiting == 0;
+        if !idle || !self.store().live_sales().await?.is_empty() {
+            return Ok(false);
+        }
+        act().await
     }
 
     /// Follows the machine's clock, which is `apart` milliseconds ahead of ours: by `step` if there
     /// is one, else at once if nothing runs whose end it could move. Says whether it is followed at
-    /// once. Programs that share a store always follow: its clock is what counts for them, and who
-    /// differs from it does not act.
+    /// once. Programs that share a store follow its clock instead.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -111,21 +159,17 @@ impl Engine {
         step: Option<i64>,
     ) -> Result<bool, StoreError> {
         if self.is_shared() {
-            self.clock().shift(apart);
-            return Ok(true);
+            return Ok(false);
         }
         if let Some(step) = step {
             self.clock().shift(step);
             return Ok(false);
         }
-        // Nothing is started meanwhile.
-        let _turn = self.inner.shop.lock().await;
-        let idle = self.store().outbox().await?.waiting == 0;
-        if !idle || !self.store().live_sales().await?.is_empty() {
-            return Ok(false);
-        }
-        self.clock().shift(apart);
-        Ok(true)
+        self.while_idle(async || {
+            self.clock().shift(apart);
+            Ok(true)
+        })
+        .await
     }
 
     /// Whether the store answered lately and takes what is written: only then is what was last

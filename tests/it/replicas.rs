@@ -1,6 +1,7 @@
 //! Several replicas on one database, in one process to see every word and every call.
 
 mod chat;
+mod clock;
 mod cut;
 mod money;
 
