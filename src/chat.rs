@@ -35,6 +35,10 @@ use crate::{
 /// The same text from one person within this time counts once.
 const REPEAT_WITHIN: Span = Span::from_secs(2);
 
+/// What is said instead of doing the same twice.
+const SAME_AGAIN: &str =
+    "The same as just now: not done twice. To do it once more, say it again in 2 seconds.";
+
 /// More recent messages than this are not remembered.
 const RECENT_MAX: usize = 1000;
 
@@ -48,7 +52,7 @@ pub struct Chat {
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
     limits: ClaimLimits,
-    recent: Mutex<HashMap<(String, String), Timestamp>>,
+    recent: Mutex<HashMap<(String, String), (Timestamp, String)>>,
     /// When a room last heard the link because a viewer asked.
     linked: Mutex<HashMap<Room, Timestamp>>,
     platforms: Vec<Arc<dyn Platform>>,
@@ -130,11 +134,15 @@ impl Chat {
             return None;
         }
         meter::message(message.room.platform.as_str());
-        if self.is_repeated(message, &rest) {
-            return None;
-        }
         let templates = self.templates();
         let names: Vec<&str> = templates.keys().map(String::as_str).collect();
+        if let Some(before) = self.repeated(message, &rest) {
+            // A question has its answer already, and a chat is not filled by who types twice.
+            let acts = parse(&rest, &names).is_ok_and(|command| !only_looks(&command));
+            let is_here = message.room.platform == PlatformName::Console;
+            let says = is_here && acts && before != message.id;
+            return says.then(|| Reply::line(SAME_AGAIN.to_owned()));
+        }
         let answer = match parse(&rest, &names) {
             Ok(command) => self.obey(message, command).await,
             Err(mistake) => Err(No::Say(mistake.0)),
@@ -227,21 +235,22 @@ impl Chat {
         })
     }
 
-    /// Whether the same person just said the same. What failed does not count.
-    fn is_repeated(&self, message: &Message, rest: &str) -> bool {
+    /// The message in which the same person just said the same. What failed does not count.
+    fn repeated(&self, message: &Message, rest: &str) -> Option<String> {
         let now = self.engine.now();
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = recent.get(&(message.user.key(), rest.to_lowercase()));
-        before.is_some_and(|before| now.since(*before) < REPEAT_WITHIN && *before <= now)
+        let (before, id) = recent.get(&(message.user.key(), rest.to_lowercase()))?;
+        (now.since(*before) < REPEAT_WITHIN && *before <= now).then(|| id.clone())
     }
 
     fn remember(&self, message: &Message, rest: &str) {
         let now = self.engine.now();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() > RECENT_MAX {
-            recent.retain(|_, at| now.since(*at) < REPEAT_WITHIN);
+            recent.retain(|_, (at, _)| now.since(*at) < REPEAT_WITHIN);
         }
-        recent.insert((message.user.key(), rest.to_lowercase()), now);
+        let said = (now, message.id.clone());
+        recent.insert((message.user.key(), rest.to_lowercase()), said);
     }
 
     /// Whether it is this program that sends to a platform at present.
@@ -276,4 +285,17 @@ impl Chat {
 /// The message as something that must count once.
 fn seen(message: &Message) -> Seen {
     Seen { source: format!("chat:{}", message.room.platform), id: message.id.clone() }
+}
+
+/// Whether a command only asks.
+fn only_looks(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Status { .. }
+            | Command::List
+            | Command::Links { .. }
+            | Command::Report { .. }
+            | Command::Why { .. }
+            | Command::Help { .. }
+    )
 }

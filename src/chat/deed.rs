@@ -64,8 +64,8 @@ impl Chat {
         let taken = self.engine.shop_change_once(Some(begun(message)), take).await?;
         let undo = taken.ok_or_else(|| {
             No::Say(format!(
-                "Nothing to take back: it works for {} after a start, extend, restock, pause or \
-                 resume.",
+                "Nothing to take back: undo works once, for {} after a start, extend, restock, \
+                 pause or resume of yours.",
                 UNDO_FOR.words()
             ))
         })?;

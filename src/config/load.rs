@@ -80,6 +80,7 @@ pub fn load(path: &Path, environment: &HashMap<String, String>) -> Result<Loaded
     };
     let mut variables = secrets_file(path)?;
     variables.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
+    in_capitals(&variables)?;
     secret_files(&mut variables)?;
     let there = text.is_some().then(|| path.to_owned());
     let mut loaded = read(path, text.as_deref().unwrap_or_default(), variables)?;
@@ -200,7 +201,7 @@ fn value_of(key: &str, text: &str) -> config::Value {
     let own = key.starts_with("templates.")
         && ["square", "polar", "noventiq"].map(untyped).contains(&true);
     let kind = if LISTS.contains(&key) {
-        let parts = text.split(',').map(|part| config::Value::from(part.trim()));
+        let parts = list(text).map(config::Value::from);
         return parts.collect::<Vec<_>>().into();
     } else if let (true, Ok(number)) = (own, text.parse::<i64>())
         && number.to_string() == text
@@ -212,6 +213,26 @@ fn value_of(key: &str, text: &str) -> config::Value {
         config::ValueKind::String(text.to_owned())
     };
     config::Value::new(None, kind)
+}
+
+/// The parts of a list: `a, b`, or as the file has it, `["a", "b"]`.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    let text = text.trim();
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let quotes =
+        |part: &str, mark: char| part.len() > 1 && part.starts_with(mark) && part.ends_with(mark);
+    inner.unwrap_or(text).split(',').map(str::trim).map(move |part| {
+        let quoted = inner.is_some() && (quotes(part, '"') || quotes(part, '\''));
+        if quoted { &part[1..part.len() - 1] } else { part }
+    })
+}
+
+/// Refuses settings whose names are not in capitals: they would be read by nobody.
+fn in_capitals(variables: &HashMap<String, String>) -> Result<(), ConfigError> {
+    let small = |key: &&String| !is_setting(key) && is_setting(&key.to_uppercase());
+    let Some(key) = variables.keys().filter(small).min() else { return Ok(()) };
+    let capitals = key.to_uppercase();
+    Err(ConfigError::Environment(format!("{key} sets nothing: write it in capitals, {capitals}")))
 }
 
 /// Whether an environment variable sets something here.
@@ -281,13 +302,16 @@ fn variable_of(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::clock::Span;
 
     fn with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, String> {
         let dir = std::env::temp_dir().join(format!("livetill-config-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a folder");
-        let n = text.len() * 1000 + variables.len();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("{n}.toml"));
         std::fs::write(&path, text).expect("written");
         let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -301,6 +325,23 @@ mod tests {
         let loaded = with(MUG, &[]).expect("loads");
         let mug = &loaded.templates["mug"];
         assert_eq!((mug.title.as_str(), mug.stock, mug.hold), ("mug", 1, Span::from_mins(3)));
+    }
+
+    #[test]
+    fn a_list_in_the_environment_is_read_in_both_forms() {
+        for list in ["console,twitch:ana", "console , twitch:ana", "[\"console\", 'twitch:ana']"] {
+            let loaded = with("", &[("LIVETILL_SHOP__ROOMS", list)]).expect("loads");
+            let rooms: Vec<_> = loaded.config.shop.rooms.iter().map(ToString::to_string).collect();
+            assert_eq!(rooms, ["console", "twitch:ana"], "{list}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_in_capitals_is_refused() {
+        let said = with("", &[("livetill_http__listen", "127.0.0.1:2")]).err();
+        let wanted = "in the environment: livetill_http__listen sets nothing: write it in \
+                      capitals, LIVETILL_HTTP__LISTEN";
+        assert_eq!(said.as_deref(), Some(wanted));
     }
 
     #[test]

@@ -80,6 +80,9 @@ async fn wants(
     Path(id): Path<String>,
     (headers, body): (HeaderMap, Bytes),
 ) -> Response {
+    if !body.is_empty() && !is_form(&headers) {
+        return no_form();
+    }
     let fields: Fields = form_urlencoded::parse(&body).into_owned().take(FIELDS_MAX).collect();
     let Some(view) = api::find_public(&web, &id).await else {
         return missing(&web);
@@ -101,6 +104,21 @@ async fn wants(
         Ok(Admitted::Holds(hold)) => visitor.remembers(to_hold(&web, hold)),
         Err(refusal) => refused(&web, &view, visitor, (&headers, &fields), &refusal).await,
     }
+}
+
+/// Whether the body is a form. Some programs name no type, or one they make up for any text.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    let others = ["application/json", "multipart/form-data", "application/xml", "text/xml"];
+    !others.iter().any(|other| kind.eq_ignore_ascii_case(other))
+}
+
+/// Otherwise nothing of it would be read, and something else be missed.
+fn no_form() -> Response {
+    let says = "Send the fields as a form: application/x-www-form-urlencoded";
+    let body = Json(json!({ "error": "not_a_form", "message": says }));
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, body).into_response()
 }
 
 /// Why it cannot succeed right now, as far as the view tells.

@@ -142,6 +142,23 @@ async fn scripts_get_the_reason_as_json() {
 }
 
 #[tokio::test]
+async fn a_claim_that_is_no_form_is_told_how_to_be_one() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    let url = world.url(&format!("/sales/{}/holds", world.newest().id));
+    let sent = client().post(url).json(&serde_json::json!({ "units": 1 })).send();
+    let answer = sent.await.expect("answers");
+    assert_eq!(answer.status(), 415);
+    let says: serde_json::Value = answer.json().await.expect("JSON");
+    assert_eq!(says["error"], "not_a_form", "{says}");
+    assert_eq!(world.newest().held, 0);
+    world.says("!sale stop").await;
+    world.advance(mins(2)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
 async fn a_browser_that_lets_holds_lapse_gets_no_more() {
     let mut world = World::new(&format!("[http]\ntries_per_buyer = 2\n{MUG}")).await;
     world.says("!sale start mug 30m").await;
