@@ -33,7 +33,7 @@ use crate::{
     platform::{Heard, Platform},
     provider::{Provider, noventiq, polar, sandbox, signature::derive, square},
     reconcile,
-    replica::Replica,
+    replica::{Replica, programs::Ours},
     room::{Message, Room},
     sale::event::ClaimLimits,
     store::Store,
@@ -155,7 +155,7 @@ impl App {
         Ok(Self {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,
-            replica: Replica::new(&engine, &workers),
+            replica: Replica::new(&engine, &workers, Ours::new(config, address, &templates)),
             workers,
             waiting: Arc::new(Waiting::new(engine.clone(), platforms.clone())),
             announcer: Arc::new(Announcer::new(engine.clone(), platforms, rooms, mod_rooms)),

@@ -2,12 +2,17 @@
 //! others commit. Whoever is killed or cut off loses its turns to the others within seconds.
 
 mod clock;
+pub mod programs;
+mod settings;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use self::clock::Offset;
+use self::{
+    clock::Offset,
+    programs::{Ours, Programs},
+};
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, Views},
@@ -36,20 +41,27 @@ pub struct Replica {
     workers: Vec<Worker>,
     /// How far the store's clock is from the time that all programs keep.
     offset: Mutex<Option<Offset>>,
+    programs: Programs,
 }
 
 impl Replica {
     /// A replica whose workers take turns with those of others; `None` where the store is ours
     /// alone.
-    pub fn new(engine: &Engine, workers: &[Worker]) -> Option<Arc<Self>> {
+    pub fn new(engine: &Engine, workers: &[Worker], ours: Ours) -> Option<Arc<Self>> {
         engine.store().peers()?;
         let owner = hex::encode(engine.entropy().bytes());
         Some(Arc::new(Self {
             engine: engine.clone(),
+            programs: Programs::new(engine, &owner, ours),
             owner,
             workers: workers.to_vec(),
             offset: Mutex::default(),
         }))
+    }
+
+    /// How the others are set.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     fn offset(&self) -> Option<Offset> {
@@ -136,8 +148,13 @@ impl Replica {
         Ok(())
     }
 
-    /// Beats, and compares everything now and then, until stopped.
+    /// Beats, and compares everything now and then, settings included, until stopped.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        // Turns are kept however long the others' settings take to read.
+        tokio::join!(self.beats(stop.clone()), self.programs.run(stop));
+    }
+
+    async fn beats(&self, stop: CancellationToken) {
         let mut beats = 0_u32;
         loop {
             let mut went = self.beat().await;

@@ -14,6 +14,7 @@ use crate::{
     http::peer::{STRANGE_PROXY, strange_proxy_mend},
     listen::{DOUBLE, DOUBLE_MEND},
     lossy::visible,
+    replica::programs::differing,
     store::{self, Access, SqlStore, Store},
 };
 
@@ -133,6 +134,7 @@ async fn of_store(loaded: &Loaded) -> Result<Vec<Line>> {
     lines.extend(given_up::groups(&store).await?.iter().map(parked));
     lines.extend(doubles(&store).await?);
     lines.extend(strange_proxies(loaded, &store).await?);
+    lines.extend(programs(loaded, &store).await?);
     let mut strays = BTreeMap::<String, usize>::new();
     for (provider, _) in store.unmatched().await? {
         *strays.entry(provider).or_default() += 1;
@@ -181,4 +183,11 @@ async fn strange_proxies(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Line>>
     let strange = strange.filter(|ip| !listed.iter().any(|range| range.contains(*ip)));
     let line = |ip| Line::new(Level::Doubtful, "http.trusted_proxies", strange_proxy_mend(ip));
     Ok(strange.map(line).collect())
+}
+
+/// Programs that run on this database with other settings than these. No failure: whoever is about
+/// to update them checks first.
+async fn programs(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Line>> {
+    let said = differing(store, &loaded.config, &loaded.templates).await?;
+    Ok(said.into_iter().map(|says| Line::new(Level::Doubtful, "programs", says)).collect())
 }

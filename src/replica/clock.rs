@@ -7,7 +7,7 @@ use super::Replica;
 use crate::{
     clock::{Span, Timestamp},
     engine::standing::Reading,
-    store::{DocChange, Peers, StoreError},
+    store::{DocChange, Peers, Store, StoreError},
 };
 
 /// The document that keeps the offset, in milliseconds.
@@ -24,6 +24,15 @@ pub(super) struct Offset {
     ms: i64,
     /// Whether this program set it.
     ours: bool,
+}
+
+/// The time that all programs on a store keep, for whoever only looks; `None` where there is one
+/// program at most.
+pub(super) async fn time_of(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
+    let Some(peers) = store.peers() else { return Ok(None) };
+    let offset = store.doc(STORE, CLOCK).await?.and_then(|doc| doc.body.as_i64());
+    let now = peers.now().await?.millis() + offset.unwrap_or_default();
+    Ok(Some(Timestamp::from_millis(now)))
 }
 
 impl Replica {

@@ -4,6 +4,7 @@ mod chat;
 mod clock;
 mod cut;
 mod money;
+mod settings;
 
 use std::{
     sync::{
