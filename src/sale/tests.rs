@@ -2,5 +2,6 @@
 
 mod cases;
 mod histories;
+mod parts;
 pub(super) mod play;
 mod reversals;

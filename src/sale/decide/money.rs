@@ -195,6 +195,7 @@ pub(super) fn expected(hold: &Hold, fact: &PaymentFact) -> Money {
 
 fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
     let expected = expected(&hold, &payment.fact);
+    let id = hold.id;
     let why = format!("paid {}, expected {expected}", payment.fact.amount);
     payment.fate = Fate::Person { why };
     if hold.is_taken() || draft.head.has_room_for(&hold) {
@@ -202,6 +203,7 @@ fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
         draft.put(hold);
     }
     before_person(draft, payment);
+    parts::end(draft, id);
 }
 
 pub(super) fn before_person(draft: &mut Draft<'_>, payment: Payment) {

@@ -1,7 +1,8 @@
 //! Several payments that make up one price: a gift card for a part of it, a card for the rest.
 //!
 //! A part buys nothing. Once the parts of a page come to its total, all of them together do; if the
-//! page is closed before, each is given back.
+//! page is closed before, each is given back. So is one on another page of the same hold (the answer
+//! that told of a page can be lost, and a second one is made then).
 
 use super::money::{before_person, buy, expected, page_of, refund};
 use crate::{
@@ -46,7 +47,7 @@ fn price_of(fact: &PaymentFact) -> i64 {
 
 /// A part came in: it waits for the rest, or is the rest.
 pub(super) fn part_came(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
-    let total = expected(&hold, &payment.fact);
+    let (hold_id, total) = (hold.id, expected(&hold, &payment.fact));
     let others = others(draft, &hold, &payment.fact);
     let sum = others.iter().fold(price_of(&payment.fact), |sum, one| sum + price_of(&one.fact));
     if sum < total.minor {
@@ -64,7 +65,8 @@ pub(super) fn part_came(draft: &mut Draft<'_>, mut payment: Payment, mut hold: H
             draft.put(hold);
         }
         payment.fate = Fate::Person { why };
-        return before_person(draft, payment);
+        before_person(draft, payment);
+        return end(draft, hold_id);
     }
     let id = payment.fact.id.clone();
     buy(draft, payment, hold);
@@ -82,6 +84,7 @@ pub(super) fn part_came(draft: &mut Draft<'_>, mut payment: Payment, mut hold: H
             }
         }
     }
+    end(draft, hold_id);
 }
 
 fn wait(draft: &mut Draft<'_>, mut payment: Payment, hold: &Hold) {
