@@ -136,14 +136,15 @@ impl Chat {
         meter::message(message.room.platform.as_str());
         let templates = self.templates();
         let names: Vec<&str> = templates.keys().map(String::as_str).collect();
+        let command = parse(&rest, &names);
         if let Some(before) = self.repeated(message, &rest) {
             // A question has its answer already, and a chat is not filled by who types twice.
-            let acts = parse(&rest, &names).is_ok_and(|command| !only_looks(&command));
+            let acts = command.is_ok_and(|command| !only_looks(&command));
             let is_here = message.room.platform == PlatformName::Console;
             let says = is_here && acts && before != message.id;
             return says.then(|| Reply::line(SAME_AGAIN.to_owned()));
         }
-        let answer = match parse(&rest, &names) {
+        let answer = match command {
             Ok(command) => self.obey(message, command).await,
             Err(mistake) => Err(No::Say(mistake.0)),
         };

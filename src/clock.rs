@@ -166,6 +166,12 @@ impl Span {
     }
 }
 
+/// How a clock was set that jumped by so many milliseconds: `1 h back`, `10 min forward`.
+pub fn jump_words(ms: i64) -> String {
+    let by = Span::from_millis(ms.abs()).words();
+    format!("{by} {}", if ms < 0 { "back" } else { "forward" })
+}
+
 impl Add for Span {
     type Output = Self;
     fn add(self, other: Self) -> Self {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::Announcer;
-use crate::clock::Span;
+use crate::clock::{Span, jump_words};
 
 /// How often to look.
 const LOOK_EVERY: Span = Span::from_secs(1);
@@ -48,8 +48,6 @@ impl Announcer {
             }
             return;
         }
-        let by = Span::from_millis(apart.abs()).words();
-        let way = if apart < 0 { "back" } else { "forward" };
         let what = match followed {
             true => "Nothing runs, so it is followed.",
             false if self.engine.is_shared() => {
@@ -61,7 +59,7 @@ impl Announcer {
                  right, best by NTP, before anything is restarted."
             }
         };
-        let line = format!("This machine's clock was set {by} {way}. {what}");
+        let line = format!("This machine's clock was set {}. {what}", jump_words(apart));
         tracing::warn!("{line}");
         jump.told = (!followed).then_some(apart);
         join_all(self.mod_rooms.iter().map(|room| self.tell(room, &line))).await;

@@ -22,9 +22,9 @@ pub const SKEW_MAX: Span = Span::from_millis(500);
 const SILENT_MAX: Span = Span::from_secs(7);
 
 /// What the store's clock said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
-    /// When it was read, by our clock.
+    /// When it was read, by our clock; zero if it was not read yet.
     at: Timestamp,
     /// How far we are ahead of it, in milliseconds at least.
     pub(crate) ahead: i64,
@@ -65,21 +65,13 @@ pub(super) struct Standing {
 struct State {
     /// What is ours to do, and until when.
     turns: HashMap<String, Timestamp>,
-    /// When the store's clock was last read.
-    read_at: Timestamp,
-    /// How far we are ahead of it, in milliseconds at least.
-    ahead: i64,
+    /// What the store's clock said last.
+    clock: Reading,
 }
 
 impl Standing {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn clocks_agree(&self) -> bool {
-        self.ahead.abs() <= SKEW_MAX.millis()
     }
 }
 
@@ -106,7 +98,7 @@ impl Engine {
         }
         let now = self.now();
         let state = self.inner.standing.state();
-        state.clocks_agree() && state.turns.get(target).is_some_and(|until| *until > now)
+        state.clock.agrees() && state.turns.get(target).is_some_and(|until| *until > now)
     }
 
     /// Notes whose turn it is: ours until then, or not ours. Says whether that is new.
@@ -120,14 +112,13 @@ impl Engine {
 
     /// Whether the clocks agreed when the store's was last read.
     pub(crate) fn clocks_agreed(&self) -> bool {
-        let state = self.inner.standing.state();
-        state.read_at != Timestamp::default() && state.clocks_agree()
+        let clock = self.inner.standing.state().clock;
+        clock.at != Timestamp::default() && clock.agrees()
     }
 
     /// Notes what the store's clock said.
     pub(crate) fn note_clock(&self, reading: Reading) {
-        let mut state = self.inner.standing.state();
-        (state.read_at, state.ahead) = (reading.at, reading.ahead);
+        self.inner.standing.state().clock = reading;
     }
 
     /// Does something while nothing runs whose end it could move, and nothing is started; says
@@ -181,7 +172,7 @@ impl Engine {
         if !self.is_shared() {
             return true;
         }
-        let read_at = self.inner.standing.state().read_at;
+        let read_at = self.inner.standing.state().clock.at;
         self.now().since(read_at) <= SILENT_MAX
     }
 
@@ -191,19 +182,19 @@ impl Engine {
             return None;
         }
         let now = self.now();
-        let state = self.inner.standing.state();
-        let silent = now.since(state.read_at);
-        if state.read_at == Timestamp::default() {
+        let clock = self.inner.standing.state().clock;
+        let silent = now.since(clock.at);
+        if clock.at == Timestamp::default() {
             return Some("the database's clock was not read yet".to_owned());
         }
         if silent > SILENT_MAX {
             return Some(format!("the database has not answered for {}", silent.words()));
         }
-        let (ms, way) = match state.ahead {
+        let (ms, way) = match clock.ahead {
             ms if ms < 0 => (-ms, "behind"),
             ms => (ms, "ahead of"),
         };
-        (!state.clocks_agree()).then(|| {
+        (!clock.agrees()).then(|| {
             format!("this machine's clock is {ms} ms {way} the database's: set both by NTP")
         })
     }

@@ -5,7 +5,7 @@
 
 use super::Replica;
 use crate::{
-    clock::{Span, Timestamp},
+    clock::{Timestamp, jump_words},
     engine::standing::Reading,
     store::{DocChange, Peers, Store, StoreError},
 };
@@ -53,11 +53,11 @@ impl Replica {
             let Some(known) = known else {
                 // A new program: its machine's clock may be the one from which the offset counts.
                 self.keep_offset(stored);
-                let is_offset = reading.moved(stored.ms).agrees();
-                if is_offset {
+                let moved = reading.moved(stored.ms);
+                if moved.agrees() {
                     self.engine.clock().shift(-reading.ahead);
                 }
-                self.engine.note_clock(if is_offset { reading.moved(stored.ms) } else { reading });
+                self.engine.note_clock(if moved.agrees() { moved } else { reading });
                 return Ok(());
             };
             let changed = known.version != stored.version;
@@ -70,11 +70,10 @@ impl Replica {
                 self.engine.clock().shift(-reading.ahead);
                 tracing::info!(ms = -reading.ahead, "the time of the other programs is followed");
             } else if self.set_offset(stored, stored.ms + reading.ahead).await? {
-                let by = Span::from_millis(reading.ahead.abs()).words();
-                let way = if reading.ahead > 0 { "back" } else { "forward" };
                 tracing::warn!(
-                    "The database's clock was set {by} {way}. What runs keeps its time; set that \
-                     clock right, best by NTP."
+                    "The database's clock was set {}. What runs keeps its time; set that clock \
+                     right, best by NTP.",
+                    jump_words(-reading.ahead)
                 );
             }
         }

@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::{
     settings::{Names, Settings},
 };
 use crate::{
+    chat::Templates,
     clock::{Span, Timestamp},
     config::Config,
     engine::Engine,
@@ -38,9 +39,6 @@ const KIND: &str = "program";
 /// What to do about it.
 const MEND: &str =
     "Give every program the same config.toml and secrets, and start again those that have the old";
-
-/// Templates by name, as they are reloaded.
-pub type Shelf = Arc<RwLock<Arc<BTreeMap<String, Template>>>>;
 
 /// What a program writes of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +65,7 @@ pub struct Programs {
     id: String,
     address: String,
     keys: Settings,
-    shelf: Shelf,
+    shelf: Templates,
     told: Mutex<Told>,
 }
 
@@ -155,12 +153,12 @@ impl Programs {
 pub struct Ours {
     address: String,
     keys: Settings,
-    shelf: Shelf,
+    shelf: Templates,
 }
 
 impl Ours {
     /// A program with that configuration at that address.
-    pub fn new(config: &Config, address: SocketAddr, shelf: &Shelf) -> Self {
+    pub fn new(config: &Config, address: SocketAddr, shelf: &Templates) -> Self {
         let keys = Settings::of(config, &BTreeMap::new());
         Self { address: address.to_string(), keys, shelf: shelf.clone() }
     }

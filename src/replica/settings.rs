@@ -55,9 +55,7 @@ impl Settings {
     /// What a configuration and its templates come to.
     pub fn of(config: &Config, templates: &BTreeMap<String, Template>) -> Self {
         let keys = keys(config).map(|(key, value)| (key.to_owned(), short(&value)));
-        let rows = templates.iter().take(TEMPLATES_MAX);
-        let rows = rows.map(|(name, template)| (name.clone(), Row::of(template)));
-        Self { keys: keys.into(), templates: rows.collect() }
+        Self { keys: keys.into(), templates: BTreeMap::new() }.with(templates)
     }
 
     /// The same with other templates.
