@@ -15,9 +15,9 @@ use crate::{
     announce::Announcer,
     broom,
     budget::Budgeted,
-    chat::{Chat, Templates},
+    chat::Chat,
     clock::Clock,
-    config::{Config, Loaded},
+    config::{Config, Loaded, Templates},
     engine::{Engine, Parts},
     gate::{CodeKey, Gate},
     http::{

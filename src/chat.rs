@@ -12,7 +12,7 @@ mod wish;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use self::{rehearse::Stage, verbs::How};
@@ -22,6 +22,7 @@ use crate::{
         Command,
         parse::{ours, parse},
     },
+    config::Templates,
     engine::{Engine, TellError, say_target},
     meter,
     notice::text,
@@ -41,9 +42,6 @@ const SAME_AGAIN: &str =
 
 /// More recent messages than this are not remembered.
 const RECENT_MAX: usize = 1000;
-
-/// Templates by name; replaced whole when they are reloaded.
-pub type Templates = Arc<RwLock<Arc<BTreeMap<String, Template>>>>;
 
 /// Turns messages into commands and commands into events.
 pub struct Chat {

@@ -27,8 +27,8 @@ use serde::Deserialize;
 pub use self::{
     discord::Discord,
     load::{
-        ConfigError, Loaded, SECRETS_FILE, is_setting, load, read, reload_templates, secrets,
-        secrets_file,
+        ConfigError, Loaded, SECRETS_FILE, Templates, is_setting, load, read, reload_templates,
+        secrets, secrets_file,
     },
     noventiq::Noventiq,
     polar::Polar,

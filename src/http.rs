@@ -57,8 +57,8 @@ use self::{
     serve::Served,
 };
 use crate::{
-    chat::{Chat, Templates},
-    config::{AddressRange, Secret},
+    chat::Chat,
+    config::{AddressRange, Secret, Templates},
     engine::Engine,
     gate::Gate,
     meter,

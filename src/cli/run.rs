@@ -364,7 +364,7 @@ fn stopped() -> impl Future<Output = ()> {
 async fn reload(
     path: PathBuf,
     environment: HashMap<String, String>,
-    templates: crate::chat::Templates,
+    templates: crate::config::Templates,
     console: Option<Arc<Console>>,
 ) {
     let say = |line: String| match &console {

@@ -16,9 +16,8 @@ use super::{
     settings::{Names, Settings},
 };
 use crate::{
-    chat::Templates,
     clock::{Span, Timestamp},
-    config::Config,
+    config::{Config, Templates},
     engine::Engine,
     sale::template::Template,
     store::{Doc, DocChange, Store, StoreError},
