@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::{
     clock::{Clock, Span, Timestamp},
-    config::Finding,
+    finding::Finding,
     notice::Notice,
     platform::{Grant, Health, Limits, Platform, Post, Reply, SayError, Wish},
     room::{Message, PlatformName, Room},

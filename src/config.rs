@@ -12,10 +12,7 @@ mod load;
 mod noventiq;
 mod offer;
 mod polar;
-mod private;
-mod range;
 mod rooms;
-mod secret;
 mod square;
 mod template;
 mod twitch;
@@ -32,14 +29,18 @@ pub use self::{
     },
     noventiq::Noventiq,
     polar::Polar,
-    private::{is_private_host, is_private_ip},
-    range::AddressRange,
-    secret::Secret,
     square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
     twitch::{ChatServer, Twitch},
 };
-use crate::{command::parse::nearest, provider::sandbox::Faults, room::Room};
+use crate::{
+    command::parse::nearest,
+    finding::Finding,
+    net::{AddressRange, is_private_host},
+    provider::sandbox::Faults,
+    room::Room,
+    secret::Secret,
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -207,33 +208,6 @@ impl Default for Console {
 impl Default for Sandbox {
     fn default() -> Self {
         Self { allow_public: false, calls_per_second: 8, fee: 0.0, faults: Faults::default() }
-    }
-}
-
-/// One thing that is wrong or doubtful, with its mend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The key it is about.
-    pub key: String,
-    /// What is wrong, and how to mend it.
-    pub says: String,
-    /// Whether the program runs all the same.
-    pub warning: bool,
-    /// Whether nothing is wrong at all: it was tried, and it works.
-    pub fine: bool,
-}
-
-impl Finding {
-    pub(crate) fn error(key: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { key: key.into(), says: says.into(), warning: false, fine: false }
-    }
-
-    pub(crate) fn warning(key: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { key: key.into(), says: says.into(), warning: true, fine: false }
-    }
-
-    pub(crate) fn fine(key: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { fine: true, ..Self::warning(key, says) }
     }
 }
 

@@ -15,13 +15,14 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
-    config::{Finding, Secret},
-    provider::signature::{derive, mark},
+    finding::Finding,
+    mac::{derive, mark},
     sale::{
         offer::{Code, CodeList, Extras, Judge, Whose},
         refusal::Refusal,
         template::Template,
     },
+    secret::Secret,
     store::{Doc, DocChange, Store, StoreError},
     view::View,
 };

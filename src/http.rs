@@ -57,13 +57,8 @@ use self::{
     serve::Served,
 };
 use crate::{
-    chat::Chat,
-    config::{AddressRange, Secret, Templates},
-    engine::Engine,
-    gate::Gate,
-    meter,
-    platform::Platform,
-    sale::event::ClaimLimits,
+    chat::Chat, config::Templates, engine::Engine, gate::Gate, meter, net::AddressRange,
+    platform::Platform, sale::event::ClaimLimits, secret::Secret,
 };
 
 /// A webhook larger than this is turned away with 413.

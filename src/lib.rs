@@ -2,11 +2,15 @@
 
 pub mod clock;
 pub mod file;
+pub mod finding;
 pub mod id;
 pub mod lossy;
+pub mod mac;
 pub mod meter;
 pub mod money;
+pub mod net;
 pub mod room;
+pub mod secret;
 
 pub mod command;
 pub mod config;

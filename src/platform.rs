@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::{
     clock::{Span, Timestamp},
-    config::Finding,
+    finding::Finding,
     id::SaleId,
     notice::Notice,
     room::{Message, PlatformName, Room, User},

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::{Clock, Span, Timestamp},
     id::{Entropy, HoldId, SaleId},
-    provider::{Call, Outcome, Provider, ProviderError, ReturnPages, signature::short_hash},
+    mac::short_hash,
+    provider::{Call, Outcome, Provider, ProviderError, ReturnPages},
     room::{PlatformName, Room, User},
     sale::{
         Phase, Sale, decide,

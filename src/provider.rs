@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use crate::{
     clock::{Span, Timestamp},
-    config::Finding,
+    finding::Finding,
     id::{CheckoutId, HoldId, PaymentId, SaleId},
     sale::{
         Sale,

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::Ended;
 use crate::{
     clock::{Clock, Span, SystemClock, Timestamp},
-    config::{Finding, Loaded},
+    config::Loaded,
     engine::given_up::{self, GivenUp},
+    finding::{Finding, Level},
     gate::empty_lists,
     http::peer::{STRANGE_PROXY, strange_proxy_mend},
     listen::{DOUBLE, DOUBLE_MEND},
@@ -21,57 +22,24 @@ use crate::{
 /// How long it is remembered that somebody else spoke with our account.
 const DOUBLE_COUNTS_FOR: Span = Span::from_mins(24 * 60);
 
-/// How bad it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    Fine,
-    Doubtful,
-    Wrong,
-}
-
-impl Level {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Fine => "ok  ",
-            Self::Doubtful => "warn",
-            Self::Wrong => "FAIL",
-        }
-    }
-}
-
-/// One line of `check`.
-pub(super) struct Line {
-    key: String,
-    level: Level,
-    says: String,
-}
-
-impl Line {
-    pub(super) fn new(level: Level, key: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { key: key.into(), level, says: says.into() }
-    }
-}
-
-impl From<Finding> for Line {
-    fn from(Finding { key, says, warning, fine }: Finding) -> Self {
-        let level = match (fine, warning) {
-            (true, _) => Level::Fine,
-            (false, true) => Level::Doubtful,
-            (false, false) => Level::Wrong,
-        };
-        Self { key, says, level }
+/// The level as it stands before a line.
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "ok  ",
+        Level::Warning => "warn",
+        Level::Error => "FAIL",
     }
 }
 
 pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool) -> Result<Ended> {
     let mut lines = Vec::new();
     if let Some(path) = &loaded.path {
-        lines.push(Line::new(Level::Fine, "config", format!("{} is fine", path.display())));
+        lines.push(Finding::ok("config", format!("{} is fine", path.display())));
     }
-    lines.extend(loaded.warnings.iter().cloned().map(Line::from));
+    lines.extend(loaded.warnings.iter().cloned());
     if loaded.templates.is_empty() {
         let says = "there is nothing to sell: add a [templates.<name>] with a price";
-        lines.push(Line::new(Level::Wrong, "templates", says));
+        lines.push(Finding::error("templates", says));
     }
     lines.extend(of_store(loaded).await?);
     lines.extend(super::provider::findings(loaded, fix).await?);
@@ -81,8 +49,8 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, as_json: bool, fix: bool
 }
 
 /// Each thing once, whoever found it.
-fn once(lines: Vec<Line>) -> Vec<Line> {
-    let mut kept: Vec<Line> = Vec::new();
+fn once(lines: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::new();
     for line in lines {
         if !kept.iter().any(|other| other.key == line.key && other.says == line.says) {
             kept.push(line);
@@ -91,30 +59,30 @@ fn once(lines: Vec<Line>) -> Vec<Line> {
     kept
 }
 
-fn show(lines: &[Line], as_json: bool) -> Ended {
-    let is = |line: &Line, level| line.level == level;
+fn show(lines: &[Finding], as_json: bool) -> Ended {
+    let is = |line: &Finding, level| line.level == level;
     if as_json {
-        let row = |line: &Line| {
-            let (ok, warning) = (!is(line, Level::Wrong), is(line, Level::Doubtful));
+        let row = |line: &Finding| {
+            let (ok, warning) = (!is(line, Level::Error), is(line, Level::Warning));
             json!({ "key": line.key, "ok": ok, "warning": warning, "says": line.says })
         };
         let rows: Vec<_> = lines.iter().map(row).collect();
         println!("{:#}", json!(rows));
     } else {
-        for Line { key, level, says } in lines {
+        for Finding { level, key, says } in lines {
             // What providers and chats said is among it; lines of ours may be several.
             let says: Vec<String> = says.lines().map(visible).collect();
-            println!("{}  {}: {}", level.word(), visible(key), says.join("\n"));
+            println!("{}  {}: {}", word(*level), visible(key), says.join("\n"));
         }
     }
-    if lines.iter().any(|line| is(line, Level::Wrong)) { Ended::Failed } else { Ended::Well }
+    if lines.iter().any(|line| is(line, Level::Error)) { Ended::Failed } else { Ended::Well }
 }
 
-async fn of_store(loaded: &Loaded) -> Result<Vec<Line>> {
+async fn of_store(loaded: &Loaded) -> Result<Vec<Finding>> {
     let url = &loaded.config.store.url;
     let verdict = |can: Result<()>, says: String| match can {
-        Ok(()) => Line::new(Level::Fine, "store", says),
-        Err(error) => Line::new(Level::Wrong, "store", error.to_string()),
+        Ok(()) => Finding::ok("store", says),
+        Err(error) => Finding::error("store", error.to_string()),
     };
     let store = match store::open(url, Access::Read).await {
         Ok(store) => store,
@@ -122,15 +90,15 @@ async fn of_store(loaded: &Loaded) -> Result<Vec<Line>> {
             let says = format!("{place} does not exist yet; it is made at the first start");
             let mut lines = vec![verdict(can_run(loaded, None).await, says)];
             // Where there is no store there are no codes.
-            lines.extend(empty_lists(None, &loaded.templates).await?.into_iter().map(Line::from));
+            lines.extend(empty_lists(None, &loaded.templates).await?);
             return Ok(lines);
         }
-        Err(error) => return Ok(vec![Line::new(Level::Wrong, "store", error.to_string())]),
+        Err(error) => return Ok(vec![Finding::error("store", error.to_string())]),
     };
     let outbox = store.outbox().await?;
     let says = format!("{} opens, {} effect(s) wait", store::shown(url), outbox.waiting);
     let mut lines = vec![verdict(can_run(loaded, Some(&store)).await, says)];
-    lines.extend(empty_lists(Some(&store), &loaded.templates).await?.into_iter().map(Line::from));
+    lines.extend(empty_lists(Some(&store), &loaded.templates).await?);
     lines.extend(given_up::groups(&store).await?.iter().map(parked));
     lines.extend(doubles(&store).await?);
     lines.extend(strange_proxies(loaded, &store).await?);
@@ -145,7 +113,7 @@ async fn of_store(loaded: &Loaded) -> Result<Vec<Line>> {
              and forgets those of the seller's other sales; one that stays here is to be looked at \
              in the provider's dashboard"
         );
-        lines.push(Line::new(Level::Doubtful, format!("payments at {provider}"), says));
+        lines.push(Finding::warning(format!("payments at {provider}"), says));
     }
     Ok(lines)
 }
@@ -158,36 +126,36 @@ async fn can_run(loaded: &Loaded, store: Option<&SqlStore>) -> Result<()> {
     Ok(store::could_write(&loaded.config.store.url).await?)
 }
 
-fn parked(group: &GivenUp) -> Line {
+fn parked(group: &GivenUp) -> Finding {
     let says = format!("{} was given up: {}. {}", group.what(), group.why, group.mend());
-    Line::new(Level::Wrong, format!("parked work of {}", group.sale()), says)
+    Finding::error(format!("parked work of {}", group.sale()), says)
 }
 
 /// Another program that was seen to speak with our chat account.
-async fn doubles(store: &SqlStore) -> Result<Vec<Line>> {
+async fn doubles(store: &SqlStore) -> Result<Vec<Finding>> {
     let docs = store.docs(DOUBLE, None).await?;
     let of = |doc: store::Doc| {
         let at = Timestamp::from_millis(doc.body["at"].as_i64().unwrap_or_default());
         let lately = SystemClock.now().since(at) < DOUBLE_COUNTS_FOR;
         let says = format!("{DOUBLE_MEND} Seen last at {}", at.rfc3339());
-        lately.then(|| Line::new(Level::Wrong, doc.id, says))
+        lately.then(|| Finding::error(doc.id, says))
     };
     Ok(docs.into_iter().filter_map(of).collect())
 }
 
 /// Proxies that sent X-Forwarded-For and are still not listed.
-async fn strange_proxies(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Line>> {
+async fn strange_proxies(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Finding>> {
     let listed = &loaded.config.http.trusted_proxies;
     let docs = store.docs(STRANGE_PROXY, None).await?;
     let strange = docs.into_iter().filter_map(|doc| doc.id.parse::<IpAddr>().ok());
     let strange = strange.filter(|ip| !listed.iter().any(|range| range.contains(*ip)));
-    let line = |ip| Line::new(Level::Doubtful, "http.trusted_proxies", strange_proxy_mend(ip));
+    let line = |ip| Finding::warning("http.trusted_proxies", strange_proxy_mend(ip));
     Ok(strange.map(line).collect())
 }
 
 /// Programs that run on this database with other settings than these. No failure: whoever is about
 /// to update them checks first.
-async fn programs(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Line>> {
+async fn programs(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Finding>> {
     let said = differing(store, &loaded.config, &loaded.templates).await?;
-    Ok(said.into_iter().map(|says| Line::new(Level::Doubtful, "programs", says)).collect())
+    Ok(said.into_iter().map(|says| Finding::warning("programs", says)).collect())
 }

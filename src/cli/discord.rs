@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::check::{Level, Line};
 use crate::{
     app::{App, base_url},
     clock::Clock,
     config::Loaded,
+    finding::Finding,
     platform::discord::{self, Discord, Hints},
     store::Store,
 };
@@ -41,7 +41,7 @@ pub(super) fn hints(app: &App) -> Hints {
 }
 
 /// `check`: what Discord says of the bot, its intents and its rooms.
-pub(super) async fn check(loaded: &Loaded) -> Vec<Line> {
+pub(super) async fn check(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     if !config.discord.enabled {
         return Vec::new();
@@ -50,7 +50,7 @@ pub(super) async fn check(loaded: &Loaded) -> Vec<Line> {
     let found = discord::check(&config.discord, &rooms).await;
     if found.is_empty() {
         let says = "token, intents and rooms are fine";
-        return vec![Line::new(Level::Fine, "discord", says)];
+        return vec![Finding::ok("discord", says)];
     }
-    found.into_iter().map(Line::from).collect()
+    found
 }

@@ -6,22 +6,21 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::{
-    Ended,
-    check::{Level, Line},
-};
+use super::Ended;
 use crate::{
     app::{App, Outside, remote_providers},
     clock::{Clock, SystemClock},
     config::{Config, Loaded},
     demo::Folder,
+    finding::Finding,
     id::SystemEntropy,
+    mac::short_hash,
     probe::{
         Prober, Round, Spread,
         history::{self, Measured},
         spread,
     },
-    provider::{Call, Leftover, Provider, signature::short_hash},
+    provider::{Call, Leftover, Provider},
     sale::{carry::facts, template::Template},
     store::{self, Access, OpenError, Store},
 };
@@ -41,7 +40,7 @@ fn providers(loaded: &Loaded) -> Result<Vec<Arc<dyn Provider>>> {
 }
 
 /// Every provider's findings; a line for those with none.
-pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<Line>> {
+pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
     for provider in providers(loaded)? {
         let own = |template: &&Template| template.provider == provider.name();
@@ -49,7 +48,7 @@ pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<Line>> {
         let found = provider.check(&templates, mend).await;
         if found.is_empty() {
             let key = format!("providers.{}", provider.name());
-            all.push(Line::new(Level::Fine, key, "answers, and has what the templates need"));
+            all.push(Finding::ok(key, "answers, and has what the templates need"));
         }
         let (can, cannot): (Vec<_>, Vec<_>) =
             facts(&provider.capabilities()).into_iter().partition(|(_, able)| *able);
@@ -60,8 +59,8 @@ pub(super) async fn findings(loaded: &Loaded, mend: bool) -> Result<Vec<Line>> {
             [] => format!("can: {}", words(&can)),
             none => format!("can: {}. Cannot: {}", words(&can), words(none)),
         };
-        all.push(Line::new(Level::Fine, format!("providers.{}", provider.name()), says));
-        all.extend(found.into_iter().map(Line::from));
+        all.push(Finding::ok(format!("providers.{}", provider.name()), says));
+        all.extend(found);
     }
     Ok(all)
 }

@@ -20,9 +20,10 @@ use self::{
 use super::{Ended, check};
 use crate::{
     command::parse::nearest,
-    config::{self, Providers, SECRETS_FILE, is_private_host, is_setting},
+    config::{self, Providers, SECRETS_FILE, is_setting},
     file,
     id::{Entropy, SystemEntropy},
+    net::is_private_host,
     room::{PlatformName, Room},
 };
 

@@ -4,13 +4,11 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 
-use super::{
-    Ended,
-    check::{Level, Line},
-};
+use super::Ended;
 use crate::{
     clock::{Clock, SystemClock},
     config::Loaded,
+    finding::Finding,
     platform::{
         Platform,
         twitch::{Prompt, Setup, Twitch, login, public_roots, token_file},
@@ -59,13 +57,13 @@ pub(super) async fn log_in(loaded: &Loaded, path: &Path) -> Result<Ended> {
 }
 
 /// `check`: what Twitch says of the account, its rights and the rooms.
-pub(super) async fn check(loaded: &Loaded, path: &Path) -> Result<Vec<Line>> {
+pub(super) async fn check(loaded: &Loaded, path: &Path) -> Result<Vec<Finding>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Some(twitch) = open(loaded, path, &clock)? else { return Ok(Vec::new()) };
     let found = twitch.check(&rooms(loaded)).await;
     if found.is_empty() {
         let says = "token and rooms are fine; the bot moderates each";
-        return Ok(vec![Line::new(Level::Fine, "twitch", says)]);
+        return Ok(vec![Finding::ok("twitch", says)]);
     }
-    Ok(found.into_iter().map(Line::from).collect())
+    Ok(found)
 }

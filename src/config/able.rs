@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Config, Finding, Providers};
+use super::{Config, Providers};
 use crate::{
+    finding::Finding,
     provider::{noventiq, polar, sandbox, square},
     sale::{
         carry::cannot,

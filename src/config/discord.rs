@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Finding, Secret};
+use crate::{finding::Finding, secret::Secret};
 
 /// Discord.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

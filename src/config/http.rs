@@ -1,6 +1,7 @@
 //! What the listener is told, checked.
 
-use super::{Finding, Http};
+use super::Http;
+use crate::finding::Finding;
 
 /// A shorter token for the desk could be guessed.
 const DESK_TOKEN_MIN: usize = 12;
@@ -41,7 +42,7 @@ mod tests {
         };
         for short in ["1", "hunter2", "12345678901"] {
             let found = check(short);
-            assert!(!found[0].warning && found[0].says.contains("openssl rand"), "{short}");
+            assert!(found[0].is_error() && found[0].says.contains("openssl rand"), "{short}");
         }
         assert!(check("").is_empty() && check("123456789012").is_empty());
     }

@@ -8,8 +8,8 @@ use std::{
 
 use config::{File, FileFormat};
 
-use super::{Config, Finding, env_file, templates};
-use crate::{command::parse::nearest, file, sale::template::Template};
+use super::{Config, env_file, templates};
+use crate::{command::parse::nearest, file, finding::Finding, sale::template::Template};
 
 /// Keys in the environment begin with this; `__` stands between levels.
 const PREFIX: &str = "LIVETILL_";
@@ -110,7 +110,7 @@ pub fn read(
     variables.retain(|key, _| is_setting(key));
     let config = overlay(text, &variables)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
-        config.check().into_iter().partition(|finding| !finding.warning);
+        config.check().into_iter().partition(Finding::is_error);
     if !errors.is_empty() {
         return Err(ConfigError::Values(errors));
     }

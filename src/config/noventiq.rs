@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Finding, secret::Secret};
+use crate::{finding::Finding, secret::Secret};
 
 /// Characters of the contact address (the refund request's reference).
 const EMAIL_MAX: usize = 80;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Finding, secret::Secret};
+use crate::{finding::Finding, secret::Secret};
 
 /// A Polar organization.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Finding, secret::Secret};
+use crate::{finding::Finding, secret::Secret};
 
 /// From this version on Square wants other fields for inventory adjustments (its changelog of
 /// 2026-07-15).

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{
-    Finding,
-    offer::{RawCondition, RawOffers, RawOption, RawSpecial, RawUpsell},
-};
+use super::offer::{RawCondition, RawOffers, RawOption, RawSpecial, RawUpsell};
 use crate::{
     clock::Span,
+    finding::Finding,
     money::{Currency, Money},
     notice::text::plain,
     provider::{noventiq, polar, square},

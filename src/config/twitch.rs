@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Finding, Secret, is_private_host};
+use crate::{finding::Finding, net::is_private_host, secret::Secret};
 
 /// Twitch.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -6,11 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::Timestamp,
-    config::Secret,
-    provider::{
-        rest::client,
-        signature::{short_hash, sign_standard},
-    },
+    mac::short_hash,
+    provider::{rest::client, signature::sign_standard},
+    secret::Secret,
     view::View,
 };
 

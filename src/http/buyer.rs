@@ -5,10 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use crate::{
     clock::Timestamp,
     id::{Buyer, Entropy, HoldId, SaleId},
-    provider::{
-        ReturnPages,
-        signature::{derive, is_mark, mark},
-    },
+    mac::{derive, is_mark, mark},
+    provider::ReturnPages,
 };
 
 const COOKIE: &str = "livetill";

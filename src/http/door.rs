@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::places::Places;
-use crate::config::{AddressRange, Http};
+use crate::{config::Http, net::AddressRange};
 
 /// The bounds of the listener.
 pub struct Doors {

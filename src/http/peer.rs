@@ -14,9 +14,7 @@ use axum::{
 };
 
 use super::{Web, door::networks};
-use crate::{
-    config::is_private_ip, provider::signature::mark, sale::share::SEPARATOR, store::DocChange,
-};
+use crate::{mac::mark, net::is_private_ip, sale::share::SEPARATOR, store::DocChange};
 
 /// Whether that is a proxy of ours, whose word is taken.
 pub(super) fn is_trusted(web: &Web, ip: IpAddr) -> bool {

@@ -52,7 +52,8 @@ use super::{
 };
 use crate::{
     clock::{Clock, Span, Timestamp},
-    config::{Discord as Config, Finding},
+    config::Discord as Config,
+    finding::Finding,
     room::{Message, PlatformName, Room},
     store::Store,
     view::View,

@@ -41,7 +41,8 @@ use self::{
 use super::{Health, Heard, Limits, Platform, Post, Reply, SayError, Updates, announces};
 use crate::{
     clock::{Clock, Span},
-    config::{Finding, Twitch as Config},
+    config::Twitch as Config,
+    finding::Finding,
     room::{Message, PlatformName, Role, Room},
     view::View,
 };

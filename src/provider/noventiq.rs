@@ -31,7 +31,8 @@ use self::{
 };
 use crate::{
     clock::{Clock, Span, Timestamp},
-    config::{self, Finding, Secret},
+    config,
+    finding::Finding,
     id::CheckoutId,
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
@@ -43,6 +44,7 @@ use crate::{
         event::Listing,
         template::{Capabilities, RefundKind, Template},
     },
+    secret::Secret,
 };
 
 /// Its name.

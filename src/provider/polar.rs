@@ -24,7 +24,8 @@ pub use self::options::Options;
 use self::{client::Client, page::Plan, status::Told};
 use crate::{
     clock::{Span, Timestamp},
-    config::{self, Finding},
+    config,
+    finding::Finding,
     id::CheckoutId,
     provider::{
         Call, Delivery, Leftover, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk,

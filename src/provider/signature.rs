@@ -1,25 +1,18 @@
 //! Signature checks for webhooks, all in one place: on the raw bytes, in constant time.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256, Sha512};
+use hmac::Mac;
+use sha2::{Digest, Sha512};
 
 use crate::{
     clock::{Span, Timestamp},
-    config::Secret,
+    mac::hmac_sha256,
     provider::{Verified, Webhook, WebhookError},
+    secret::Secret,
 };
 
 /// How far a signed time may be from ours (Standard Webhooks, section "Verifying the timestamp").
 const TOLERANCE: Span = Span::from_secs(300);
-
-fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    mac
-}
 
 /// Checks a webhook after the Standard Webhooks specification with any of several raw keys;
 /// answers its `webhook-id` too.
@@ -119,28 +112,6 @@ pub fn sign_standard(key: &[u8], id: &str, at: Timestamp, body: &[u8]) -> String
     let parts: [&[u8]; 5] = [id.as_bytes(), b".", seconds.as_bytes(), b".", body];
     let signature = hmac_sha256(key, &parts).finalize().into_bytes();
     format!("v1,{}", STANDARD.encode(signature))
-}
-
-/// A key derived from the shop's secret for one purpose.
-pub fn derive(secret: &[u8; 32], purpose: &str) -> Vec<u8> {
-    hmac_sha256(secret, &[purpose.as_bytes()]).finalize().into_bytes().to_vec()
-}
-
-/// A hash of a text that is no secret: 40 hex digits.
-pub fn short_hash(text: &str) -> String {
-    hex::encode(&Sha256::digest(text.as_bytes())[..20])
-}
-
-/// A short keyed mark of `text`: 16 bytes as 32 hex digits.
-pub fn mark(key: &[u8], text: &str) -> String {
-    let mac = hmac_sha256(key, &[text.as_bytes()]).finalize().into_bytes();
-    hex::encode(&mac[..16])
-}
-
-/// Whether `mark` is the keyed mark of `text`; in constant time.
-pub fn is_mark(key: &[u8], text: &str, given: &str) -> bool {
-    use subtle::ConstantTimeEq;
-    mark(key, text).as_bytes().ct_eq(given.as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -250,16 +221,6 @@ mod tests {
             let none = Webhook { headers: Vec::new(), ..webhook };
             assert!(!check(&keys, url, &none), "no signature");
         }
-    }
-
-    #[test]
-    fn marks_are_keyed() {
-        let mark = mark(b"k", "a");
-        assert_eq!(mark.len(), 32);
-        assert!(is_mark(b"k", "a", &mark));
-        assert!(
-            !is_mark(b"k", "b", &mark) && !is_mark(b"j", "a", &mark) && !is_mark(b"k", "a", "")
-        );
     }
 
     /// The example of Noventiq's "Webhook examples".

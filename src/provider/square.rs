@@ -39,7 +39,8 @@ use self::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    config::{self, Environment, Finding, Secret},
+    config::{self, Environment},
+    finding::Finding,
     id::{CheckoutId, HoldId},
     provider::{
         Call, Delivery, Leftover, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk,
@@ -51,6 +52,7 @@ use crate::{
         payment::PaymentFact,
         template::{Capabilities, RefundKind, Template},
     },
+    secret::Secret,
 };
 
 /// Its name.

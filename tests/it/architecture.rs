@@ -11,11 +11,15 @@ const RANKS: &[(&str, u32)] = &[
     // words
     ("clock", 0),
     ("file", 0),
+    ("finding", 0),
     ("id", 0),
     ("lossy", 0),
+    ("mac", 0),
     ("meter", 0),
     ("money", 0),
+    ("net", 0),
     ("room", 0),
+    ("secret", 0),
     // the core, pure
     ("sale", 1),
     ("notice", 1),

@@ -16,7 +16,8 @@ use std::{
 
 use livetill::{
     clock::{Clock, SystemClock},
-    provider::signature::{derive, sign_standard},
+    mac::derive,
+    provider::signature::sign_standard,
 };
 use reqwest::{Client, Response, redirect::Policy};
 use serde_json::{Value, json};

@@ -17,11 +17,9 @@ use livetill::{
         parse::{Mistake, clean, ours, parse},
     },
     config::{ConfigError, read},
+    mac::derive,
     money::{Currency, Money},
-    provider::{
-        Provider, Webhook, WebhookError,
-        signature::{derive, sign_standard},
-    },
+    provider::{Provider, Webhook, WebhookError, signature::sign_standard},
     sale::template::{Overrides, Template},
 };
 

@@ -13,11 +13,7 @@ use std::{
     time::Duration,
 };
 
-use livetill::{
-    cli::logs::quiet,
-    clock::SystemClock,
-    config::{Config, Secret},
-};
+use livetill::{cli::logs::quiet, clock::SystemClock, config::Config, secret::Secret};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},

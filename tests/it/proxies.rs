@@ -13,10 +13,7 @@ use std::{
     },
 };
 
-use livetill::{
-    clock::Clock,
-    provider::signature::{derive, sign_standard},
-};
+use livetill::{clock::Clock, mac::derive, provider::signature::sign_standard};
 use reqwest::{Client, redirect::Policy};
 use sqlx::{Row, query};
 use tempfile::TempDir;

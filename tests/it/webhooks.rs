@@ -2,10 +2,8 @@
 
 use livetill::{
     clock::{Clock, Span},
-    provider::{
-        News,
-        signature::{derive, sign_standard},
-    },
+    mac::derive,
+    provider::{News, signature::sign_standard},
     sale::payment::{PaymentFact, PaymentStatus},
     store::DocChange,
 };

@@ -308,7 +308,7 @@ impl Shop {
     /// The key under which the sandbox signs.
     pub async fn key(&self) -> Vec<u8> {
         let secret = self.app.engine.store().secret([0; 32]).await.expect("a secret");
-        signature::derive(&secret, "sandbox webhook")
+        livetill::mac::derive(&secret, "sandbox webhook")
     }
 
     /// Ends the program.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    provider::signature::{is_mark, mark},
+    mac::{is_mark, mark},
     store::{DocChange, StoreError},
 };
 

@@ -14,7 +14,8 @@ use super::{
     wire::{Application, Failed, Wire},
 };
 use crate::{
-    config::{Discord as Config, Finding},
+    config::Discord as Config,
+    finding::Finding,
     room::{PlatformName, Room},
 };
 

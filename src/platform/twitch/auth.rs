@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::config::{Secret, is_private_host};
+use crate::{net::is_private_host, secret::Secret};
 
 /// A request that takes longer is given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

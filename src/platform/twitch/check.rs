@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Twitch, desk::Desk, session::Session, token::TokenError, wire::Dial};
 use crate::{
-    config::Finding,
+    finding::Finding,
     platform::Standing,
     room::{PlatformName, Room},
 };

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::token::Tokens;
-use crate::{clock::Timestamp, config::Secret, file};
+use crate::{clock::Timestamp, file, secret::Secret};
 
 /// Its name, beside the configuration.
 pub const NAME: &str = "twitch-token.json";

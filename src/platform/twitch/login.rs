@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     clock::{Clock, Span},
-    config::{Secret, Twitch as Config},
+    config::Twitch as Config,
+    secret::Secret,
 };
 
 /// Twitch asks not to be asked more often, in seconds.

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    config::{Secret, Twitch as Config},
+    config::Twitch as Config,
+    secret::Secret,
 };
 
 /// Twitch asks for a look at the token this often.

@@ -9,8 +9,8 @@ use tokio::sync::Mutex;
 use super::{NAME, order::find};
 use crate::{
     clock::{Clock, Span, Timestamp},
-    config::Secret,
     provider::rest::{Complaint, Drift, Fault, Rest, list, text},
+    secret::Secret,
 };
 
 /// A token lives for 24 hours (the Authentication API's reference); a new one is fetched before.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{NAME, Noventiq, link::LINKS, options::Options};
-use crate::{config::Finding, provider::rest::Fault, sale::template::Template};
+use crate::{finding::Finding, provider::rest::Fault, sale::template::Template};
 
 /// What the doctor's own links carry in place of a hold.
 const REFERENCE: &str = "livetill-check";

@@ -13,8 +13,9 @@ use crate::{
     clock::Span,
     config,
     id::CheckoutId,
+    mac::short_hash,
     money::Money,
-    provider::{Call, Outcome, ProviderError, rest::Fault, signature::short_hash},
+    provider::{Call, Outcome, ProviderError, rest::Fault},
     sale::{
         Sale,
         event::Verdict,

@@ -180,7 +180,7 @@ mod tests {
              [mug.noventiq]\n{own}"
         );
         let raw = toml::from_str(&text).expect("a table");
-        let findings = |all: Vec<config::Finding>| all[0].says.clone();
+        let findings = |all: Vec<crate::finding::Finding>| all[0].says.clone();
         config::templates(&raw).map(|mut all| all.remove("mug").expect("it")).map_err(findings)
     }
 

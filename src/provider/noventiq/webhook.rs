@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{Noventiq, order::word};
 use crate::{
-    config::Secret,
     provider::{
         Delivery, News, ProviderError, Verified, Webhook, WebhookError, rest::Fault, signature,
     },
+    secret::Secret,
 };
 
 /// The signed values, in their order (the "Send webhooks" reference).

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::NAME;
 use crate::{
-    config::Secret,
     provider::rest::{Complaint, Drift, Fault, Rest, list},
+    secret::Secret,
 };
 
 /// The version of the API that is spoken; without the header the server chooses.

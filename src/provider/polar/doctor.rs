@@ -7,7 +7,7 @@ use super::{
     page::{LINKS, PRODUCTS, SESSIONS},
 };
 use crate::{
-    config::Finding,
+    finding::Finding,
     provider::rest::{Fault, list, segment},
     sale::template::Template,
 };

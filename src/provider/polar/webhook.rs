@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    config::Secret,
     provider::{Delivery, News, Verified, Webhook, WebhookError, signature},
+    secret::Secret,
 };
 
 /// Secrets are often written without their padding.

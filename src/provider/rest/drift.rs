@@ -9,7 +9,7 @@ use reqwest::header::{DATE, HeaderMap};
 
 use crate::{
     clock::{Clock, Span, SystemClock, Timestamp},
-    config::Finding,
+    finding::Finding,
 };
 
 /// Not known yet.

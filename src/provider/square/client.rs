@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::error::Fault;
 use crate::{
     clock::Span,
-    config::Secret,
     provider::rest::{Drift, client},
+    secret::Secret,
 };
 
 /// A call that takes longer is repeated under the same key.

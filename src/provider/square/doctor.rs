@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{NAME, Options, Square, error::Fault, listing::read_mark};
 use crate::{
-    config::Finding,
+    finding::Finding,
     provider::{
         Call, Leftover, ProviderError,
         rest::{list, segment},
@@ -211,7 +211,7 @@ impl Square {
         let status = status.and_then(Value::as_i64).unwrap_or(0);
         let says = format!("Square's test event to {} was answered", self.notification_url);
         match status {
-            200..=299 => Finding::fine(key("notification_url"), format!("{says} with {status}")),
+            200..=299 => Finding::ok(key("notification_url"), format!("{says} with {status}")),
             401 => {
                 let says = format!(
                     "{says} with 401: copy the subscription's signature key from the Square \
@@ -253,7 +253,7 @@ impl Square {
         // One subscription for one address, however often this is run.
         let name: String = format!("livetill {}", self.notification_url).chars().take(64).collect();
         let body = json!({
-            "idempotency_key": crate::provider::signature::short_hash(&self.notification_url),
+            "idempotency_key": crate::mac::short_hash(&self.notification_url),
             "subscription": {
                 "name": name,
                 "event_types": EVENTS,

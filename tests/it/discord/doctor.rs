@@ -72,7 +72,7 @@ async fn a_room_that_is_no_text_channel_is_named_by_its_kind() {
             continue;
         }
         let [one] = found.as_slice() else { panic!("{code}: {found:?}") };
-        assert_eq!((one.key.as_str(), one.warning), ("discord:1001", warning), "{code}");
+        assert_eq!((one.key.as_str(), one.is_error()), ("discord:1001", !warning), "{code}");
         assert!(one.says.contains(kind) && one.says.contains("text or announcement"), "{one:?}");
     }
     // The right that is named is the one that a thread takes, by its channel's settings.
@@ -92,7 +92,7 @@ async fn a_wrong_token_is_said_once() {
     let found = check(&config(&fake.url), &rooms(&["discord:1001"])).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].key, "discord.token");
-    assert!(!found[0].warning && !found[0].says.contains(TOKEN), "{found:?}");
+    assert!(found[0].is_error() && !found[0].says.contains(TOKEN), "{found:?}");
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use std::process::{Command, Output};
 
 use livetill::{
-    config::{self, Secret},
+    config,
     provider::{Provider, noventiq::Noventiq},
+    secret::Secret,
 };
 
 use crate::{

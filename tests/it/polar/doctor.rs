@@ -4,9 +4,11 @@ use std::process::Command;
 
 use livetill::{
     clock::Clock,
-    config::{self, Secret},
+    config,
+    finding::Finding,
     provider::{Call, Provider, polar::Polar},
     sale::template::Template,
+    secret::Secret,
 };
 
 use crate::{
@@ -106,7 +108,7 @@ async fn each_scope_that_the_token_lacks_is_named_and_no_other() {
     for scope in NEEDED {
         fake.books().faults.lacks = Some(scope);
         let found = polar.check(&[&plan], false).await;
-        let wrong: Vec<_> = found.iter().filter(|one| !one.warning).collect();
+        let wrong: Vec<_> = found.iter().filter(|one| one.is_error()).collect();
         assert_eq!(wrong.len(), 1, "{scope}: {found:?}");
         assert_eq!(wrong[0].key, "providers.polar.access_token");
         for other in NEEDED {
@@ -117,7 +119,7 @@ async fn each_scope_that_the_token_lacks_is_named_and_no_other() {
     for scope in ["webhooks:write", "organizations:read"] {
         fake.books().faults.lacks = Some(scope);
         let found = polar.check(&[&plan], false).await;
-        assert!(found.iter().all(|one| one.warning), "{scope}: {found:?}");
+        assert!(!found.iter().any(Finding::is_error), "{scope}: {found:?}");
     }
     let books = fake.books();
     assert_eq!(books.products.len(), made, "looking makes nothing");

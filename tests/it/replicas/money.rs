@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use livetill::{
     app::Wrap,
     clock::{Clock, SystemClock, Timestamp},
+    mac::derive,
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
-        Webhook, WebhookError,
-        signature::{derive, sign_standard},
+        Webhook, WebhookError, signature::sign_standard,
     },
     sale::{
         Sale,

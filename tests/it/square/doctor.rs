@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use livetill::{
     clock::{Clock, SystemClock},
-    config::{self, Secret},
+    config,
     id::SystemEntropy,
     probe::{Prober, spread},
     provider::{Call, Provider, square::Square},
     sale::template::Template,
+    secret::Secret,
 };
 
 use crate::{
@@ -101,7 +102,7 @@ async fn the_test_event_is_tried_and_its_answer_comes_with_the_mend() {
         let found = square.check(&[&mug], false).await;
         assert_eq!(found.len(), 1);
         assert!(found[0].says.contains(mend), "{status}: {}", found[0].says);
-        assert_eq!(!found[0].warning, is_error, "{status}");
+        assert_eq!(found[0].is_error(), is_error, "{status}");
     }
     let books = fake.books();
     assert!(books.wrong.is_empty(), "{:?}", books.wrong);

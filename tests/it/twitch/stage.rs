@@ -10,12 +10,13 @@ use std::{
 };
 
 use livetill::{
-    config::{Secret, Twitch as Config},
+    config::Twitch as Config,
     platform::{
         Platform, Standing,
         twitch::{Setup as TwitchSetup, Twitch, public_roots, token_file},
     },
     room::{PlatformName, Room},
+    secret::Secret,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -3,8 +3,9 @@
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use livetill::{
-    config::Secret,
+    finding::Level,
     platform::{Platform, Standing, twitch::login},
+    secret::Secret,
 };
 
 use super::{
@@ -174,7 +175,7 @@ async fn the_doctor_names_what_is_wrong_and_the_mend() {
     assert!(scene.twitch().check(&[room()]).await.is_empty());
     scene.chat.state().moderates = false;
     let found = scene.twitch().check(&[room()]).await;
-    assert!(found.len() == 1 && found[0].warning, "{found:?}");
+    assert!(found.len() == 1 && found[0].level == Level::Warning, "{found:?}");
     assert!(found[0].says.contains("Mend: type /mod till_bot in that chat"), "{found:?}");
     scene.config.login = "other_bot".to_owned();
     let found = scene.twitch().check(&[room()]).await;
@@ -186,7 +187,7 @@ async fn the_doctor_names_what_is_wrong_and_the_mend() {
     scene.id.books().scopes.push("chat:edit".to_owned());
     scene.id.revoke("access-1");
     let found = scene.twitch().check(&[room()]).await;
-    assert!(found[0].warning && found[0].says.contains("renews it"), "{found:?}");
+    assert!(found[0].level == Level::Warning && found[0].says.contains("renews it"), "{found:?}");
     assert_eq!(scene.id.books().refreshed, 0, "the doctor uses no refresh token up");
 }
 

@@ -135,7 +135,7 @@ async fn a_channel_that_is_shut_is_told_with_its_mend() {
     let mut scene = Scene::new().await;
     scene.chat.state().shut = Some(("msg_channel_suspended", "This channel is suspended."));
     let found = scene.twitch().check(&[room()]).await;
-    assert!(found.iter().any(|f| !f.warning && f.says.contains("suspended")), "{found:?}");
+    assert!(found.iter().any(|f| f.is_error() && f.says.contains("suspended")), "{found:?}");
     scene.config.required = false;
     let mut stage = scene.play().await;
     stage.until("it is broken", |s| matches!(s.standing(), Standing::Broken(_))).await;

@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use livetill::{
     clock::{Clock, Timestamp},
+    mac::derive,
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
-        Webhook, WebhookError,
-        signature::{derive, sign_standard},
+        Webhook, WebhookError, signature::sign_standard,
     },
     sale::{
         Sale,
