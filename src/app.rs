@@ -17,7 +17,7 @@ use crate::{
     budget::Budgeted,
     chat::Chat,
     clock::Clock,
-    config::{Config, Loaded, Templates},
+    config::{Config, Loaded},
     engine::{Engine, Parts},
     gate::{CodeKey, Gate},
     http::{
@@ -36,7 +36,7 @@ use crate::{
     reconcile,
     replica::{Replica, programs::Ours},
     room::{Message, Room},
-    sale::event::ClaimLimits,
+    sale::{event::ClaimLimits, template::Templates},
     store::Store,
     timer,
     waiting::Waiting,
@@ -140,7 +140,7 @@ impl App {
             base_url: base_url.clone(),
             keys: Keys::new(&secret),
             trusted_proxies: config.http.trusted_proxies.clone(),
-            hosts: Hosts::of(config, &base_url),
+            hosts: Hosts::of(&base_url, &names(config)),
             limits,
             doors: Doors::of(&config.http),
             gate: Gate::new(CodeKey::new(&secret), config.shop.check_secret.clone())?,
@@ -156,7 +156,11 @@ impl App {
         Ok(Self {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,
-            replica: Replica::new(&engine, &workers, Ours::new(config, address, &templates)),
+            replica: Replica::new(
+                &engine,
+                &workers,
+                Ours::new(&config.alike(), address, &templates),
+            ),
             workers,
             waiting: Arc::new(Waiting::new(engine.clone(), platforms.clone())),
             announcer: Arc::new(Announcer::new(engine.clone(), platforms, rooms, mod_rooms)),
@@ -346,6 +350,12 @@ fn rooms(config: &Config, platforms: &[Arc<dyn Platform>]) -> (Vec<Room>, Vec<Ro
     rooms.retain(there);
     mod_rooms.retain(there);
     (rooms, mod_rooms)
+}
+
+/// Names we are asked by besides our own.
+fn names(config: &Config) -> Vec<String> {
+    let notified = config.providers.square.notification_url.clone();
+    config.http.hosts.iter().cloned().chain([notified]).collect()
 }
 
 /// What browsers call the listener.

@@ -22,13 +22,16 @@ use crate::{
         Command,
         parse::{ours, parse},
     },
-    config::Templates,
     engine::{Engine, TellError, say_target},
     meter,
     notice::text,
     platform::{Platform, Reply, Wish},
     room::{Message, PlatformName, Role, Room},
-    sale::{event::ClaimLimits, refusal::Refusal, template::Template},
+    sale::{
+        event::ClaimLimits,
+        refusal::Refusal,
+        template::{Template, Templates},
+    },
     shop::Outcome,
     store::{Seen, StoreError},
 };

@@ -4,40 +4,30 @@
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
 mod able;
-mod discord;
+mod alike;
 mod doubt;
 pub mod env_file;
-mod http;
 mod load;
-mod noventiq;
 mod offer;
-mod polar;
 mod rooms;
-mod square;
 mod template;
-mod twitch;
-
-use std::net::SocketAddr;
 
 use serde::Deserialize;
 
 pub use self::{
-    discord::Discord,
     load::{
-        ConfigError, Loaded, SECRETS_FILE, Templates, is_setting, load, read, reload_templates,
-        secrets, secrets_file,
+        ConfigError, Loaded, SECRETS_FILE, is_setting, load, read, reload_templates, secrets,
+        secrets_file,
     },
-    noventiq::Noventiq,
-    polar::Polar,
-    square::{ADJUSTMENTS_CHANGED, Environment, Square},
     template::templates,
-    twitch::{ChatServer, Twitch},
 };
 use crate::{
     command::parse::nearest,
     finding::Finding,
-    net::{AddressRange, is_private_host},
-    provider::sandbox::Faults,
+    http,
+    net::is_private_host,
+    platform::{discord, twitch},
+    provider::{noventiq, polar, sandbox, square},
     room::Room,
     secret::Secret,
 };
@@ -49,15 +39,15 @@ pub struct Config {
     /// The shop.
     pub shop: Shop,
     /// The listener.
-    pub http: Http,
+    pub http: http::settings::Settings,
     /// Where sales live.
     pub store: Store,
     /// The terminal.
     pub console: Console,
     /// Twitch.
-    pub twitch: Twitch,
+    pub twitch: twitch::Settings,
     /// Discord.
-    pub discord: Discord,
+    pub discord: discord::Settings,
     /// Payment services.
     pub providers: Providers,
     /// What may be sold.
@@ -89,30 +79,6 @@ impl Shop {
     }
 }
 
-/// The listener.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Http {
-    /// Address and port.
-    pub listen: SocketAddr,
-    /// Names we are asked by besides our own.
-    pub hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<AddressRange>,
-    /// Holds one address may have at a time.
-    pub holds_per_address: u32,
-    /// Holds one browser may let lapse in a sale.
-    pub tries_per_buyer: u32,
-    /// Connections at a time.
-    pub max_connections: u32,
-    /// Connections of one address at a time.
-    pub connections_per_address: u32,
-    /// Streams of views that one address may follow at a time.
-    pub streams_per_address: u32,
-    /// Opens the owner's desk, from the environment; without one there is no desk.
-    pub desk_token: Secret,
-}
-
 /// Where sales live.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -141,27 +107,13 @@ pub struct Console {
 #[serde(default, deny_unknown_fields)]
 pub struct Providers {
     /// The built-in one.
-    pub sandbox: Sandbox,
+    pub sandbox: sandbox::Settings,
     /// Square.
-    pub square: Square,
+    pub square: square::Settings,
     /// Polar.
-    pub polar: Polar,
+    pub polar: polar::Settings,
     /// Noventiq Checkout.
-    pub noventiq: Noventiq,
-}
-
-/// The built-in provider.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sandbox {
-    /// Serve its pages to the whole world.
-    pub allow_public: bool,
-    /// API calls per second before it answers 429.
-    pub calls_per_second: u32,
-    /// The share of each payment that it keeps as its fee.
-    pub fee: f64,
-    /// Faults to play.
-    pub faults: Faults,
+    pub noventiq: noventiq::Settings,
 }
 
 impl Default for Shop {
@@ -173,22 +125,6 @@ impl Default for Shop {
             rooms: vec![Room::console()],
             mod_rooms: Vec::new(),
             check_secret: Secret::default(),
-        }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            hosts: Vec::new(),
-            trusted_proxies: Vec::new(),
-            holds_per_address: 3,
-            tries_per_buyer: 5,
-            max_connections: 4096,
-            connections_per_address: 256,
-            streams_per_address: 100,
-            desk_token: Secret::default(),
         }
     }
 }
@@ -205,19 +141,13 @@ impl Default for Console {
     }
 }
 
-impl Default for Sandbox {
-    fn default() -> Self {
-        Self { allow_public: false, calls_per_second: 8, fee: 0.0, faults: Faults::default() }
-    }
-}
-
 impl Config {
     /// Checks values together, templates included.
     pub fn check(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         self.check_urls(&mut found);
-        self.check_shares(&mut found);
         self.http.check(&mut found);
+        self.providers.sandbox.check(&mut found);
         self.providers.square.check(&mut found);
         self.providers.polar.check(&mut found);
         self.providers.noventiq.check(&mut found);
@@ -231,18 +161,6 @@ impl Config {
         if self.shop.rooms.is_empty() {
             let says = "nobody would hear of a sale: name a room, like \"console\"";
             found.push(Finding::error("shop.rooms", says));
-        }
-        for (key, n) in [
-            ("http.holds_per_address", self.http.holds_per_address),
-            ("http.tries_per_buyer", self.http.tries_per_buyer),
-            ("http.max_connections", self.http.max_connections),
-            ("http.connections_per_address", self.http.connections_per_address),
-            ("http.streams_per_address", self.http.streams_per_address),
-            ("providers.sandbox.calls_per_second", self.providers.sandbox.calls_per_second),
-        ] {
-            if n == 0 {
-                found.push(Finding::error(key, "must be at least 1"));
-            }
         }
         match templates(&self.templates) {
             Ok(templates) => {
@@ -330,24 +248,5 @@ impl Config {
             ("providers.noventiq.password", noventiq.password.is_set()),
             ("providers.noventiq.webhook_secret", noventiq.webhook_secret.is_set()),
         ]
-    }
-
-    fn check_shares(&self, found: &mut Vec<Finding>) {
-        let sandbox = &self.providers.sandbox;
-        let faults = &sandbox.faults;
-        for (key, share) in [
-            ("fee", sandbox.fee),
-            ("faults.webhook_dropped", faults.webhook_dropped),
-            ("faults.webhook_doubled", faults.webhook_doubled),
-            ("faults.error", faults.error),
-            ("faults.answer_lost", faults.answer_lost),
-            ("faults.close_ignored", faults.close_ignored),
-            ("faults.close_refused", faults.close_refused),
-        ] {
-            if !(0.0..=1.0).contains(&share) {
-                let key = format!("providers.sandbox.{key}");
-                found.push(Finding::error(key, "is a share: between 0 and 1"));
-            }
-        }
     }
 }

@@ -23,6 +23,7 @@ pub mod peer;
 pub mod places;
 mod qr;
 pub mod serve;
+pub mod settings;
 mod timely;
 mod told;
 mod visitor;
@@ -57,8 +58,14 @@ use self::{
     serve::Served,
 };
 use crate::{
-    chat::Chat, config::Templates, engine::Engine, gate::Gate, meter, net::AddressRange,
-    platform::Platform, sale::event::ClaimLimits, secret::Secret,
+    chat::Chat,
+    engine::Engine,
+    gate::Gate,
+    meter,
+    net::AddressRange,
+    platform::Platform,
+    sale::{event::ClaimLimits, template::Templates},
+    secret::Secret,
 };
 
 /// A webhook larger than this is turned away with 413.

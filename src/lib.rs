@@ -13,7 +13,6 @@ pub mod room;
 pub mod secret;
 
 pub mod command;
-pub mod config;
 pub mod notice;
 pub mod report;
 pub mod sale;
@@ -40,5 +39,6 @@ pub mod worker;
 
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod probe;

@@ -156,6 +156,6 @@ async fn strange_proxies(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Findin
 /// Programs that run on this database with other settings than these. No failure: whoever is about
 /// to update them checks first.
 async fn programs(loaded: &Loaded, store: &SqlStore) -> Result<Vec<Finding>> {
-    let said = differing(store, &loaded.config, &loaded.templates).await?;
+    let said = differing(store, &loaded.config.alike(), &loaded.templates).await?;
     Ok(said.into_iter().map(|says| Finding::warning("programs", says)).collect())
 }

@@ -364,7 +364,7 @@ fn stopped() -> impl Future<Output = ()> {
 async fn reload(
     path: PathBuf,
     environment: HashMap<String, String>,
-    templates: crate::config::Templates,
+    templates: crate::sale::template::Templates,
     console: Option<Arc<Console>>,
 ) {
     let say = |line: String| match &console {

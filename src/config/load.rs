@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
 };
 
 use config::{File, FileFormat};
@@ -117,9 +116,6 @@ pub fn read(
     let templates = templates(&config.templates).map_err(ConfigError::Values)?;
     Ok(Loaded { config, templates, warnings, path: Some(path.to_owned()) })
 }
-
-/// Templates by name; replaced whole when they are read anew.
-pub type Templates = Arc<RwLock<Arc<BTreeMap<String, Template>>>>;
 
 /// Reads the templates anew; everything else stays as it was at the start.
 ///

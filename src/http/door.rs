@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::places::Places;
-use crate::{config::Http, net::AddressRange};
+use super::{places::Places, settings::Settings};
+use crate::net::AddressRange;
 
 /// The bounds of the listener.
 pub struct Doors {
@@ -21,7 +21,7 @@ pub struct Doors {
 
 impl Doors {
     /// The bounds as configured.
-    pub fn of(config: &Http) -> Self {
+    pub fn of(config: &Settings) -> Self {
         let per_address =
             |max| PerAddress { max, exempt: config.trusted_proxies.clone(), taken: Arc::default() };
         Self {
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let config = Http {
+        let config = Settings {
             connections_per_address: 2,
             trusted_proxies: vec!["192.0.2.1".parse().expect("an address")],
-            ..Http::default()
+            ..Settings::default()
         };
         let gate = Doors::of(&config).connections;
         let first = gate.enter(ip("203.0.113.7"));

@@ -3,8 +3,6 @@
 
 use std::{fs, net::IpAddr};
 
-use crate::config::Config;
-
 /// Names that are served.
 pub struct Hosts {
     /// What nearly every browser says, to the letter.
@@ -13,13 +11,11 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// The names of a shop that browsers call `base_url`.
-    pub fn of(config: &Config, base_url: &str) -> Self {
+    /// The names of a shop that browsers call `base_url`; `more` are names or whole addresses.
+    pub fn of(base_url: &str, more: &[String]) -> Self {
         let usual = authority(base_url);
         let mut names = vec!["localhost".to_owned(), name_of(usual).to_owned()];
-        let notified = &config.providers.square.notification_url;
-        names.extend(Some(name_of(authority(notified)).to_owned()));
-        names.extend(config.http.hosts.iter().cloned());
+        names.extend(more.iter().map(|one| name_of(authority(one)).to_owned()));
         if let Some(own) = own_name() {
             let short = own.strip_suffix(".local").unwrap_or(&own).to_owned();
             names.extend([format!("{short}.local"), short]);
@@ -73,10 +69,8 @@ mod tests {
 
     #[test]
     fn our_names_and_addresses_are_served_and_no_others() {
-        let mut config = Config::default();
-        config.http.hosts = vec!["tunnel.example".to_owned()];
-        config.providers.square.notification_url = "https://hooks.example/webhooks/square".into();
-        let hosts = Hosts::of(&config, "https://shop.example");
+        let more = ["tunnel.example", "https://hooks.example/webhooks", ""].map(str::to_owned);
+        let hosts = Hosts::of("https://shop.example", &more);
         let own = own_name().expect("a name");
         let own = own.strip_suffix(".local").unwrap_or(&own).to_owned();
         let ours = [

@@ -17,6 +17,7 @@ mod kind;
 mod live;
 mod press;
 mod rights;
+mod settings;
 mod slash;
 mod speak;
 mod waiting;
@@ -46,13 +47,12 @@ use self::{
     waiting::Waiting,
     wire::{Failed, Wire},
 };
-pub use self::{doctor::check, slash::Hints};
+pub use self::{doctor::check, settings::Settings, slash::Hints};
 use super::{
     Grant, Health, Heard, Limits, Platform, Post, Reply, SayError, Standing, Updates, Wish,
 };
 use crate::{
     clock::{Clock, Span, Timestamp},
-    config::Discord as Config,
     finding::Finding,
     room::{Message, PlatformName, Room},
     store::Store,
@@ -68,7 +68,7 @@ const KNOCK_EVERY: Span = Span::from_secs(60);
 /// What Discord needs.
 pub struct Setup {
     /// What the owner decided, token included.
-    pub config: Config,
+    pub config: Settings,
     /// Rooms that hear of sales.
     pub rooms: Vec<Room>,
     /// Rooms where only moderators read; commands are heard in both.
@@ -83,7 +83,7 @@ pub struct Setup {
 
 /// Discord as a chat platform.
 pub struct Discord {
-    config: Config,
+    config: Settings,
     moderators: Moderators,
     announce_role: String,
     /// Where commands are heard, and where only moderators read.

@@ -11,6 +11,7 @@ mod hear;
 mod login;
 mod memory;
 mod session;
+mod settings;
 mod speak;
 mod token;
 mod verdict;
@@ -30,7 +31,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use twitch_irc::message::PrivmsgMessage;
 
-pub use self::login::{LoginError, Prompt, login};
 use self::{
     desk::{Desk, SENDS_MAX, SENDS_MAX_MODERATOR, WITHIN},
     session::{Client, Session},
@@ -38,10 +38,13 @@ use self::{
     token::Keeper,
     wire::Dial,
 };
+pub use self::{
+    login::{LoginError, Prompt, login},
+    settings::Settings,
+};
 use super::{Health, Heard, Limits, Platform, Post, Reply, SayError, Updates, announces};
 use crate::{
     clock::{Clock, Span},
-    config::Twitch as Config,
     finding::Finding,
     room::{Message, PlatformName, Role, Room},
     view::View,
@@ -62,7 +65,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What Twitch is made of.
 pub struct Setup {
     /// What was set.
-    pub config: Config,
+    pub config: Settings,
     /// The file with the tokens that `livetill login twitch` made.
     pub token_file: PathBuf,
     /// Rooms to be in; those of other platforms are left out.
@@ -96,7 +99,7 @@ pub fn token_file(config: &Path) -> PathBuf {
 
 /// Twitch.
 pub struct Twitch {
-    config: Config,
+    config: Settings,
     token_file: PathBuf,
     clock: Arc<dyn Clock>,
     keeper: Arc<Keeper>,

@@ -12,6 +12,7 @@ mod link;
 mod options;
 mod order;
 mod refund;
+mod settings;
 mod status;
 mod webhook;
 
@@ -22,16 +23,15 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use self::options::Options;
 use self::{
     client::Client,
     close::Ending,
     link::{Names, Plan},
     status::Looked,
 };
+pub use self::{options::Options, settings::Settings};
 use crate::{
     clock::{Clock, Span, Timestamp},
-    config,
     finding::Finding,
     id::CheckoutId,
     provider::{
@@ -64,7 +64,7 @@ pub const PHYSICAL_ALLOWED: &str =
     "; or, if Noventiq agreed to it, set providers.noventiq.allow_physical = true";
 
 /// What it can do.
-pub fn capabilities(config: &config::Noventiq) -> Capabilities {
+pub fn capabilities(config: &Settings) -> Capabilities {
     Capabilities {
         per_buyer: true,
         shared: false,
@@ -101,7 +101,7 @@ impl Noventiq {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(
-        config: &config::Noventiq,
+        config: &Settings,
         base_url: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {

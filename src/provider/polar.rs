@@ -10,6 +10,7 @@ mod doctor;
 mod money;
 mod options;
 mod page;
+mod settings;
 mod status;
 mod webhook;
 
@@ -20,11 +21,10 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use self::options::Options;
 use self::{client::Client, page::Plan, status::Told};
+pub use self::{options::Options, settings::Settings};
 use crate::{
     clock::{Span, Timestamp},
-    config,
     finding::Finding,
     id::CheckoutId,
     provider::{
@@ -46,7 +46,7 @@ pub const NAME: &str = "polar";
 const RETIRE_AFTER: Span = Span::from_secs(30);
 
 /// What Polar can do. A page has one product and one price of its own.
-pub fn capabilities(config: &config::Polar) -> Capabilities {
+pub fn capabilities(config: &Settings) -> Capabilities {
     Capabilities {
         per_buyer: true,
         shared: true,
@@ -87,7 +87,7 @@ impl Polar {
     ///
     /// # Errors
     /// If no HTTP client can be made.
-    pub fn new(config: &config::Polar, base_url: &str) -> Result<Self, reqwest::Error> {
+    pub fn new(config: &Settings, base_url: &str) -> Result<Self, reqwest::Error> {
         let api = config.api_url.trim();
         let own = |url: &Url| url.host_str().is_some_and(|host| host.ends_with("polar.sh"));
         Ok(Self {

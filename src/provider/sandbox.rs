@@ -9,6 +9,7 @@ mod faults;
 mod hooks;
 mod ledger;
 mod outgoing;
+mod settings;
 mod web;
 
 use std::{
@@ -19,8 +20,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use self::faults::Faults;
 use self::ledger::Ledger;
+pub use self::settings::{Faults, Settings};
 use crate::{
     clock::{Clock, Span},
     id::Entropy,

@@ -15,6 +15,7 @@ mod listing;
 mod money;
 mod options;
 mod probe;
+mod settings;
 mod status;
 mod stock;
 mod webhook;
@@ -29,7 +30,6 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use self::options::Options;
 use self::{
     client::Client,
     error::Fault,
@@ -37,9 +37,12 @@ use self::{
     options::Strategy,
     stock::Stock,
 };
+pub use self::{
+    options::Options,
+    settings::{Environment, Settings},
+};
 use crate::{
     clock::{Span, Timestamp},
-    config::{self, Environment},
     finding::Finding,
     id::{CheckoutId, HoldId},
     provider::{
@@ -63,7 +66,7 @@ pub const NAME: &str = "square";
 const RETIRE_AFTER: Span = Span::from_secs(60);
 
 /// What Square can do. A payment link takes one payment and any lines.
-pub fn capabilities(config: &config::Square) -> Capabilities {
+pub fn capabilities(config: &Settings) -> Capabilities {
     Capabilities {
         per_buyer: true,
         shared: false,
@@ -116,7 +119,7 @@ impl Square {
     ///
     /// # Errors
     /// If no HTTP client can be made.
-    pub fn new(config: &config::Square, base_url: &str) -> Result<Self, reqwest::Error> {
+    pub fn new(config: &Settings, base_url: &str) -> Result<Self, reqwest::Error> {
         let stand_in = Some(config.api_url.trim()).filter(|url| !url.is_empty());
         let api = stand_in.unwrap_or(match config.environment {
             Environment::Sandbox => "https://connect.squareupsandbox.com",

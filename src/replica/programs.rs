@@ -17,9 +17,8 @@ use super::{
 };
 use crate::{
     clock::{Span, Timestamp},
-    config::{Config, Templates},
     engine::Engine,
-    sale::template::Template,
+    sale::template::{Template, Templates},
     store::{Doc, DocChange, Store, StoreError},
 };
 
@@ -156,9 +155,9 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// A program with that configuration at that address.
-    pub fn new(config: &Config, address: SocketAddr, shelf: &Templates) -> Self {
-        let keys = Settings::of(config, &BTreeMap::new());
+    /// A program at that address whose configuration has these keys and values.
+    pub fn new(keys: &BTreeMap<String, String>, address: SocketAddr, shelf: &Templates) -> Self {
+        let keys = Settings::of(keys, &BTreeMap::new());
         Self { address: address.to_string(), keys, shelf: shelf.clone() }
     }
 }
@@ -203,17 +202,18 @@ impl Told {
     }
 }
 
-/// How the running programs' settings differ from these: one sentence for each, with its mend.
+/// How the running programs' settings differ from these keys and templates: one sentence for each,
+/// with its mend.
 ///
 /// # Errors
 /// If the store does not answer.
 pub async fn differing(
     store: &dyn Store,
-    config: &Config,
+    keys: &BTreeMap<String, String>,
     templates: &BTreeMap<String, Template>,
 ) -> Result<Vec<String>, StoreError> {
     let Some(now) = time_of(store).await? else { return Ok(Vec::new()) };
-    let ours = Settings::of(config, templates);
+    let ours = Settings::of(keys, templates);
     let rows = store.docs(KIND, None).await?;
     let running = rows.iter().filter_map(row).filter(|row| now.since(row.at) < GONE);
     let said: BTreeSet<String> = running
@@ -248,12 +248,11 @@ mod tests {
     use super::*;
 
     fn row(secs: i64, name: &str) -> Row {
-        let mut config = Config::default();
-        config.shop.name = name.to_owned();
+        let keys = [("shop.name".to_owned(), format!("{name:?}"))].into();
         Row {
             at: Timestamp::from_millis(secs * 1000),
             address: "10.0.0.2:80".to_owned(),
-            settings: Settings::of(&config, &BTreeMap::new()),
+            settings: Settings::of(&keys, &BTreeMap::new()),
         }
     }
 

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    config::Config,
-    sale::template::{Bounds, CheckoutShape, Template},
-};
+use crate::sale::template::{Bounds, CheckoutShape, Template};
 
 /// Templates that are kept one by one; a shop with more is compared by these.
 const TEMPLATES_MAX: usize = 100;
@@ -52,10 +49,10 @@ pub struct Names<'a> {
 }
 
 impl Settings {
-    /// What a configuration and its templates come to.
-    pub fn of(config: &Config, templates: &BTreeMap<String, Template>) -> Self {
-        let keys = keys(config).map(|(key, value)| (key.to_owned(), short(&value)));
-        Self { keys: keys.into(), templates: BTreeMap::new() }.with(templates)
+    /// What the keys of a configuration, with their values, and its templates come to.
+    pub fn of(keys: &BTreeMap<String, String>, templates: &BTreeMap<String, Template>) -> Self {
+        let keys = keys.iter().map(|(key, value)| (key.clone(), short(value)));
+        Self { keys: keys.collect(), templates: BTreeMap::new() }.with(templates)
     }
 
     /// The same with other templates.
@@ -184,31 +181,6 @@ fn unequal<'a>(
     })
 }
 
-/// What is the same on every replica, templates aside.
-fn keys(config: &Config) -> [(&'static str, String); 9] {
-    let Config { shop, http, providers, .. } = config;
-    let rooms = |rooms: &[crate::room::Room]| {
-        let names: BTreeSet<String> = rooms.iter().map(ToString::to_string).collect();
-        names.into_iter().collect::<Vec<_>>().join(" ")
-    };
-    let set_up = |is: bool, value: String| if is { value } else { "(not set up)".to_owned() };
-    let real = |is: bool| if is { "real money" } else { "test money" }.to_owned();
-    let (square, polar, noventiq) = (&providers.square, &providers.polar, &providers.noventiq);
-    let account = format!("{:?} {}", square.environment, square.location_id).to_lowercase();
-    let market = format!("{} {}", real(noventiq.takes_real_money()), noventiq.market_id);
-    [
-        ("shop.name", format!("{:?}", shop.name)),
-        ("shop.public_url", format!("{:?}", shop.public_url)),
-        ("shop.rooms", format!("{:?}", rooms(&shop.rooms))),
-        ("shop.mod_rooms", format!("{:?}", rooms(&shop.mod_rooms))),
-        ("http.holds_per_address", http.holds_per_address.to_string()),
-        ("http.tries_per_buyer", http.tries_per_buyer.to_string()),
-        ("providers.square", set_up(square.is_configured(), account)),
-        ("providers.polar", set_up(polar.is_configured(), real(polar.takes_real_money()))),
-        ("providers.noventiq", set_up(noventiq.is_configured(), market)),
-    ]
-}
-
 /// What fits into a line. What is cut off is told by its mark.
 fn short(value: &str) -> String {
     if value.chars().count() <= SHOWN_MAX {
@@ -237,7 +209,7 @@ mod tests {
             std::collections::HashMap::new(),
         );
         let loaded = loaded.expect("a config");
-        Settings::of(&loaded.config, &loaded.templates)
+        Settings::of(&loaded.config.alike(), &loaded.templates)
     }
 
     fn differences(ours: &str, theirs: &str) -> Vec<String> {

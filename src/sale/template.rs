@@ -1,5 +1,10 @@
 //! What may be sold, within which bounds, and what its provider can do.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
+};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,6 +16,9 @@ use crate::{
         refusal::{Bound, Refusal},
     },
 };
+
+/// Templates by name; replaced whole when they are read anew.
+pub type Templates = Arc<RwLock<Arc<BTreeMap<String, Template>>>>;
 
 /// A named preset. A running sale carries its own copy, so that a reload changes nothing mid-sale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

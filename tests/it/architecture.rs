@@ -27,7 +27,6 @@ const RANKS: &[(&str, u32)] = &[
     ("command", 1),
     ("shop", 1),
     ("report", 1),
-    ("config", 1),
     // ports
     ("store", 2),
     ("provider", 2),
@@ -47,10 +46,11 @@ const RANKS: &[(&str, u32)] = &[
     ("gate", 3),
     ("http", 3),
     // wiring
-    ("app", 4),
-    ("demo", 5),
-    ("probe", 5),
-    ("cli", 6),
+    ("config", 4),
+    ("app", 5),
+    ("demo", 6),
+    ("probe", 6),
+    ("cli", 7),
 ];
 
 /// Inside one rank, these may use these.
@@ -62,7 +62,6 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("command", &["sale", "notice"]),
     ("shop", &["sale"]),
     ("report", &["sale", "notice"]),
-    ("config", &["sale", "notice", "command"]),
     ("platform", &["store"]),
     ("chat", &["engine"]),
     ("worker", &["engine"]),
@@ -78,8 +77,6 @@ const BESIDE: &[(&str, &[&str])] = &[
 
 /// What looks up and may: the reason stands beside it.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    // The configuration of faults is the sandbox's own type.
-    ("config", "provider"),
     // The proof reads journal lines, which are the store's type.
     ("report", "store"),
     // The sandbox keeps its own books in the store.

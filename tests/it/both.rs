@@ -7,10 +7,9 @@ use std::{
 };
 
 use livetill::{
-    config::Discord as Config,
     platform::{
         Platform, Standing,
-        discord::{Discord, Hints, Setup},
+        discord::{Discord, Hints, Settings as Config, Setup},
         twitch::Twitch,
     },
     store::Store,

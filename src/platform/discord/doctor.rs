@@ -11,16 +11,16 @@ use super::{
     health::{CONTENT_MEND, TOKEN_MEND},
     kind::{Kind, NAME_ANOTHER},
     rights::{Overwrite, in_channel, in_guild, invite, missing},
+    settings::Settings,
     wire::{Application, Failed, Wire},
 };
 use crate::{
-    config::Discord as Config,
     finding::Finding,
     room::{PlatformName, Room},
 };
 
 /// Checks token, intents and rooms; needs no running connection and no store.
-pub async fn check(config: &Config, rooms: &[Room]) -> Vec<Finding> {
+pub async fn check(config: &Settings, rooms: &[Room]) -> Vec<Finding> {
     examine(&Wire::new(config), rooms).await
 }
 

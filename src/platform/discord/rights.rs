@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::kind::Kind;
-use crate::{config::Discord as Config, room::Role};
+use super::{kind::Kind, settings::Settings};
+use crate::room::Role;
 
 /// Permission bits (Discord's reference of *Permissions*).
 pub(super) const ADMINISTRATOR: u64 = 1 << 3;
@@ -34,7 +34,7 @@ pub(super) struct Moderators {
 }
 
 impl Moderators {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Settings) -> Self {
         Self { roles: config.moderator_roles.clone(), users: config.moderator_users.clone() }
     }
 

@@ -14,7 +14,7 @@ use serenity::{
     model::id::{ApplicationId, ChannelId, GuildId, InteractionId, MessageId, UserId},
 };
 
-use crate::config::Discord as Config;
+use super::settings::Settings;
 
 /// An ordinary call, the wait for our turn under Discord's limits included.
 const CALL_WITHIN: Duration = Duration::from_secs(12);
@@ -85,7 +85,7 @@ struct Gateway {
 }
 
 impl Wire {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Settings) -> Self {
         Self { http: client(config).build() }
     }
 
@@ -214,7 +214,7 @@ impl Wire {
 }
 
 /// A client of Discord's HTTP API. serenity ignores another address while its limiter is on.
-pub(super) fn client(config: &Config) -> HttpBuilder {
+pub(super) fn client(config: &Settings) -> HttpBuilder {
     let builder = HttpBuilder::new(config.token.expose());
     match config.api_url.as_str() {
         "" => builder,

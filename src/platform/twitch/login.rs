@@ -6,11 +6,11 @@ use std::{path::Path, time::Duration};
 use super::{
     auth::{Auth, AuthError, Device},
     file,
+    settings::Settings,
     token::{Keeper, Tokens},
 };
 use crate::{
     clock::{Clock, Span},
-    config::Twitch as Config,
     secret::Secret,
 };
 
@@ -65,7 +65,7 @@ pub enum LoginError {
 /// # Errors
 /// See [`LoginError`].
 pub async fn login(
-    config: &Config,
+    config: &Settings,
     path: &Path,
     clock: &dyn Clock,
     show: impl FnOnce(&Prompt),
@@ -99,7 +99,7 @@ pub async fn login(
 
 async fn agreed(
     auth: &Auth,
-    config: &Config,
+    config: &Settings,
     device: &Device,
     clock: &dyn Clock,
 ) -> Result<super::auth::Granted, LoginError> {

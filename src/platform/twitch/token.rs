@@ -10,10 +10,10 @@ use twitch_irc::login::CredentialsPair;
 use super::{
     auth::{Auth, AuthError, Granted, SCOPES, Validated},
     file,
+    settings::Settings,
 };
 use crate::{
     clock::{Span, Timestamp},
-    config::Twitch as Config,
     secret::Secret,
 };
 
@@ -60,7 +60,7 @@ pub enum TokenError {
 /// Keeps the tokens.
 pub struct Keeper {
     auth: Auth,
-    config: Config,
+    config: Settings,
     path: PathBuf,
     state: Mutex<State>,
 }
@@ -80,7 +80,7 @@ impl Keeper {
     ///
     /// # Errors
     /// If no HTTP client can be made.
-    pub fn new(config: Config, path: PathBuf) -> Result<Self, AuthError> {
+    pub fn new(config: Settings, path: PathBuf) -> Result<Self, AuthError> {
         let auth = Auth::new(&config.auth_url)?;
         Ok(Self { auth, config, path, state: Mutex::default() })
     }
@@ -221,8 +221,8 @@ impl Keeper {
     }
 
     /// Names the tokens in the environment, if there are any, without telling them.
-    pub fn fingerprint(config: &Config) -> Option<String> {
-        let Config { token, refresh_token, .. } = config;
+    pub fn fingerprint(config: &Settings) -> Option<String> {
+        let Settings { token, refresh_token, .. } = config;
         if !token.is_set() && !refresh_token.is_set() {
             return None;
         }

@@ -28,8 +28,7 @@ use twitch_irc::{
     },
 };
 
-use super::desk::Desk;
-use crate::config::ChatServer;
+use super::{desk::Desk, settings::ChatServer};
 
 /// A connection that takes longer is given up.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);

@@ -8,10 +8,10 @@ use super::{
     Noventiq,
     options::{DECIMALS, Options},
     order::{find, word},
+    settings::Settings,
 };
 use crate::{
     clock::Span,
-    config,
     id::CheckoutId,
     mac::short_hash,
     money::Money,
@@ -44,7 +44,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(config: &config::Noventiq) -> Self {
+    pub(super) fn of(config: &Settings) -> Self {
         Self {
             market: config.market_id,
             customer: config.customer_field.trim().to_owned(),

@@ -13,7 +13,8 @@ use super::{
         CloseState, LedgerError, PageOrder, PageState, Payed, SandboxListing, SandboxPage,
         SandboxPayment, Shown,
     },
-    faults::{Faults, happens},
+    faults::happens,
+    settings::Faults,
 };
 use crate::{
     clock::{Clock, Span, Timestamp},

@@ -4,10 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Square, error::Fault, listing::Plan, options::Strategy};
+use super::{
+    Square, error::Fault, listing::Plan, options::Strategy, settings::ADJUSTMENTS_CHANGED,
+};
 use crate::{
     clock::{Span, Timestamp},
-    config::ADJUSTMENTS_CHANGED,
     provider::{Call, ProviderError, rest::list},
 };
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use livetill::{config::Discord as Config, platform::discord::check, room::Room};
+use livetill::{
+    platform::discord::{Settings as Config, check},
+    room::Room,
+};
 use serde_json::json;
 
 use super::{fake::Fake, fixtures::TOKEN};

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use livetill::{
     clock::Span,
-    config::Discord as Config,
     platform::{
         Heard, Platform, Standing,
-        discord::{Discord, Hints, Setup},
+        discord::{Discord, Hints, Settings as Config, Setup},
     },
     store::Store,
 };

@@ -3,8 +3,10 @@
 use std::process::{Command, Output};
 
 use livetill::{
-    config,
-    provider::{Provider, noventiq::Noventiq},
+    provider::{
+        Provider,
+        noventiq::{self, Noventiq},
+    },
     secret::Secret,
 };
 
@@ -18,13 +20,13 @@ use crate::{
 
 pub fn account(fake: &Fake, password: &str) -> Noventiq {
     crypto();
-    let config = config::Noventiq {
+    let config = noventiq::Settings {
         api_url: fake.url.clone(),
         market_id: 17,
         username: Secret::from(USERNAME),
         password: Secret::from(password),
         webhook_secret: Secret::from(SECRET),
-        ..config::Noventiq::default()
+        ..noventiq::Settings::default()
     };
     Noventiq::new(&config, "https://shop.example", ManualClock::new()).expect("a client")
 }

@@ -6,7 +6,10 @@ use livetill::{
     clock::Clock,
     config,
     finding::Finding,
-    provider::{Call, Provider, polar::Polar},
+    provider::{
+        Call, Provider,
+        polar::{self, Polar},
+    },
     sale::template::Template,
     secret::Secret,
 };
@@ -22,10 +25,10 @@ use crate::{
 
 fn account(fake: &Fake, token: &str) -> Polar {
     crypto();
-    let config = config::Polar {
+    let config = polar::Settings {
         api_url: fake.url.clone(),
         access_token: Secret::from(token),
-        ..config::Polar::default()
+        ..polar::Settings::default()
     };
     Polar::new(&config, "https://shop.example").expect("a client")
 }

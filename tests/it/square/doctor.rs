@@ -7,7 +7,10 @@ use livetill::{
     config,
     id::SystemEntropy,
     probe::{Prober, spread},
-    provider::{Call, Provider, square::Square},
+    provider::{
+        Call, Provider,
+        square::{self, Square},
+    },
     sale::template::Template,
     secret::Secret,
 };
@@ -26,12 +29,12 @@ const TEST_ARRIVED: &str = "providers.square.notification_url: Square's test eve
 
 pub fn account(fake: &Fake, token: &str, location: &str) -> Square {
     crypto();
-    let config = config::Square {
+    let config = square::Settings {
         api_url: fake.url.clone(),
         location_id: location.to_owned(),
         notification_url: NOTIFICATION_URL.to_owned(),
         access_token: Secret::from(token),
-        ..config::Square::default()
+        ..square::Settings::default()
     };
     Square::new(&config, "http://127.0.0.1:8080").expect("a client")
 }

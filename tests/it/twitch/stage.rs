@@ -10,10 +10,9 @@ use std::{
 };
 
 use livetill::{
-    config::Twitch as Config,
     platform::{
         Platform, Standing,
-        twitch::{Setup as TwitchSetup, Twitch, public_roots, token_file},
+        twitch::{Settings as Config, Setup as TwitchSetup, Twitch, public_roots, token_file},
     },
     room::{PlatformName, Room},
     secret::Secret,

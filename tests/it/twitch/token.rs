@@ -110,7 +110,7 @@ async fn a_token_revoked_in_mid_sale_ends_no_sale_and_is_not_tried_for_ever() {
     // A person logs the bot in anew while it runs: it comes back by itself.
     stage.id.books().agreed = Some(BOT.to_owned());
     let scene = Scene::new().await;
-    let config = livetill::config::Twitch { auth_url: stage.id.url(), ..scene.config };
+    let config = livetill::platform::twitch::Settings { auth_url: stage.id.url(), ..scene.config };
     let file = stage.world.dir().join("twitch-token.json");
     login(&config, &file, &livetill::clock::SystemClock, |_| {}).await.expect("logged in");
     stage.is_up().await;

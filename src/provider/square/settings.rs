@@ -11,7 +11,7 @@ pub const ADJUSTMENTS_CHANGED: &str = "2026-07-15";
 /// A Square account.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Square {
+pub struct Settings {
     /// Which of Square's two worlds.
     pub environment: Environment,
     /// Replaces the environment's address; for tests and proxies.
@@ -45,7 +45,7 @@ pub enum Environment {
     Production,
 }
 
-impl Default for Square {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             environment: Environment::Sandbox,
@@ -63,7 +63,7 @@ impl Default for Square {
     }
 }
 
-impl Square {
+impl Settings {
     /// Whether there is enough to talk to Square.
     pub fn is_configured(&self) -> bool {
         self.missing().is_none()
@@ -92,7 +92,7 @@ impl Square {
         keys.filter(|key| !key.is_empty()).map(Secret::from).collect()
     }
 
-    pub(super) fn check(&self, found: &mut Vec<Finding>) {
+    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.square.{name}");
         for (name, url) in
             [("api_url", &self.api_url), ("notification_url", &self.notification_url)]

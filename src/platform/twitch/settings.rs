@@ -7,7 +7,7 @@ use crate::{finding::Finding, net::is_private_host, secret::Secret};
 /// Twitch.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Twitch {
+pub struct Settings {
     /// Whether it is used at all.
     pub enabled: bool,
     /// The bot account's login; empty takes it from the token.
@@ -30,7 +30,7 @@ pub struct Twitch {
     pub refresh_token: Secret,
 }
 
-impl Default for Twitch {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: false,
@@ -58,7 +58,7 @@ pub struct ChatServer {
     pub port: u16,
 }
 
-impl Twitch {
+impl Settings {
     /// The chat server; `None` if `server` is not an address.
     pub fn chat_server(&self) -> Option<ChatServer> {
         let (tls, rest) = match self.server.split_once("://")? {
@@ -72,7 +72,7 @@ impl Twitch {
         fine.then_some(ChatServer { tls, host: bare.to_owned(), port: port.parse().ok()? })
     }
 
-    pub(super) fn check(&self, found: &mut Vec<Finding>) {
+    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
         match self.chat_server() {
             None => {
                 let says = "write it like \"tls://irc.chat.twitch.tv:6697\"";
@@ -122,7 +122,7 @@ fn is_safe_url(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn wrong(twitch: &Twitch) -> Vec<String> {
+    fn wrong(twitch: &Settings) -> Vec<String> {
         let mut found = Vec::new();
         twitch.check(&mut found);
         found.into_iter().map(|finding| finding.key).collect()
@@ -130,10 +130,10 @@ mod tests {
 
     #[test]
     fn servers_read() {
-        let server = |text: &str| Twitch { server: text.to_owned(), ..Twitch::default() };
+        let server = |text: &str| Settings { server: text.to_owned(), ..Settings::default() };
         let read = server("tcp://[::1]:6667").chat_server().expect("reads");
         assert_eq!((read.tls, read.host.as_str(), read.port), (false, "::1", 6667));
-        assert!(wrong(&Twitch::default()).is_empty());
+        assert!(wrong(&Settings::default()).is_empty());
         for bad in ["irc.chat.twitch.tv:6697", "tls://x", "tls://:1", "tls://x:99999", "ws://x:1"] {
             assert_eq!(wrong(&server(bad)), ["twitch.server"], "{bad}");
         }
@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn tokens_go_nowhere_unencrypted_and_names_are_no_ids() {
-        let auth = |url: &str| Twitch { auth_url: url.to_owned(), ..Twitch::default() };
+        let auth = |url: &str| Settings { auth_url: url.to_owned(), ..Settings::default() };
         assert_eq!(wrong(&auth("http://id.twitch.tv")), ["twitch.auth_url"]);
         assert!(wrong(&auth("http://127.0.0.1:1")).is_empty());
-        let named = Twitch { moderator_users: vec!["ana".to_owned()], ..Twitch::default() };
+        let named = Settings { moderator_users: vec!["ana".to_owned()], ..Settings::default() };
         assert_eq!(wrong(&named), ["twitch.moderator_users"]);
     }
 }

@@ -7,7 +7,7 @@ use crate::{finding::Finding, secret::Secret};
 /// A Polar organization.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Polar {
+pub struct Settings {
     /// Which of Polar's two worlds, or what stands in for it.
     pub api_url: String,
     /// Take templates with delivery choices or postal addresses all the same.
@@ -20,7 +20,7 @@ pub struct Polar {
     pub webhook_secret: Secret,
 }
 
-impl Default for Polar {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             api_url: "https://sandbox-api.polar.sh".to_owned(),
@@ -32,7 +32,7 @@ impl Default for Polar {
     }
 }
 
-impl Polar {
+impl Settings {
     /// Whether there is enough to talk to Polar.
     pub fn is_configured(&self) -> bool {
         self.missing().is_none()
@@ -51,7 +51,7 @@ impl Polar {
         self.api_url.trim().trim_end_matches('/') == "https://api.polar.sh"
     }
 
-    pub(super) fn check(&self, found: &mut Vec<Finding>) {
+    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.polar.{name}");
         let url = self.api_url.trim();
         if !(url.starts_with("https://") || url.starts_with("http://")) {

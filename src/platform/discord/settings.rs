@@ -7,7 +7,7 @@ use crate::{finding::Finding, secret::Secret};
 /// Discord.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Discord {
+pub struct Settings {
     /// Whether it is used at all.
     pub enabled: bool,
     /// Stands in for `https://discord.com`; for tests.
@@ -24,7 +24,7 @@ pub struct Discord {
     pub token: Secret,
 }
 
-impl Default for Discord {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: false,
@@ -38,8 +38,8 @@ impl Default for Discord {
     }
 }
 
-impl Discord {
-    pub(super) fn check(&self, found: &mut Vec<Finding>) {
+impl Settings {
+    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
         let lists = [
             ("discord.moderator_roles", self.moderator_roles.as_slice()),
             ("discord.moderator_users", self.moderator_users.as_slice()),

@@ -10,7 +10,7 @@ const EMAIL_MAX: usize = 80;
 /// A Noventiq Checkout seller.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Noventiq {
+pub struct Settings {
     /// Where the API answers; there is no default, and so no host to be called by mistake.
     pub api_url: String,
     /// The checkout page's id; 0 where the currency has only one.
@@ -39,7 +39,7 @@ pub struct Noventiq {
     pub webhook_secret: Secret,
 }
 
-impl Default for Noventiq {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             api_url: String::new(),
@@ -59,7 +59,7 @@ impl Default for Noventiq {
     }
 }
 
-impl Noventiq {
+impl Settings {
     /// Whether there is enough to talk to Noventiq.
     pub fn is_configured(&self) -> bool {
         self.missing().is_none()
@@ -92,7 +92,7 @@ impl Noventiq {
         [own, login].into_iter().find(|text| !text.is_empty()).filter(fine)
     }
 
-    pub(super) fn check(&self, found: &mut Vec<Finding>) {
+    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.noventiq.{name}");
         let url = self.api_url.trim();
         if !["https://", "http://"].iter().any(|one| url.starts_with(one)) && !url.is_empty() {
