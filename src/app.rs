@@ -31,12 +31,18 @@ use crate::{
     id::Entropy,
     listen::Listener,
     mac::derive,
+    net,
     platform::{Heard, Platform},
-    provider::{Provider, noventiq, polar, sandbox, square},
+    provider::{
+        Provider, noventiq, polar,
+        sandbox::{Access, Sandbox},
+        square,
+    },
     reconcile,
     replica::{Replica, programs::Ours},
     room::{Message, Room},
     sale::{event::ClaimLimits, template::Templates},
+    sandbox,
     store::Store,
     timer,
     waiting::Waiting,
@@ -77,7 +83,7 @@ pub struct App {
     pub announcer: Arc<Announcer>,
     /// Looks after questions and the queue.
     pub waiting: Arc<Waiting>,
-    /// The sandbox's own half.
+    /// The service behind the sandbox provider.
     pub sandbox: Arc<sandbox::Service>,
     /// Where it listens.
     pub address: SocketAddr,
@@ -107,17 +113,15 @@ impl App {
         let platforms = budgeted(platforms, &clock);
         let base_url = base_url(config, address);
         let secret = store.secret(fresh_secret(entropy.as_ref())).await?;
-        let mine = &config.providers.sandbox;
-        let (adapter, sandbox) = sandbox::new(sandbox::Setup {
+        let access = access(address, entropy.as_ref(), &secret);
+        let adapter = Arc::new(Sandbox::new(access.clone())?);
+        let sandbox = sandbox::Service::new(sandbox::Setup {
             store: store.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            faults: mine.faults.clone(),
-            fee: mine.fee,
-            calls_per_second: mine.calls_per_second,
-            listener: reachable(address),
+            settings: config.providers.sandbox.clone(),
+            access,
             public_url: base_url.clone(),
-            webhook_key: derive(&secret, "sandbox webhook"),
         })?;
         let remote = remote_providers(config, &base_url, &clock)?;
         let providers = introduced(remote, adapter, &secret);
@@ -153,14 +157,11 @@ impl App {
             stop: stop.clone(),
         });
         let workers = workers(&engine, &platforms, config);
+        let ours = Ours::new(&config.alike(), address, &templates);
         Ok(Self {
             listener: Listener::new(chat.clone(), &platforms, &mod_rooms),
             chat,
-            replica: Replica::new(
-                &engine,
-                &workers,
-                Ours::new(&config.alike(), address, &templates),
-            ),
+            replica: Replica::new(&engine, &workers, ours),
             workers,
             waiting: Arc::new(Waiting::new(engine.clone(), platforms.clone())),
             announcer: Arc::new(Announcer::new(engine.clone(), platforms, rooms, mod_rooms)),
@@ -366,17 +367,10 @@ pub(crate) fn base_url(config: &Config, address: SocketAddr) -> String {
     config.shop.public_url.clone()
 }
 
-/// The listener's address as seen from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if !address.ip().is_unspecified() {
-        return address;
-    }
-    let loopback: std::net::IpAddr = if address.is_ipv4() {
-        std::net::Ipv4Addr::LOCALHOST.into()
-    } else {
-        std::net::Ipv6Addr::LOCALHOST.into()
-    };
-    SocketAddr::new(loopback, address.port())
+/// How the sandbox's adapter reaches its service, which is behind our own listener.
+fn access(address: SocketAddr, entropy: &dyn Entropy, secret: &[u8; 32]) -> Access {
+    let (address, token) = (net::reachable(address), hex::encode(entropy.bytes()));
+    Access { address, token, webhook_key: derive(secret, "sandbox webhook") }
 }
 
 /// All providers, told whose marks they make.

@@ -33,6 +33,7 @@ pub mod http;
 pub mod listen;
 pub mod reconcile;
 pub mod replica;
+pub mod sandbox;
 pub mod timer;
 pub mod waiting;
 pub mod worker;

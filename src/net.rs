@@ -1,6 +1,10 @@
 //! Addresses: ranges of them, and which are of this machine or its own network.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -29,6 +33,16 @@ pub fn is_private_ip(ip: IpAddr) -> bool {
             None => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
         },
     }
+}
+
+/// A listener's address as seen from this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let loopback: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    SocketAddr::new(loopback, address.port())
 }
 
 /// One address (`127.0.0.1`), or all that begin with the same bits (`10.0.0.0/8`).

@@ -45,6 +45,7 @@ const RANKS: &[(&str, u32)] = &[
     ("waiting", 3),
     ("gate", 3),
     ("http", 3),
+    ("sandbox", 3),
     // wiring
     ("config", 4),
     ("app", 5),
@@ -79,8 +80,6 @@ const BESIDE: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     // The proof reads journal lines, which are the store's type.
     ("report", "store"),
-    // The sandbox keeps its own books in the store.
-    ("provider", "store"),
     // The store keeps the shop's row.
     ("store", "shop"),
 ];
@@ -88,17 +87,17 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 /// Foreign crates and the only places that know them.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("sqlx", &["store/"]),
-    ("axum", &["http.rs", "http/", "provider/sandbox.rs", "provider/sandbox/"]),
+    ("axum", &["http.rs", "http/", "sandbox.rs", "sandbox/"]),
     ("hyper", &["http/serve.rs", "http/timely.rs"]),
-    ("reqwest", &["provider/", "demo/", "gate.rs", "gate/", "platform/twitch/auth.rs"]),
+    (
+        "reqwest",
+        &["provider/", "sandbox.rs", "demo/", "gate.rs", "gate/", "platform/twitch/auth.rs"],
+    ),
     ("rustyline", &["platform/console.rs"]),
     ("clap", &["cli.rs"]),
     ("metrics", &["meter.rs"]),
     ("qrcode", &["http/qr.rs"]),
-    (
-        "askama",
-        &["http/page.rs", "http/overlay.rs", "http/desk_page.rs", "provider/sandbox/web.rs"],
-    ),
+    ("askama", &["http/page.rs", "http/overlay.rs", "http/desk_page.rs", "sandbox/web.rs"]),
     ("serenity", &["platform/discord.rs", "platform/discord/"]),
     ("twitch_irc", &["platform/twitch.rs", "platform/twitch/"]),
     ("tokio_rustls", &["platform/twitch/wire.rs"]),

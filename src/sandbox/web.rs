@@ -47,7 +47,7 @@ pub(super) fn routes(service: Arc<Service>) -> Router {
 /// Token, rate limit, latency and lost answers: what stands before every call.
 async fn api_gate(State(service): Shared, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let right = format!("Bearer {}", service.token);
+    let right = format!("Bearer {}", service.access.token);
     if !bool::from(given.unwrap_or_default().ct_eq(right.as_bytes())) {
         return error(StatusCode::UNAUTHORIZED, "wrong token");
     }
@@ -332,7 +332,7 @@ async fn pay(
 }
 
 async fn style() -> Response {
-    let css = include_str!("../../pages/sandbox/style.css");
+    let css = include_str!("../pages/sandbox/style.css");
     ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], css)
         .into_response()
 }

@@ -14,12 +14,12 @@ use super::{
         SandboxPayment, Shown,
     },
     faults::happens,
-    settings::Faults,
 };
 use crate::{
     clock::{Clock, Span, Timestamp},
     id::Entropy,
     money::Money,
+    provider::sandbox::Faults,
     store::{Doc, DocChange, Store, StoreError},
 };
 

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{NAME, Service, book::LedgerError};
-use crate::{clock::Span, provider::signature::sign_standard, store::Doc};
+use super::{Service, book::LedgerError};
+use crate::{
+    clock::Span,
+    provider::{sandbox::NAME, signature::sign_standard},
+    store::Doc,
+};
 
 /// Look again after this long, whatever the bell says.
 const LONGEST_SLEEP: Span = Span::from_secs(5);
@@ -40,11 +44,11 @@ impl Service {
         let id = event["id"].as_str().unwrap_or(&doc.id);
         let request = self
             .client
-            .post(format!("http://{}/webhooks/{NAME}", self.listener))
+            .post(format!("http://{}/webhooks/{NAME}", self.access.address))
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", now.seconds().to_string())
-            .header("webhook-signature", sign_standard(&self.webhook_key, id, now, &body))
+            .header("webhook-signature", sign_standard(&self.access.webhook_key, id, now, &body))
             .body(body);
         match request.send().await {
             Ok(answer) if answer.status().is_success() => true,
