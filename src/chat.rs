@@ -197,6 +197,7 @@ impl Chat {
             Command::Again => self.again(message).await,
             Command::Open { sale } => self.open(message, sale).await,
             Command::Stop { sale } => self.stop(message, sale).await,
+            Command::StopAll => self.stop_all(message).await,
             Command::Extend { sale, by_ms } => self.extend(message, sale, by_ms).await,
             Command::Pause { sale } => self.pause(message, sale).await,
             Command::Resume { sale } => self.resume(message, sale).await,

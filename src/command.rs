@@ -1,13 +1,15 @@
 //! What a person asked: the verbs, and the one table that parser, help and slash commands read.
 
+pub mod guess;
 pub mod parse;
+pub mod words;
 
 use crate::sale::template::Overrides;
 
 /// What a moderator asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Make a sale ready and open it.
+    /// Prepare a sale and open it.
     Start {
         /// Of which template.
         template: String,
@@ -19,7 +21,7 @@ pub enum Command {
         /// Its number.
         sale: u32,
     },
-    /// Make a sale ready and wait.
+    /// Prepare a sale and wait.
     Arm {
         /// Of which template.
         template: String,
@@ -31,6 +33,8 @@ pub enum Command {
         /// Which one, if several run.
         sale: Option<u32>,
     },
+    /// End every sale now.
+    StopAll,
     /// Move the end.
     Extend {
         /// Which one, if several run.
@@ -62,7 +66,7 @@ pub enum Command {
     },
     /// Templates and sales.
     List,
-    /// Make a sale ready and open it when the running one ends.
+    /// Prepare a sale and open it when the running one ends.
     Next {
         /// Of which template.
         template: String,
@@ -125,7 +129,7 @@ impl Command {
             Self::Arm { .. } => "arm",
             Self::Next { .. } => "next",
             Self::Again => "again",
-            Self::Stop { .. } => "stop",
+            Self::Stop { .. } | Self::StopAll => "stop",
             Self::Extend { .. } => "extend",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
@@ -218,7 +222,7 @@ pub const SPECS: &[Spec] = &[
     Spec {
         verb: "arm",
         args: Args::Template { number: false },
-        does: "makes a sale ready, so that it can open in an instant",
+        does: "prepares a sale, so that it can open in an instant",
         examples: &["!sale arm mug 10m"],
         private: false,
     },
@@ -226,7 +230,7 @@ pub const SPECS: &[Spec] = &[
         verb: "stop",
         args: Args::Sale,
         does: "ends a sale now and closes every open page",
-        examples: &["!sale stop", "!sale stop #7"],
+        examples: &["!sale stop", "!sale stop #7", "!sale stop all"],
         private: false,
     },
     Spec {
@@ -274,7 +278,7 @@ pub const SPECS: &[Spec] = &[
     Spec {
         verb: "next",
         args: Args::Template { number: false },
-        does: "makes a sale ready and opens it when the running one ends",
+        does: "prepares a sale and opens it when the running one ends",
         examples: &["!sale next mug 10m"],
         private: false,
     },
@@ -323,14 +327,14 @@ pub const SPECS: &[Spec] = &[
     Spec {
         verb: "retry",
         args: Args::Sale,
-        does: "tries again all that was given up, once the reason is mended",
+        does: "tries again all that was given up, once the reason is fixed",
         examples: &["!sale retry", "!sale retry #7"],
         private: true,
     },
     Spec {
         verb: "rehearse",
         args: Args::Rehearsal,
-        does: "plays a sale through with pretended shoppers and money, for moderators alone",
+        does: "plays a sale through with simulated shoppers and play money; only moderators see it",
         examples: &[
             "!sale rehearse mug 10m crowd=200 speed=10",
             "!sale rehearse mug stock=5",

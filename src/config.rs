@@ -22,7 +22,7 @@ pub use self::{
     template::templates,
 };
 use crate::{
-    command::parse::nearest,
+    command::guess::nearest,
     finding::Finding,
     http,
     net::is_private_host,

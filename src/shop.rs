@@ -71,6 +71,9 @@ pub struct Ask {
     pub room: Room,
     /// About which sale.
     pub sale: SaleId,
+    /// Further sales that the same happens to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<SaleId>,
     /// What happens then.
     pub event: Event,
     /// Of a start: what else is to be known of it.
@@ -335,7 +338,8 @@ mod tests {
 
     fn asks(shop: &Shop, user: &User, room: &Room, sale: SaleId, now: Timestamp) -> Shop {
         let (event, room) = (Event::Stopped, room.clone());
-        let ask = Ask { user: user.key(), room, sale, event, start: None, until: now };
+        let also = Vec::new();
+        let ask = Ask { user: user.key(), room, sale, also, event, start: None, until: now };
         shop.ask(Deed { user, message: "m" }, ask, now)
     }
 

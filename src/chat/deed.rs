@@ -158,10 +158,32 @@ impl Chat {
             Event::Stopped => self.hold_queue(ask.sale).await?,
             _ => None,
         };
+        if !ask.also.is_empty() {
+            let numbers = self.stop_each(message, &ask).await?;
+            let line = format!("Stopping {numbers}");
+            return Ok(Reply::lines([line].into_iter().chain(queue).collect()));
+        }
         let told = self.tell(message, ask.sale, ask.event.clone()).await?;
         self.ended(message, outcome(&told.view, &ask.event)).await;
         let line = format!("Done · {}", text::status_line(&told.view, self.engine.now()));
         Ok(Reply::lines([line].into_iter().chain(queue).collect()))
+    }
+
+    /// Stops several sales; their numbers in words.
+    async fn stop_each(&self, message: &Message, ask: &Ask) -> Result<String, No> {
+        let mut numbers = Vec::new();
+        for (n, sale) in std::iter::once(&ask.sale).chain(&ask.also).enumerate() {
+            // Each sale counts the message once; one that ended meanwhile is as it should be.
+            let part = Message { id: format!("{}/{n}", message.id), ..message.clone() };
+            match self.tell(&part, *sale, ask.event.clone()).await {
+                Ok(told) => numbers.push(format!("#{}", told.view.number)),
+                Err(No::Refused(_) | No::Repeated) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let instead = "To start one once more: !sale again".to_owned();
+        self.ended(message, Outcome::Never(ask.sale, instead)).await;
+        Ok(numbers.join(", "))
     }
 
     /// Asks for a *yes* before something that touches other people's holds.
@@ -173,21 +195,24 @@ impl Chat {
         what: &str,
     ) -> Result<Reply, No> {
         let what = format!("{what}. To do it, say within");
-        self.asks(message, (sale, event, None), &what).await
+        self.asks(message, (sale, event, None), &[], &what).await
     }
 
-    /// Asks for a *yes* in these words, which the time and the command end.
+    /// Asks for a *yes* in these words, which the time and the command end. `also` are further
+    /// sales that the same is to happen to.
     pub(super) async fn asks(
         &self,
         message: &Message,
         (sale, event, start): (SaleId, Event, Option<AskedStart>),
+        also: &[SaleId],
         what: &str,
     ) -> Result<Reply, No> {
+        let also = also.to_vec();
         if !self.first_to_hear(message).await {
             return Err(No::Repeated);
         }
         let (user, room) = (message.user.key(), message.room.clone());
-        let ask = Ask { user, room, sale, event, start, until: self.engine.now() };
+        let ask = Ask { user, room, sale, also, event, start, until: self.engine.now() };
         let note = |shop: &Shop, now| Some((shop.ask(deed(message), ask.clone(), now), ()));
         self.engine.shop_change(note).await?;
         let line = format!("{what} {}: !sale yes", ASK_FOR.words());

@@ -137,7 +137,7 @@ impl Chat {
         };
         let asked = AskedStart { queued: how == How::Next, second };
         let about = (start.id, Event::Started(Box::new(start)), Some(asked));
-        self.asks(message, about, what).await
+        self.asks(message, about, &[], what).await
     }
 
     /// Starts what was asked about.
@@ -204,6 +204,27 @@ impl Chat {
         let told = self.does(message, view.id, Event::Stopped).await?;
         let line = format!("Stopping #{}", told.view.number);
         Ok(Reply::lines([line].into_iter().chain(queue).collect()))
+    }
+
+    /// Ends every sale, those that wait included, after one *yes*.
+    pub(super) async fn stop_all(&self, message: &Message) -> Result<Reply, No> {
+        let live = self.engine.shown_live();
+        let on: Vec<_> = live.into_iter().filter(|view| !view.state.is_over()).collect();
+        let [first, also @ ..] = on.as_slice() else { return self.stop(message, None).await };
+        if also.is_empty() {
+            return self.stop(message, Some(first.number)).await;
+        }
+        let names: Vec<String> = on
+            .iter()
+            .map(|view| format!("#{} {}", view.number, text::plain(&view.title)))
+            .collect();
+        let also: Vec<SaleId> = also.iter().map(|view| view.id).collect();
+        let what = format!(
+            "This ends {} sales and closes their payment pages: {}. To do it, say within",
+            on.len(),
+            names.join(", ")
+        );
+        self.asks(message, (first.id, Event::Stopped, None), &also, &what).await
     }
 
     pub(super) async fn extend(

@@ -19,7 +19,7 @@ use self::{
 };
 use super::{Ended, check};
 use crate::{
-    command::parse::nearest,
+    command::guess::nearest,
     config::{self, Providers, SECRETS_FILE, is_setting},
     file,
     id::{Entropy, SystemEntropy},

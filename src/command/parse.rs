@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! line  = "!sale" verb { word | "#" number | time | key "=" value }
-//! value = bare word | '"' anything '"'
+//! value = bare word | quotation mark, anything, quotation mark
 //! time  = [ "-" ] one or more of <n>h <n>m <n>s, in that order
 //! ```
-//! Verbs, templates and keys are case-blind. A guess is suggested, never run.
+//! Verbs, templates, keys and units are case-insensitive. A guess is suggested, never run.
 
-use super::{Args, Command, REHEARSAL_STOP, SPECS, Spec};
-use crate::{clock::Span, notice::visible::visible, sale::template::Overrides};
+use super::{
+    Args, Command, REHEARSAL_STOP, Spec,
+    guess::{clip, known_templates, odd_word, stray, unknown_key, unknown_template, unknown_verb},
+    words::{Word, split, time},
+};
+use crate::{notice::visible::visible, sale::template::Overrides};
 
 /// The word that starts every command.
 pub const PREFIX: &str = "!sale";
@@ -41,89 +45,86 @@ pub fn clean(line: &str) -> String {
 /// Reads what stands behind the prefix. `templates` are the names that exist.
 ///
 /// # Errors
-/// A [`Mistake`] says what is wrong and how to mend it.
+/// A [`Mistake`] says what is wrong and how to fix it.
 pub fn parse(rest: &str, templates: &[&str]) -> Result<Command, Mistake> {
     let words = split(rest)?;
     let Some((verb, args)) = words.split_first() else {
         return Ok(Command::Help { verb: None });
     };
-    let Some(spec) = Spec::of(&verb.to_lowercase()) else {
-        return Err(unknown_verb(verb, args));
+    let Some(spec) = Spec::of(&verb.text.to_lowercase()) else {
+        return Err(unknown_verb(verb, args, templates));
     };
     let mut args = Cursor { words: args.to_vec(), at: 0 };
     let command = match spec.args {
         Args::Template { number } => template_command(spec, number, &mut args, templates)?,
         Args::Rehearsal => rehearsal(spec, &mut args, templates)?,
-        Args::Sale => {
-            // All is what it means without a number.
-            let all = spec.verb == "retry" && args.take("all");
-            sale_command(spec.verb, if all { None } else { args.number()? })
-        }
+        Args::Sale => match (spec.verb, args.sale()?) {
+            ("stop", None) if args.take("all") => Command::StopAll,
+            ("retry", None) if args.take("all") => Command::Retry { sale: None },
+            (verb, sale) => sale_command(verb, sale),
+        },
         Args::SaleTime => {
-            let sale = args.number()?;
+            let sale = args.sale()?;
             Command::Extend { sale, by_ms: signed_time(spec, &mut args)? }
         }
         Args::SaleUnits => {
-            let sale = args.number()?;
+            let sale = args.sale()?;
             Command::Restock { sale, units: signed_units(spec, &mut args)? }
         }
-        Args::Verb => Command::Help { verb: args.next().map(|word| help_on(&word)).transpose()? },
-        Args::SaleWord => {
-            let sale = args.number()?;
-            let mend = || Mistake(format!("Why what? Write it like: {}", spec.examples[0]));
-            Command::Why { sale, what: args.next().ok_or_else(mend)? }
-        }
-        Args::Nothing => match spec.verb {
-            "list" => Command::List,
-            "undo" => Command::Undo,
-            "again" => Command::Again,
-            _ => Command::Yes,
+        Args::Verb => match args.next() {
+            None => Command::Help { verb: None },
+            Some(word) => Command::Help { verb: Some(help_on(&word)?) },
         },
+        Args::SaleWord => {
+            let sale = args.sale()?;
+            let missing = || Mistake(format!("Which one? For example: {}", spec.examples[0]));
+            Command::Why { sale, what: args.next().ok_or_else(missing)?.text }
+        }
+        Args::Nothing => plain_command(spec),
     };
     args.finish(spec)?;
     Ok(command)
 }
 
 struct Cursor {
-    words: Vec<String>,
+    words: Vec<Word>,
     at: usize,
 }
 
 impl Cursor {
-    fn next(&mut self) -> Option<String> {
+    fn next(&mut self) -> Option<Word> {
         let word = self.words.get(self.at).cloned();
         self.at += usize::from(word.is_some());
         word
     }
 
+    /// What was not read yet.
+    fn rest(&self) -> &[Word] {
+        self.words.get(self.at..).unwrap_or_default()
+    }
+
     /// Whether that word comes next; if so, it is taken.
     fn take(&mut self, word: &str) -> bool {
-        let there = self.words.get(self.at).is_some_and(|next| next.eq_ignore_ascii_case(word));
+        let there = self.rest().first().is_some_and(|next| next.text.eq_ignore_ascii_case(word));
         self.at += usize::from(there);
         there
     }
 
-    /// `#7`, if that is what comes next.
-    fn number(&mut self) -> Result<Option<u32>, Mistake> {
-        let Some(digits) = self.words.get(self.at).and_then(|word| word.strip_prefix('#')) else {
+    /// `#7`, wherever it stands.
+    fn sale(&mut self) -> Result<Option<u32>, Mistake> {
+        let Some(found) = self.rest().iter().position(|word| word.text.starts_with('#')) else {
             return Ok(None);
         };
+        let word = self.words.remove(self.at + found);
+        let digits = word.text.trim_start_matches('#');
         let number = digits.parse().map_err(|_| {
             Mistake(format!("Not a sale's number: #{}. See !sale list", clip(digits)))
         })?;
-        self.at += 1;
         Ok(Some(number))
     }
 
     fn finish(mut self, spec: &Spec) -> Result<(), Mistake> {
-        match self.next() {
-            None => Ok(()),
-            Some(word) => Err(Mistake(format!(
-                "Too much: {}. Write it like: {}",
-                clip(&word),
-                spec.examples[0]
-            ))),
-        }
+        self.next().map_or(Ok(()), |word| Err(stray(spec, &word)))
     }
 }
 
@@ -139,17 +140,30 @@ fn sale_command(verb: &str, sale: Option<u32>) -> Command {
     }
 }
 
+/// A verb that nothing follows.
+fn plain_command(spec: &Spec) -> Command {
+    match spec.verb {
+        "list" => Command::List,
+        "undo" => Command::Undo,
+        "again" => Command::Again,
+        "yes" => Command::Yes,
+        // What changes nothing is the safe reading of a verb that this list forgot.
+        _ => Command::Help { verb: Spec::of(spec.verb) },
+    }
+}
+
 fn template_command(
     spec: &Spec,
     number: bool,
     args: &mut Cursor,
     templates: &[&str],
 ) -> Result<Command, Mistake> {
-    if number && let Some(sale) = args.number()? {
-        return Ok(Command::Open { sale });
+    if number && args.rest().first().is_some_and(|word| word.text.starts_with('#')) {
+        let missing = || Mistake(format!("Which one? For example: {}", spec.examples[0]));
+        return Ok(Command::Open { sale: args.sale()?.ok_or_else(missing)? });
     }
     let template = template_name(spec, args, templates)?;
-    let Given { overrides, .. } = given(spec, args)?;
+    let Given { overrides, .. } = given(spec, args, templates)?;
     Ok(match spec.verb {
         "arm" => Command::Arm { template, overrides },
         "next" => Command::Next { template, overrides },
@@ -162,7 +176,7 @@ fn rehearsal(spec: &Spec, args: &mut Cursor, templates: &[&str]) -> Result<Comma
         return Ok(Command::EndRehearsal);
     }
     let template = template_name(spec, args, templates)?;
-    let Given { overrides, crowd, speed } = given(spec, args)?;
+    let Given { overrides, crowd, speed } = given(spec, args, templates)?;
     Ok(Command::Rehearse { template, overrides, crowd, speed })
 }
 
@@ -175,11 +189,13 @@ fn template_name(spec: &Spec, args: &mut Cursor, templates: &[&str]) -> Result<S
         ))
     };
     let word = args.next().ok_or_else(missing)?;
-    if word.contains('=') {
+    if word.option().is_some() {
         return Err(missing());
     }
-    let known = templates.iter().find(|name| name.to_lowercase() == word.to_lowercase());
-    known.map(|name| (*name).to_owned()).ok_or_else(|| unknown_template(&word, templates))
+    let known = templates.iter().find(|name| name.to_lowercase() == word.text.to_lowercase());
+    known
+        .map(|name| (*name).to_owned())
+        .ok_or_else(|| unknown_template(spec, &word.text, args.rest(), templates))
 }
 
 /// A time and `key=value`s.
@@ -190,34 +206,61 @@ struct Given {
     speed: Option<u32>,
 }
 
-fn given(spec: &Spec, args: &mut Cursor) -> Result<Given, Mistake> {
+fn given(spec: &Spec, args: &mut Cursor, templates: &[&str]) -> Result<Given, Mistake> {
     let mut given = Given::default();
-    let found = &mut given.overrides;
+    let first = args.at;
     while let Some(word) = args.next() {
-        let Some((key, value)) = word.split_once('=') else {
-            let time = word.parse().map_err(|error| Mistake(format!("{error}.")))?;
-            set(&mut found.duration, time, "the time")?;
-            continue;
-        };
-        let value = value.to_owned();
-        let key = key.to_lowercase();
-        if !spec.args.keys().any(|(known, _)| known == key) {
-            return Err(unknown_key(spec, &key));
-        }
-        match key.as_str() {
-            "stock" => set(&mut found.stock, whole(&key, &value)?, "stock=")?,
-            "crowd" => set(&mut given.crowd, whole(&key, &value)?, "crowd=")?,
-            "speed" => set(&mut given.speed, whole(&key, &value)?, "speed=")?,
-            "price" => set(&mut found.price, value, "price=")?,
-            "hold" => {
-                let time = value.parse().map_err(|error| Mistake(format!("hold=: {error}.")))?;
-                set(&mut found.hold, time, "hold=")?;
+        match word.option() {
+            Some(("", _)) => {
+                let behind = args.rest();
+                return Err(odd_word(spec, templates, &[], &word.text, behind));
             }
-            "title" => set(&mut found.title, value, "title=")?,
-            _ => set(&mut found.image, value, "image=")?,
+            // `stock= 5`, which says less than it should.
+            Some((key, "")) if !word.quoted && is_value(args.rest().first()) => {
+                let behind = args.rest();
+                return Err(odd_word(spec, templates, &[], key, behind));
+            }
+            Some((key, value)) => option(spec, &mut given, &key.to_lowercase(), value)?,
+            None => match time(&word.text) {
+                Ok(time) => set(&mut given.overrides.duration, time, "the time")?,
+                Err(_) => {
+                    let before = &args.words[first..args.at - 1];
+                    let behind = args.rest();
+                    return Err(odd_word(spec, templates, before, &word.text, behind));
+                }
+            },
         }
     }
     Ok(given)
+}
+
+/// Whether a word could be the value that is missing before it.
+fn is_value(word: Option<&Word>) -> bool {
+    word.is_some_and(|word| word.option().is_none())
+}
+
+fn option(spec: &Spec, given: &mut Given, key: &str, value: &str) -> Result<(), Mistake> {
+    if !spec.args.keys().any(|(known, _)| known == key) {
+        return Err(match key.trim_start_matches('-') {
+            bare if bare != key && spec.args.keys().any(|(known, _)| known == bare) => {
+                Mistake(format!("Write it without dashes: {bare}={}", clip(value)))
+            }
+            _ => unknown_key(spec, key),
+        });
+    }
+    let found = &mut given.overrides;
+    match key {
+        "stock" => set(&mut found.stock, whole(key, value)?, "stock="),
+        "crowd" => set(&mut given.crowd, whole(key, value)?, "crowd="),
+        "speed" => set(&mut given.speed, whole(key, value)?, "speed="),
+        "price" => set(&mut found.price, value.to_owned(), "price="),
+        "hold" => {
+            let time = time(value).map_err(|error| Mistake(format!("hold=: {error}.")))?;
+            set(&mut found.hold, time, "hold=")
+        }
+        "title" => set(&mut found.title, value.to_owned(), "title="),
+        _ => set(&mut found.image, value.to_owned(), "image="),
+    }
 }
 
 fn whole(key: &str, value: &str) -> Result<u32, Mistake> {
@@ -226,7 +269,8 @@ fn whole(key: &str, value: &str) -> Result<u32, Mistake> {
 
 fn set<T>(slot: &mut Option<T>, value: T, what: &str) -> Result<(), Mistake> {
     if slot.is_some() {
-        return Err(Mistake(format!("Twice: {what}. Once is enough.")));
+        let what = what.replace("the time", "The time");
+        return Err(Mistake(format!("{what} is given twice.")));
     }
     *slot = Some(value);
     Ok(())
@@ -236,11 +280,11 @@ fn signed_time(spec: &Spec, args: &mut Cursor) -> Result<i64, Mistake> {
     let word = args
         .next()
         .ok_or_else(|| Mistake(format!("By how much? Write it like: {}", spec.examples[0])))?;
-    let (sign, rest) = match word.strip_prefix('-') {
+    let (sign, rest) = match word.text.strip_prefix(['-', '−']) {
         Some(rest) => (-1, rest),
-        None => (1, word.strip_prefix('+').unwrap_or(&word)),
+        None => (1, word.text.strip_prefix('+').unwrap_or(&word.text)),
     };
-    let span: Span = rest.parse().map_err(|error| Mistake(format!("{error}.")))?;
+    let span = time(rest).map_err(|error| Mistake(format!("{error}.")))?;
     Ok(sign * span.millis())
 }
 
@@ -248,120 +292,21 @@ fn signed_units(spec: &Spec, args: &mut Cursor) -> Result<i64, Mistake> {
     let word = args
         .next()
         .ok_or_else(|| Mistake(format!("By how many? Write it like: {}", spec.examples[0])))?;
-    let units: i32 = word.strip_prefix('+').unwrap_or(&word).parse().map_err(|_| {
-        Mistake(format!("Not a number: {}. Write it like: {}", clip(&word), spec.examples[0]))
+    let text = word.text.strip_prefix('+').unwrap_or(&word.text);
+    let units: i32 = text.parse().map_err(|_| {
+        Mistake(format!("Not a number: {}. Write it like: {}", clip(text), spec.examples[0]))
     })?;
     Ok(i64::from(units))
 }
 
-fn help_on(word: &str) -> Result<&'static Spec, Mistake> {
-    Spec::of(&word.to_lowercase()).ok_or_else(|| unknown_verb(word, &[]))
-}
-
-fn unknown_verb(verb: &str, args: &[String]) -> Mistake {
-    let names = SPECS.iter().map(|spec| spec.verb);
-    match nearest(verb, names) {
-        Some(guess) => {
-            let rest: String = args.iter().map(|arg| format!(" {}", quoted(arg))).collect();
-            Mistake(format!(
-                "No such command: {}. Did you mean: !sale {guess}{}?",
-                clip(verb),
-                clip_to(&rest, 80)
-            ))
-        }
-        None => Mistake(format!("No such command: {}. See !sale help", clip(verb))),
-    }
-}
-
-fn unknown_template(word: &str, templates: &[&str]) -> Mistake {
-    match nearest(word, templates.iter().copied()) {
-        Some(guess) => Mistake(format!("No template {}. Did you mean {guess}?", clip(word))),
-        None => Mistake(format!("No template {}. {}.", clip(word), known_templates(templates))),
-    }
-}
-
-fn unknown_key(spec: &Spec, key: &str) -> Mistake {
-    match nearest(key, spec.args.keys().map(|(key, _)| key)) {
-        Some(guess) => Mistake(format!("No option {}=. Did you mean {guess}=?", clip(key))),
-        None => {
-            let keys: Vec<String> = spec.args.keys().map(|(key, _)| format!("{key}=")).collect();
-            let verb = spec.verb;
-            Mistake(format!("No option {}=. {verb} takes {}.", clip(key), keys.join(" ")))
-        }
-    }
-}
-
-fn known_templates(templates: &[&str]) -> String {
-    match templates {
-        [] => "There are none: add one to config.toml".to_owned(),
-        some => format!("There is: {}", clip_to(&some.join(", "), 200)),
-    }
-}
-
-/// The known word closest to what was typed, if it is close enough to be what was meant.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    known
-        .map(|name| (strsim::damerau_levenshtein(&word, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// Splits at white space; double quotes, straight or curly, keep words together.
-fn split(text: &str) -> Result<Vec<String>, Mistake> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut begun = false;
-    let mut in_quotes = false;
-    for c in text.chars() {
-        match c {
-            '"' | '“' | '”' | '„' => {
-                in_quotes = !in_quotes;
-                begun = true;
-            }
-            c if c.is_whitespace() && !in_quotes => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            c => {
-                word.push(c);
-                begun = true;
-            }
-        }
-    }
-    if in_quotes {
-        return Err(Mistake("A quotation mark is missing its partner.".to_owned()));
-    }
-    if begun {
-        words.push(word);
-    }
-    Ok(words)
-}
-
-fn quoted(word: &str) -> String {
-    match word.split_once('=') {
-        Some((key, value)) if value.contains(' ') => format!("{key}=\"{value}\""),
-        _ => word.to_owned(),
-    }
-}
-
-fn clip(text: &str) -> String {
-    clip_to(text, 24)
-}
-
-fn clip_to(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+fn help_on(word: &Word) -> Result<&'static Spec, Mistake> {
+    Spec::of(&word.text.to_lowercase()).ok_or_else(|| unknown_verb(word, &[], &[]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::SPECS, *};
+    use crate::clock::Span;
 
     fn said(line: &str) -> Result<Command, String> {
         let rest = ours(line).ok_or("not ours")?;
@@ -441,23 +386,23 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_answered_with_their_mend() {
+    fn mistakes_are_answered_with_their_fix() {
         let cases = [
             ("!sale strat mug", "No such command: strat. Did you mean: !sale start mug?"),
             ("!sale start mgu 10m", "No template mgu. Did you mean mug?"),
-            ("!sale start zzz", "No template zzz. There is: mug, Fern."),
+            ("!sale start zzz", "No template zzz. Templates: mug, Fern."),
             (
                 "!sale start",
-                "Which template? There is: mug, Fern. Write it like: !sale start mug 10m",
+                "Which template? Templates: mug, Fern. Write it like: !sale start mug 10m",
             ),
             ("!sale start mug 10", "10 what? Write 10m for minutes or 10s for seconds."),
             ("!sale start mug 10x", "No such unit: x. Times look like 90s, 10m or 1h30m."),
-            ("!sale start mug 5m 6m", "Twice: the time. Once is enough."),
+            ("!sale start mug 5m 6m", "The time is given twice."),
             ("!sale start mug stok=4", "No option stok=. Did you mean stock=?"),
             ("!sale start mug stock=-1", "stock= takes a whole number, not -1."),
-            ("!sale start mug title=\"x", "A quotation mark is missing its partner."),
+            ("!sale start mug title=\"x", "A closing \" is missing."),
             ("!sale stop #x", "Not a sale's number: #x. See !sale list"),
-            ("!sale stop now", "Too much: now. Write it like: !sale stop"),
+            ("!sale stop now", "I don't understand \"now\" here. Try: !sale stop"),
             (
                 "!sale start mug crowd=9",
                 "No option crowd=. start takes stock= price= hold= title= image=.",
@@ -466,13 +411,82 @@ mod tests {
             ("!sale rehearse mug crowd=many", "crowd= takes a whole number, not many."),
             (
                 "!sale rehearse stop now",
-                "Too much: now. Write it like: !sale rehearse mug 10m crowd=200 speed=10",
+                "I don't understand \"now\" here. Try: !sale rehearse mug 10m crowd=200 speed=10",
             ),
             ("!sale dance", "No such command: dance. See !sale help"),
             ("!sale restock", "By how many? Write it like: !sale restock 3"),
         ];
         for (line, answer) in cases {
             assert_eq!(said(line), Err(answer.to_owned()), "{line}");
+        }
+    }
+    #[test]
+    fn what_people_type_first_is_answered_with_what_they_meant() {
+        let cases = [
+            ("start mug title=Blue Fern 10m", "Put it in quotes: title=\"Blue Fern\""),
+            ("start mug 10m stock = 5", "Write it without spaces: stock=5"),
+            ("start mug stock =5", "Write it without spaces: stock=5"),
+            ("start mug stock= 5", "Write it without spaces: stock=5"),
+            ("start mug stock:4", "Write it without spaces: stock=4"),
+            ("start mug --stock 4", "Write it without spaces: stock=4"),
+            ("start mug --stock=4", "Write it without dashes: stock=4"),
+            ("start mug 10m, stock=4", "Leave out the \",\": 10m"),
+            ("start mug mug", "One template per sale: mug is one too many."),
+            ("start mug -- hurry", "I don't understand \"--\" here. Try: !sale start mug 10m"),
+            ("start mug =", "I don't understand \"=\" here. Try: !sale start mug 10m"),
+            ("start mug 10m stock", "I don't understand \"stock\" here. Try: !sale start mug 10m"),
+            ("start mug stock=4 stock=5", "stock= is given twice."),
+            ("start 99", "No template 99. Did you mean: !sale start #99?"),
+            ("arm 99", "No template 99. Templates: mug, Fern, blue-fern."),
+            ("start blue fern 10m", "No template blue. Did you mean blue-fern?"),
+            ("mug 10m", "No such command: mug. Did you mean: !sale start mug 10m?"),
+            ("stop 99", "I don't understand \"99\" here. Did you mean: !sale stop #99?"),
+            ("pause 5m", "A pause has no time: it lasts until !sale resume"),
+            ("pause all", "There is no pause for all sales. Give a number: !sale pause #7"),
+            (
+                "again 5m",
+                "again takes nothing: the sale starts as it was. To change something: \
+                 !sale start TEMPLATE 5m",
+            ),
+            ("cancel", "No such command: cancel. Did you mean: !sale stop?"),
+            ("end #7", "No such command: end. Did you mean: !sale stop #7?"),
+            ("begin mug", "No such command: begin. Did you mean: !sale start mug?"),
+            ("unpause", "No such command: unpause. Did you mean: !sale resume?"),
+            ("help close", "No such command: close. Did you mean: !sale stop?"),
+            ("why", "Which one? For example: !sale why 4"),
+            ("💥", "No such command: 💥. See !sale help"),
+        ];
+        for (rest, answer) in cases {
+            let answered = parse(rest, &["mug", "Fern", "blue-fern"]).map_err(|wrong| wrong.0);
+            assert_eq!(answered, Err(answer.to_owned()), "{rest}");
+        }
+    }
+
+    #[test]
+    fn what_can_mean_one_thing_only_is_taken() {
+        let mins = |mins| Overrides { duration: Some(Span::from_mins(mins)), ..Default::default() };
+        for time in ["10 m", "10 min", "10min", "10 minutes", "10M"] {
+            assert_eq!(said(&format!("!sale start mug {time}")), start(mins(10)), "{time}");
+        }
+        assert_eq!(said("!sale start mug 1h 30m"), start(mins(90)));
+        let titled = Overrides { title: Some("Blue Fern".to_owned()), ..Default::default() };
+        for title in ["'Blue Fern'", "«Blue Fern»", "“Blue Fern”"] {
+            assert_eq!(said(&format!("!sale start mug title={title}")), start(titled.clone()));
+        }
+        let (sale, by_ms) = (Some(1), 300_000);
+        assert_eq!(said("!sale extend 5m #1"), Ok(Command::Extend { sale, by_ms }));
+        assert_eq!(said("!sale extend 5 min #1"), Ok(Command::Extend { sale, by_ms }));
+        assert_eq!(said("!sale restock 3 #1"), Ok(Command::Restock { sale, units: 3 }));
+        assert_eq!(said("!sale why 4 #1"), Ok(Command::Why { sale, what: "4".to_owned() }));
+        assert_eq!(said("!sale stop all"), Ok(Command::StopAll));
+        assert_eq!(said("!sale retry all"), Ok(Command::Retry { sale: None }));
+    }
+
+    #[test]
+    fn no_verb_is_read_as_another_one() {
+        for spec in SPECS.iter().filter(|spec| spec.args == Args::Nothing) {
+            let read = parse(spec.verb, &[]);
+            assert!(!matches!(read, Ok(Command::Help { .. })), "{}: {read:?}", spec.verb);
         }
     }
 }

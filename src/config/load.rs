@@ -8,7 +8,7 @@ use std::{
 use config::{File, FileFormat};
 
 use super::{Config, env_file, templates};
-use crate::{command::parse::nearest, file, finding::Finding, sale::template::Template};
+use crate::{command::guess::nearest, file, finding::Finding, sale::template::Template};
 
 /// Keys in the environment begin with this; `__` stands between levels.
 const PREFIX: &str = "LIVETILL_";
