@@ -82,7 +82,7 @@ impl From<TellError> for No {
             TellError::Busy => Self::Say("Too much at once. Please try again.".to_owned()),
             TellError::Quarantined(why) => {
                 tracing::error!(why, "a command was set aside");
-                Self::Say("Something is wrong inside; nothing was changed. See the log.".to_owned())
+                Self::Say("Internal error; nothing was changed. See the log.".to_owned())
             }
             TellError::Store(StoreError::Unsure(why)) => {
                 tracing::error!(why, "a command may be stored or not");

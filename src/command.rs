@@ -292,7 +292,7 @@ pub const SPECS: &[Spec] = &[
     Spec {
         verb: "undo",
         args: Args::Nothing,
-        does: "takes back what you did last, for 20 seconds, or says that it cannot",
+        does: "undoes what you did last, for 20 seconds, or says why it cannot",
         examples: &["!sale undo"],
         private: false,
     },
@@ -313,14 +313,14 @@ pub const SPECS: &[Spec] = &[
     Spec {
         verb: "report",
         args: Args::Sale,
-        does: "sums up what was sold and what became of the money",
+        does: "sums up what was sold and where the money went",
         examples: &["!sale report", "!sale report #7"],
         private: true,
     },
     Spec {
         verb: "why",
         args: Args::SaleWord,
-        does: "tells what became of a hold, an order or a payment",
+        does: "tells what happened to a hold, an order or a payment",
         examples: &["!sale why 4", "!sale why #7 4", "!sale why pay_1a2b"],
         private: true,
     },

@@ -143,7 +143,7 @@ pub enum Trouble {
         /// Units missing.
         units: u32,
     },
-    /// A page cannot be closed; its units stay taken.
+    /// A page cannot be closed; its units stay reserved.
     CannotClose {
         /// The hold's number.
         hold: u32,

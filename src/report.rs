@@ -51,7 +51,7 @@ pub struct Report {
     pub sold: u32,
     /// Units promised that are not there.
     pub short: u32,
-    /// Units sold elsewhere meanwhile.
+    /// Units sold elsewhere during the sale.
     pub outside: u32,
     /// Claims made.
     pub claimed: u32,

@@ -23,7 +23,7 @@ impl Announcer {
             let trouble = self.engine.store().trouble();
             let line = match (&trouble, told) {
                 (Some(why), false) => Some(format!(
-                    "Nothing can be stored: {why}. Until that is mended nothing is sold, and what \
+                    "Nothing can be stored: {why}. Until that is fixed nothing is sold, and what \
                      runs is shown as paused."
                 )),
                 (None, true) => Some("What happens is stored again; sales go on.".to_owned()),

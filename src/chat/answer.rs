@@ -34,7 +34,7 @@ impl Chat {
                 }
                 lines.extend(self.waiting_queue().await);
                 if let Some(trouble) = self.engine.trouble() {
-                    lines.insert(0, format!("This may be old news: {trouble}."));
+                    lines.insert(0, format!("This may be out of date: {trouble}."));
                 }
                 lines.extend(self.standing(now));
                 lines.extend(self.given_up().await);
@@ -54,9 +54,7 @@ impl Chat {
     async fn given_up(&self) -> Option<String> {
         let parked = self.engine.store().outbox().await.ok()?.parked;
         (parked > 0).then(|| {
-            format!(
-                "{parked} given up, waiting for a person. Mended? !sale retry · more at the desk"
-            )
+            format!("{parked} tasks need you. Fixed the reason? !sale retry · more at the desk")
         })
     }
 
@@ -66,11 +64,11 @@ impl Chat {
             let Health { standing, since } = platform.health()?;
             let word = match standing {
                 Standing::Starting => "connecting",
-                Standing::Up => "there",
+                Standing::Up => "connected",
                 Standing::Away(_) => "away",
                 Standing::Broken(_) => "BROKEN, see the log",
             };
-            Some(format!("{} {word} for {}", platform.name(), now.since(since).words()))
+            Some(format!("{}: {word} for {}", platform.name(), now.since(since).words()))
         };
         let all: Vec<_> = self.platforms.iter().filter_map(standing).collect();
         (!all.is_empty()).then(|| all.join(" · "))
@@ -129,7 +127,7 @@ impl Chat {
             })
             .collect();
         if lines.is_empty() {
-            return Ok(Reply::private(vec!["Nothing waits for a person.".to_owned()]));
+            return Ok(Reply::private(vec!["Nothing needs you.".to_owned()]));
         }
         let taken = self.engine.retry_all(number).await.map_err(TellError::from)?;
         lines.push(format!("Trying again: {taken}. What fails once more is told again."));

@@ -64,8 +64,8 @@ impl Chat {
         let taken = self.engine.shop_change_once(Some(begun(message)), take).await?;
         let undo = taken.ok_or_else(|| {
             No::Say(format!(
-                "Nothing to take back: undo works once, for {} after a start, extend, restock, \
-                 pause or resume of yours.",
+                "Nothing to undo. Undo works once, for {} after your start, extend, restock, pause \
+                 or resume.",
                 UNDO_FOR.words()
             ))
         })?;
@@ -73,7 +73,7 @@ impl Chat {
         match stays {
             None => {}
             Some(Stays::Asked) => {
-                let line = format!("Taken back: your {verb} is not asked about any more.");
+                let line = format!("Undone: the question about your {verb} is withdrawn.");
                 return Ok(Reply::line(line));
             }
             Some(stays) => return Err(No::Say(stays_as_it_is(&verb, &stays))),
@@ -86,12 +86,12 @@ impl Chat {
         let told = match self.tell(message, sale, event).await {
             Ok(told) => told,
             Err(No::Refused(why)) => {
-                let says = format!("Your {verb} cannot be taken back any more. {why}");
+                let says = format!("Your {verb} can no longer be undone. {why}");
                 return Err(No::Refused(says));
             }
             Err(other) => return Err(other),
         };
-        let line = format!("Taken back · {}", text::status_line(&told.view, self.engine.now()));
+        let line = format!("Undone · {}", text::status_line(&told.view, self.engine.now()));
         Ok(Reply::lines([line].into_iter().chain(queue).collect()))
     }
 
@@ -106,7 +106,7 @@ impl Chat {
             Event::Stopped => {
                 let touched = self.engine.look(sale, |sale| sale.head.tally.taken()).await?;
                 if touched > 0 {
-                    let says = "Somebody holds one already. To end it all the same: !sale stop";
+                    let says = "Somebody has reserved one already. To end it anyway: !sale stop";
                     return Err(No::Say(says.to_owned()));
                 }
             }
@@ -114,8 +114,8 @@ impl Chat {
                 let free = self.free_to_change(message, sale).await?;
                 if *units < -i64::from(free) {
                     let says = format!(
-                        "It cannot be taken back any more: of those units only {free} are left. \
-                         To take away all the same: !sale restock {units}"
+                        "It can no longer be undone: of those units only {free} are left. \
+                         To take them away anyway: !sale restock {units}"
                     );
                     return Err(No::Say(says));
                 }
@@ -149,7 +149,7 @@ impl Chat {
         let (user, room) = (&message.user, &message.room);
         let taken = self.engine.shop_change(|shop, now| shop.confirm(user, room, now)).await?;
         let ask = taken.ok_or_else(|| {
-            No::Say("Nothing of yours waits for a yes here (any more).".to_owned())
+            No::Say("Nothing to confirm (a question expires after 30 s).".to_owned())
         })?;
         if let Event::Started(start) = ask.event {
             return self.start_as_asked(message, &start, ask.start.unwrap_or_default()).await;
@@ -194,7 +194,7 @@ impl Chat {
         event: Event,
         what: &str,
     ) -> Result<Reply, No> {
-        let what = format!("{what}. To do it, say within");
+        let what = format!("{what}. To confirm, type !sale yes within");
         self.asks(message, (sale, event, None), &[], &what).await
     }
 
@@ -215,7 +215,7 @@ impl Chat {
         let ask = Ask { user, room, sale, also, event, start, until: self.engine.now() };
         let note = |shop: &Shop, now| Some((shop.ask(deed(message), ask.clone(), now), ()));
         self.engine.shop_change(note).await?;
-        let line = format!("{what} {}: !sale yes", ASK_FOR.words());
+        let line = format!("{what} {}.", ASK_FOR.words());
         Ok(Reply { confirm: true, ..Reply::line(line) })
     }
 }
@@ -243,16 +243,16 @@ pub(super) fn queue_waits(next: &crate::view::View) -> String {
 fn stays_as_it_is(verb: &str, why: &Stays) -> String {
     match why {
         Stays::Refused | Stays::Asked => {
-            format!("Nothing to take back: your last command ({verb}) changed nothing.")
+            format!("Nothing to undo: your last command ({verb}) changed nothing.")
         }
         Stays::Unsure => format!(
-            "It is not certain whether your {verb} was done. Nothing was taken back; look with: \
+            "It is not certain whether your {verb} was done. Nothing was undone; look with: \
              !sale status"
         ),
         Stays::Changed => format!(
-            "Somebody else changed that sale since your {verb}. Nothing was taken back; look \
+            "Somebody else changed that sale since your {verb}. Nothing was undone; look \
              with: !sale status"
         ),
-        Stays::Never { instead } => format!("Your {verb} cannot be taken back. {instead}"),
+        Stays::Never { instead } => format!("Your {verb} cannot be undone. {instead}"),
     }
 }

@@ -36,7 +36,7 @@ impl How {
         match self {
             Self::Start => "Preparing",
             Self::Arm => "Arming",
-            Self::Next => "Next, when nothing else is on:",
+            Self::Next => "Queued",
         }
     }
 }
@@ -79,7 +79,7 @@ impl Chat {
         if let Some(max) = dear {
             let template = &order.template;
             let what = format!(
-                "{} for {}: that is more than {max} (max_price of the template). To do it, say within",
+                "{} for {}: that is more than {max} (max_price of the template). To confirm, type !sale yes within",
                 text::plain(&template.title),
                 template.price
             );
@@ -91,13 +91,16 @@ impl Chat {
     async fn order(&self, message: &Message, order: &StartOrder, how: How) -> Result<Reply, No> {
         let view = match self.engine.start(order).await {
             Err(TellError::Refused(on @ Refusal::OnAlready { .. })) => {
-                let what = format!("{} A second one? Say within", text::refusal(&on));
+                let what = format!(
+                    "{} A second one? To confirm, type !sale yes within",
+                    text::refusal(&on)
+                );
                 return self.ask_start(message, order, how, true, &what).await;
             }
             started => started?,
         };
         self.ended(message, Outcome::Back(view.id, Event::Stopped)).await;
-        let begun = begun(how.word(), &view);
+        let begun = begun(how, &view);
         if how != How::Next {
             return Ok(Reply::line(begun));
         }
@@ -193,8 +196,8 @@ impl Chat {
         let touched = self.engine.look(view.id, live_holds).await?;
         if touched > 0 {
             let what = format!(
-                "{} hold something in #{} {}; their pages would be closed now",
-                people(touched),
+                "{} in #{} {}; stopping closes their payment pages",
+                checking_out(touched),
                 view.number,
                 text::plain(&view.title)
             );
@@ -220,7 +223,7 @@ impl Chat {
             .collect();
         let also: Vec<SaleId> = also.iter().map(|view| view.id).collect();
         let what = format!(
-            "This ends {} sales and closes their payment pages: {}. To do it, say within",
+            "This ends {} sales and closes their payment pages: {}. To confirm, type !sale yes within",
             on.len(),
             names.join(", ")
         );
@@ -274,8 +277,9 @@ impl Chat {
         let some_stay = i64::from(view.stock).saturating_add(units) > 0;
         if some_stay && units < -i64::from(free) {
             let missing = -units - i64::from(free);
+            let are = if missing == 1 { "of them is" } else { "of them are" };
             let what =
-                format!("{missing} of these are in buyers' hands; you would be short of them");
+                format!("{missing} {are} already reserved or sold; you'd be {missing} short");
             return self.ask(message, view.id, event, &what).await;
         }
         let told = self.does(message, view.id, event).await?;
@@ -343,9 +347,11 @@ impl Chat {
     }
 }
 
-fn begun(how: &str, view: &View) -> String {
+fn begun(how: How, view: &View) -> String {
+    let when = if how == How::Next { "; opens when nothing else is on" } else { "" };
     format!(
-        "{how} #{} {} · {} × {} for {} · take it back with: !sale undo",
+        "{} #{} {} · {} × {} for {}{when} · undo with: !sale undo",
+        how.word(),
         view.number,
         text::plain(&view.title),
         view.stock,
@@ -361,6 +367,10 @@ fn live_holds(sale: &Sale) -> u32 {
     }
 }
 
+fn checking_out(n: u32) -> String {
+    format!("{} {} checking out", people(n), if n == 1 { "is" } else { "are" })
+}
+
 fn people(n: u32) -> String {
     if n == 1 { "1 buyer".to_owned() } else { format!("{n} buyers") }
 }
@@ -368,11 +378,11 @@ fn people(n: u32) -> String {
 fn stock_now(view: &View) -> String {
     let mut line = format!("#{} has {} in all, {} left", view.number, view.stock, view.left);
     if view.short > 0 {
-        line.push_str(&format!(", SHORT of {}", view.short));
+        line.push_str(&format!(", {} short", view.short));
     }
     line
 }
 
 fn undo_hint() -> &'static str {
-    "take it back with: !sale undo"
+    "undo with: !sale undo"
 }

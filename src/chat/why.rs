@@ -28,7 +28,7 @@ impl Chat {
             }
         }
         Err(No::Say(format!(
-            "Nothing here is called {}. Take a number from !sale links, or an order or payment \
+            "Found nothing called {}. Take a number from !sale links, or an order or payment \
              from !sale report",
             plain(&what.chars().take(40).collect::<String>())
         )))
@@ -69,7 +69,7 @@ fn tell_hold(hold: &Hold, lines: &mut Vec<String>) {
     let who = hold.buyer_name.as_deref().map(plain).unwrap_or_else(|| "a browser".to_owned());
     let claimed = match hold.buyer {
         Some(_) => format!("claimed by {who} at {}", time(hold.claimed_at)),
-        None => "kept warm, nobody claimed it".to_owned(),
+        None => "prepared in advance, not used".to_owned(),
     };
     lines.push(format!("  hold {} · {} × · {} · {claimed}", hold.id.n, hold.units, hold.amount));
     if !hold.extras.is_empty() {
@@ -82,7 +82,7 @@ fn tell_hold(hold: &Hold, lines: &mut Vec<String>) {
         lines.push(format!("  page {} · made at {made} · {proven} · {closed}", page.id));
     }
     lines.push(match &hold.state {
-        HoldState::Warm => "  waits for a buyer".to_owned(),
+        HoldState::Warm => "  prepared, waits for a buyer".to_owned(),
         HoldState::Waiting { since } => format!("  in line since {}", time(*since)),
         HoldState::Offered { until } => format!("  offered until {}", time(*until)),
         HoldState::Opening { until } => {
@@ -92,13 +92,13 @@ fn tell_hold(hold: &Hold, lines: &mut Vec<String>) {
             format!("  can be paid; its time runs out at {}", time(*deadline))
         }
         HoldState::Closing { why, since } => format!(
-            "  its page is being closed since {}: {}. The units return when the provider says it is",
+            "  closing its page since {} ({}). Its units return once the provider confirms",
             time(*since),
             lapse(*why)
         ),
         HoldState::Paid { payment, at } => format!("  paid with {payment} at {}", time(*at)),
         HoldState::Released { why, at } => {
-            format!("  the units went back at {}: {}", time(*at), lapse(*why))
+            format!("  its units came back at {}: {}", time(*at), lapse(*why))
         }
         HoldState::Lapsed { why, at } => format!(
             "  over since {}: {}. Its page cannot be closed, so the units stay taken",
@@ -126,11 +126,11 @@ fn tell_payment(payment: &Payment) -> String {
                 RefundStatus::Requested => "being refunded",
                 RefundStatus::Done => "refunded",
                 RefundStatus::Failed => "the refund failed",
-                RefundStatus::Unknown => "nobody knows whether it was refunded",
+                RefundStatus::Unknown => "it is not known whether it was refunded",
             };
             format!("{status}: {why}")
         }
-        Fate::Person { why } => format!("waits for a person: {}", plain(why)),
+        Fate::Person { why } => format!("needs review: {}", plain(why)),
     };
     let late = if payment.late { " · came late" } else { "" };
     format!("  payment {} · {} at {}{late} · {fate}", fact.id, fact.amount, time(fact.at))
@@ -139,12 +139,12 @@ fn tell_payment(payment: &Payment) -> String {
 fn lapse(why: Lapse) -> &'static str {
     match why {
         Lapse::TimeUp => "the buyer's time ran out",
-        Lapse::LetGo => "the buyer let go",
+        Lapse::LetGo => "the buyer cancelled",
         Lapse::SaleEnded => "the sale ended",
         Lapse::LeftLine => "the buyer left the line",
         Lapse::NotTaken => "the buyer did not take the offer in time",
         Lapse::NoPage => "the provider made no page that can be paid",
-        Lapse::WrongAmount => "a payment of another amount lies on it",
+        Lapse::WrongAmount => "it was paid with a wrong amount",
         Lapse::Unwanted => "it never had a buyer",
     }
 }

@@ -27,7 +27,7 @@ impl Chat {
             return Grant::No("That sale is over.".to_owned());
         };
         if !view.ask.is_empty() || view.offers.needs_page() {
-            return Grant::No(format!("This one asks a few things first: {}", view.link));
+            return Grant::No(format!("This one needs a few details first: {}", view.link));
         }
         let buyer = Buyer::from(wish.user.key());
         let mine = buyer.clone();
@@ -69,7 +69,7 @@ impl Chat {
             Err(error) => {
                 tracing::error!(%error, sale = %view.id, number = view.number, "a claim was not taken");
                 Grant::No(
-                    "Too much at once. Please try again: you cannot get two by that.".to_owned(),
+                    "Too much at once. Please try again: you won't be charged twice.".to_owned(),
                 )
             }
         }

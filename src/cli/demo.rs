@@ -24,7 +24,7 @@ pub(super) async fn demo(loaded: &Loaded, rehearsal: &Rehearsal) -> Result<Ended
     if rehearsal.print {
         println!(
             "Rehearsal: {buyers} shoppers, {stock} units, {duration}. No real money, and a \
-             provider on a bad day: late, doubled and lost news, pages that stay open."
+             provider on a bad day: late, duplicate and lost webhooks, pages that stay open."
         );
     }
     let score = run(rehearsal, template(loaded)).await?;

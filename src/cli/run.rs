@@ -386,7 +386,7 @@ async fn reload(
                 if **slot != new {
                     *slot = Arc::new(new);
                     drop(slot);
-                    say(format!("Templates read anew: {}", names.join(", ")));
+                    say(format!("Templates reloaded: {}", names.join(", ")));
                 }
             }
             Err(error) => say(format!("The templates stay as they were. {error}")),

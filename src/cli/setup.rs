@@ -34,14 +34,12 @@ const DESK_TOKEN: &str = "LIVETILL_HTTP__DESK_TOKEN";
 pub(super) async fn setup(path: &Path, environment: &HashMap<String, String>) -> Result<Ended> {
     let prompt = Prompt::new();
     let mut draft = Draft::new(path, environment)?;
-    file::can_replace(path)
-        .with_context(|| format!("{} cannot be written there", path.display()))?;
+    file::can_replace(path).with_context(|| format!("{} cannot be written", path.display()))?;
     if !may_write(&prompt, path)? {
         prompt.say("Nothing was changed.")?;
         return Ok(Ended::Failed);
     }
-    prompt
-        .say("Enter takes what stands in [brackets]. Nothing is written before the last answer.")?;
+    prompt.say("Press Enter to accept the [default]. Nothing is saved until the end.")?;
     let mut wins: Vec<&str> =
         environment.keys().map(String::as_str).filter(|key| is_setting(key)).collect();
     wins.sort_unstable();
@@ -57,7 +55,7 @@ pub(super) async fn setup(path: &Path, environment: &HashMap<String, String>) ->
         draft.set_secret(DESK_TOKEN, &fresh_token(&SystemEntropy));
     }
     for kept in draft.write()? {
-        prompt.say(&format!("Kept what was there: {}", kept.display()))?;
+        prompt.say(&format!("The old one is kept as {}", kept.display()))?;
     }
     finish(&prompt, &draft, path, environment).await
 }
@@ -76,12 +74,12 @@ fn may_write(prompt: &Prompt, path: &Path) -> Result<bool> {
         return Ok(true);
     }
     if untouched {
-        let words = format!("{} is there as it was shipped. Fill it in?", path.display());
+        let words = format!("Found the default {}. Use it as a starting point?", path.display());
         return prompt.confirm(&words, true);
     }
     let words = format!(
-        "{} is there already. Replace it? What is there is kept beside it as .old, its secrets \
-         are taken over, its other settings and templates are not",
+        "Already there: {}. Replace? What is there now is kept as *.old; secrets carry over, other \
+         settings and templates do not",
         there.join(" and ")
     );
     prompt.confirm(&words, false)
@@ -101,7 +99,8 @@ fn shop(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     })?;
     let url = draft.check().map_err(anyhow::Error::msg)?.config.shop.public_url;
     if url.starts_with("https://") {
-        let words = "Does a proxy or tunnel on this machine lead there, like Caddy?";
+        let words =
+            "Does a proxy or tunnel on this machine (like Caddy) forward that address here?";
         if prompt.confirm(words, true)? {
             draft.set("http.trusted_proxies", Array::from_iter(["127.0.0.1"]));
         }

@@ -242,7 +242,7 @@ impl Reader<'_> {
             let price = one.price.clone().unwrap_or(Text::Whole(0));
             let price = self.money(&format!("{key}.price"), &price, usual.currency);
             if price.minor <= 0 || price.minor >= usual.minor {
-                let says = format!("must be more than nothing and less than the price, {usual}");
+                let says = format!("must be above zero and less than the price, {usual}");
                 self.wrong(&format!("{key}.price"), says);
             }
             let special = Special { price, of };
@@ -332,8 +332,8 @@ mod tests {
             ("condition = { url = \"http://localhost@evil.example/\" }".into(), "must be an https"),
             (special("price = \"12\""), "special[0]: needs one of code_list and role"),
             (special("role = \"admins\"\nprice = \"12\""), "special[0].role: is the id"),
-            (special("role = \"1\"\nprice = \"18\""), "special[0].price: must be more"),
-            (special("role = \"1\""), "special[0].price: must be more than nothing"),
+            (special("role = \"1\"\nprice = \"18\""), "special[0].price: must be above zero and less"),
+            (special("role = \"1\""), "special[0].price: must be above zero"),
         ] {
             let error = offers(&more).expect_err(&more);
             assert!(error.contains(says), "{more}: {error}");

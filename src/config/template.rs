@@ -296,7 +296,7 @@ impl Reader<'_> {
             self.wrong("title", format!("write 1 to {TITLE_CHARS_MAX} characters"));
         }
         if price.minor <= 0 {
-            self.wrong("price", "must be more than nothing");
+            self.wrong("price", "must be above zero");
         }
         if *hold >= *duration + *grace {
             let says =

@@ -33,9 +33,9 @@ pub(super) fn card(score: &Score, play: &Play) -> Vec<String> {
             late.refunded,
             score.surplus
         ),
-        format!("a room would have heard {} lines", score.lines),
+        format!("chat would have shown {} lines", score.lines),
     ];
-    lines.extend(advice(score, play).into_iter().map(|line| format!("know: {line}")));
+    lines.extend(advice(score, play).into_iter().map(|line| format!("tip: {line}")));
     lines.extend(score.wrong.iter().map(|wrong| format!("WRONG: {wrong}")));
     lines
 }
@@ -62,7 +62,10 @@ fn advice(score: &Score, play: &Play) -> Vec<String> {
             score.holds.refused
         ));
     } else if score.holds.refused > 0 {
-        lines.push(format!("{} shoppers came for nothing: demand for more", score.holds.refused));
+        lines.push(format!(
+            "{} shoppers left empty-handed: you could sell more",
+            score.holds.refused
+        ));
     }
     if score.dead_pages > 0 {
         lines.push(format!("{} pages could not be paid when handed out", score.dead_pages));

@@ -124,7 +124,7 @@ impl Shopper {
             to = own;
             self.clock.sleep_until(self.clock.now() + LOOK_EVERY).await;
         }
-        Err("waited in line for ever".to_owned())
+        Err("waited in line without end".to_owned())
     }
 
     async fn use_page(&mut self, habit: Habit, page: &str, kept: &mut Kept) -> Result<(), String> {

@@ -45,12 +45,11 @@ impl GivenUp {
     /// What there is to do.
     pub fn mend(&self) -> String {
         let path = self.number.map(|number| format!("/sales/{number}")).unwrap_or_default();
-        let mut mend = format!(
-            "Mend the reason, then have it tried again: !sale retry, or the button at /desk{path}"
-        );
+        let mut mend =
+            format!("Fix the reason, then try again: !sale retry, or the button at /desk{path}");
         if self.kind != "announce" {
             let sale = self.sale();
-            mend.push_str(&format!("; what became of a hold says: !sale why {sale} <hold>"));
+            mend.push_str(&format!("; for the story of a hold: !sale why {sale} <hold>"));
         }
         mend
     }

@@ -153,7 +153,7 @@ fn platforms(web: &Web, now: Timestamp) -> Vec<String> {
     let standing = |Health { standing, since }: Health| {
         let word = match standing {
             Standing::Starting => "connecting".to_owned(),
-            Standing::Up => "there".to_owned(),
+            Standing::Up => "connected".to_owned(),
             Standing::Away(why) => format!("away: {}", plain(&why)),
             Standing::Broken(why) => format!("BROKEN: {}", plain(&why)),
         };

@@ -66,7 +66,7 @@ pub(super) async fn show(
         let_go_word: match facts.hold.state {
             HoldState::Waiting { .. } => "Leave the line",
             HoldState::Offered { .. } => "No, thank you",
-            _ => "Let it go",
+            _ => "Cancel",
         },
         pay_word: if back { "I have not paid yet" } else { "Pay now" },
         can_let_go: facts.hold.is_live(),

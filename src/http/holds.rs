@@ -266,7 +266,7 @@ pub(super) fn busy(web: &Web) -> Response {
         sandbox: false,
         heading: "One moment",
         says: "Too many people at once, or the shop cannot reach its books right now. Please try \
-               again in a moment: you cannot get two by that.",
+               again in a moment: you won't be charged twice.",
     };
     let mut answer = render(StatusCode::SERVICE_UNAVAILABLE, &page);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
@@ -327,9 +327,7 @@ fn no_units(refusal: &Refusal, view: &View) -> String {
         (Refusal::Over, State::Cancelled) => "This sale was cancelled and has ended.",
         (Refusal::Over, State::Failed) => "This sale failed to open.",
         (Refusal::Over, _) => "This sale has ended.",
-        (Refusal::AllHeld, _) => {
-            "It is all held: every unit is in somebody's hands, and some may let go."
-        }
+        (Refusal::AllHeld, _) => "All held: every unit is reserved right now; some may come back.",
         (other, _) => return text::refusal(other),
     };
     why.to_owned()

@@ -254,12 +254,12 @@ fn draw(
 fn mine(sale: &Sale, buyer: &Buyer) -> Option<Hint> {
     if let Some(hold) = sale.live_hold_of(buyer) {
         let says = match hold.state {
-            HoldState::Open { .. } => "You hold one. It is not paid yet.",
+            HoldState::Open { .. } => "One is reserved for you. It is not paid yet.",
             HoldState::Waiting { .. } => "You wait in line.",
-            HoldState::Offered { .. } => "One is free and kept for you.",
+            HoldState::Offered { .. } => "One is free and reserved for you.",
             _ => "You are in line for one.",
         };
-        return Some((hold.id, says.to_owned(), "Go on"));
+        return Some((hold.id, says.to_owned(), "Continue"));
     }
     let paid: Vec<_> =
         sale.holds_of(buyer).filter(|h| matches!(h.state, HoldState::Paid { .. })).collect();

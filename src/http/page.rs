@@ -246,9 +246,9 @@ pub(super) fn state_words(view: &View) -> String {
         State::Paused => "Paused for a moment".to_owned(),
         State::AllHeld => match view.paying {
             // Nobody pays any more on what cannot be taken back.
-            0 => "All held: nothing is left to claim".to_owned(),
-            1 => "All held: 1 person is paying, they may let go".to_owned(),
-            n => format!("All held: {n} people are paying, some may let go"),
+            0 => "All held: everything is reserved".to_owned(),
+            1 => "All held: 1 person is checking out; it may come back".to_owned(),
+            n => format!("All held: {n} people are checking out; some may come back"),
         },
         State::SoldOut => "Sold out".to_owned(),
         // Whoever paid in a sale that was stopped has what they paid for.
@@ -262,7 +262,7 @@ pub(super) fn summary(view: &View, now: Timestamp) -> String {
     match view.state {
         State::Open => {
             let left = text::time_left(view, now).unwrap_or_default();
-            format!("{} of {} left · {} to go", view.left, view.stock, left.words())
+            format!("{} of {} left · {} left", view.left, view.stock, left.words())
         }
         State::SoldOut | State::Ended | State::Cancelled => {
             format!("{} · {} of {} sold", state_words(view), view.paid, view.stock)
@@ -279,16 +279,16 @@ pub(super) fn claim_form(view: &View, sent: Sent<'_>) -> Option<ClaimForm> {
         _ if view.shape == CheckoutShape::Shared => return None,
         State::Open => {
             let hold = view.hold.words();
-            let says = format!("You pay on the shop's payment page. It stays yours for {hold}.");
+            let says = format!("You'll pay on the shop's checkout. We hold it for you for {hold}.");
             ("holds", "Get yours", says)
         }
         State::AllHeld => {
             let before = match view.waiting {
-                0 => "Nobody waits yet.".to_owned(),
-                1 => "One person waits already.".to_owned(),
-                n => format!("{n} people wait already."),
+                0 => "You'd be first.".to_owned(),
+                1 => "One person is ahead of you.".to_owned(),
+                n => format!("{n} people are ahead of you."),
             };
-            let says = format!("Some may let go. What comes free is offered in turn. {before}");
+            let says = format!("If someone drops out, the next in line gets it. {before}");
             ("line", "Wait in line", says)
         }
         State::Arming

@@ -77,22 +77,27 @@ pub(super) fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
     match &facts.hold.state {
         HoldState::Waiting { .. } => {
             let says = match facts.place {
-                Some(0) | None => "You are next. Leave this page open.".to_owned(),
-                Some(1) => "One person is before you. Leave this page open.".to_owned(),
-                Some(n) => format!("{n} people are before you. Leave this page open."),
+                Some(0) | None => {
+                    "You are next. Keep this page open; it changes by itself.".to_owned()
+                }
+                Some(1) => "One person is ahead of you. Keep this page open; it changes by itself."
+                    .to_owned(),
+                Some(n) => format!(
+                    "{n} people are ahead of you. Keep this page open; it changes by itself."
+                ),
             };
             under_way("In line", "all_held", says)
         }
         HoldState::Offered { until } => Told {
             until: Some(*until),
             offer: true,
-            ..under_way("One is free", "open", "It is kept for you. Do you still want it?".into())
+            ..under_way("One is free", "open", "It's reserved for you. Still want it?".into())
         },
         HoldState::Opening { .. } => {
             let says = match facts.place {
-                Some(0) | None => "Your payment page is being made.".to_owned(),
-                Some(1) => "One buyer is before you. Your unit is kept meanwhile.".to_owned(),
-                Some(n) => format!("{n} buyers are before you. Your unit is kept meanwhile."),
+                Some(0) | None => "Your payment page is on its way.".to_owned(),
+                Some(1) => "One buyer is ahead of you. Your unit stays reserved.".to_owned(),
+                Some(n) => format!("{n} buyers are ahead of you. Your unit stays reserved."),
             };
             under_way("In line", "all_held", says)
         }
@@ -100,7 +105,7 @@ pub(super) fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
             let (heading, says) = if back {
                 ("Waiting for the payment", "If you just paid, this page says so within seconds.")
             } else {
-                ("Yours to pay", "Your unit is kept.")
+                ("Reserved for you", "Pay to make it yours.")
             };
             if let Some(part) = sum(facts.payments.iter().filter(|one| one.fate == Fate::Part)) {
                 let says = format!("{part} has come; the rest of the price is still to be paid.");
@@ -128,14 +133,14 @@ pub(super) fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
             ..under_way(
                 "We are looking into it",
                 "all_held",
-                "Another amount than asked was paid. The shop looks at it; your unit is kept."
+                "The amount paid doesn't match. The shop is checking; your unit is safe."
                     .to_owned(),
             )
         },
         HoldState::Lapsed { .. } => over(
             "Time is up",
             "ended",
-            "Your time to pay is over. Should you have paid all the same, it counts.".to_owned(),
+            "Your time to pay is over. If you did pay, it still counts.".to_owned(),
         ),
         HoldState::Warm | HoldState::Discarding => {
             over("Not yours", "ended", "Nobody claimed this.".to_owned())
@@ -185,13 +190,11 @@ fn released(facts: &Facts, why: Lapse) -> Told {
     let says = match why {
         Lapse::LeftLine => "You left the line. You were not charged.",
         Lapse::NotTaken => {
-            "The one that came free was not taken in time, and went to the next in line. You were \
-             not charged."
+            "You did not take yours in time, so it went to the next in line. You were not charged."
         }
-        Lapse::LetGo => "You let it go. You were not charged.",
+        Lapse::LetGo => "You cancelled. You were not charged.",
         Lapse::NoPage => {
-            "The payment provider made no page that could be paid. You were not charged; please \
-             try again."
+            "The payment page could not be made. You were not charged; please try again."
         }
         Lapse::SaleEnded => "The sale ended. You were not charged.",
         Lapse::TimeUp | Lapse::WrongAmount | Lapse::Unwanted => {

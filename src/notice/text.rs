@@ -29,7 +29,7 @@ pub fn line(notice: &Notice, link: &str) -> String {
             format!("PAUSED · {} · {left} of {stock} left · {why}", plain(title))
         }
         Notice::Resumed { title, left, stock, time_left } => format!(
-            "SALE OPEN · {} goes on · {left} of {stock} left · {} · {link}",
+            "SALE OPEN · {} is back · {left} of {stock} left · {} · {link}",
             plain(title),
             time_left.words()
         ),
@@ -79,20 +79,22 @@ fn worded(why: &str) -> String {
 fn trouble_text(number: u32, trouble: &Trouble) -> String {
     match trouble {
         Trouble::Payment { payment, amount, why } => format!(
-            "please look at payment {payment} of {amount}: {}. It is not booked; the unit stays taken",
+            "payment {payment} ({amount}) needs your decision: {}. It isn't counted as a sale; its unit stays reserved",
             plain(why)
         ),
         Trouble::Parked { what, why } => {
             let why = plain(why);
-            format!("gave up trying to {what}: {why}. Mend that, then: !sale retry #{number}")
+            format!("couldn't {what}: {why}. Fix that, then: !sale retry #{number}")
         }
         Trouble::Delayed { why } => {
             format!("not ready yet: {}. It is tried again and again", plain(&worded(why)))
         }
-        Trouble::NoPage { why } => format!("the provider makes no payment page: {}", plain(why)),
+        Trouble::NoPage { why } => {
+            format!("the provider isn't creating payment pages: {}", plain(why))
+        }
         Trouble::Short { units } => format!(
-            "{units} more promised than there is in stock. Restock, or talk to the buyers: \
-             !sale report #{number}"
+            "{} sold that you don't have. Restock, or contact the buyers: !sale report #{number}",
+            if *units == 1 { "1 unit".to_owned() } else { format!("{units} units") }
         ),
         // The number of the page that a whole sale shares.
         Trouble::CannotClose { hold: 0, why } => format!(
@@ -101,11 +103,11 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
             plain(why)
         ),
         Trouble::CannotClose { hold, why } => format!(
-            "the page of hold {hold} cannot be closed: {}. Its units stay taken",
+            "the page of hold {hold} cannot be closed: {}. Its units stay reserved",
             plain(why)
         ),
         Trouble::Reversed { payment, amount, why } => format!(
-            "please look at payment {payment} of {amount}: {}. Settle it at the provider, and with \
+            "payment {payment} ({amount}) needs your decision: {}. Settle it at the provider, and with \
              the buyer",
             plain(why)
         ),
@@ -116,14 +118,14 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
         ),
         Trouble::StillPaying { hold, waited } => format!(
             "the payment of hold {hold} has been under way for {waited}, and the provider does not \
-             say how it ended: please look there. Its units stay taken; should the money come, it \
+             say how it ended: please look there. Its units stay reserved; should the money come, it \
              counts"
         ),
         Trouble::Refunding { payment, amount, why, asked: false } => {
             format!("refunding {amount} (payment {payment}): {}", plain(why))
         }
         Trouble::Refunding { payment, amount, why, asked: true } => format!(
-            "asking the provider to refund {amount} (payment {payment}): {}. People there decide",
+            "asking the provider to refund {amount} (payment {payment}): {}. Their support team decides",
             plain(why)
         ),
     }
@@ -135,10 +137,13 @@ pub fn stock_line(view: &View, now: Timestamp) -> String {
     if view.state == State::AllHeld {
         let n = view.paying;
         if n == 0 {
-            return format!("ALL HELD · {title} · nothing is left to claim · {}", view.link);
+            return format!("ALL HELD · {title} · everything is reserved · {}", view.link);
         }
         let people = if n == 1 { "1 person is" } else { &format!("{n} people are") };
-        return format!("ALL HELD · {title} · {people} paying, some may let go · {}", view.link);
+        return format!(
+            "ALL HELD · {title} · {people} checking out; some may come back · {}",
+            view.link
+        );
     }
     let time = time_left(view, now).map(|left| format!(" · {}", left.words())).unwrap_or_default();
     format!("{title}: {} of {} left{time} · {}", view.left, view.stock, view.link)
@@ -196,7 +201,7 @@ pub fn status_line(view: &View, now: Timestamp) -> String {
         | State::SoldOut
         | State::Ended
         | State::Cancelled => {
-            line.push_str(&format!(" · {left} of {stock} left · {paid} paid · {held} held"));
+            line.push_str(&format!(" · {left} of {stock} left · {paid} paid · {held} reserved"));
             if !view.state.is_over()
                 && let Some(left) = time_left(view, now)
             {
@@ -208,7 +213,7 @@ pub fn status_line(view: &View, now: Timestamp) -> String {
         }
     }
     if view.short > 0 {
-        line.push_str(&format!(" · SHORT of {}", view.short));
+        line.push_str(&format!(" · {} short", view.short));
     }
     if view.state.is_over() && !view.closed {
         line.push_str(" · cleaning up");
@@ -236,19 +241,19 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::NotOpen => "That sale is not open yet.".to_owned(),
         Refusal::Paused => "That sale is paused.".to_owned(),
         Refusal::Over => "That sale is over.".to_owned(),
-        Refusal::AllHeld => "All held: every unit is in somebody's hands right now.".to_owned(),
+        Refusal::AllHeld => "All held: every unit is reserved right now.".to_owned(),
         Refusal::SoldOut => "Sold out.".to_owned(),
-        Refusal::AlreadyHolding(_) => "You hold one already.".to_owned(),
+        Refusal::AlreadyHolding(_) => "You have one reserved already.".to_owned(),
         Refusal::BuyerFull { per_buyer } => {
             format!("At most {per_buyer} per person, and you have that.")
         }
         Refusal::TooManyUnits { left } => format!("At most {left} right now."),
         Refusal::TooManyTries => {
-            "You let several go unpaid already; others are waiting.".to_owned()
+            "You've let several reservations expire in this sale. Give others a turn.".to_owned()
         }
         Refusal::AddressFull => NETWORK_FULL.to_owned(),
         Refusal::UnknownDelivery(choices) => {
-            format!("Please choose how you get it: {}.", labels(choices))
+            format!("Please choose how you would like it: {}.", labels(choices))
         }
         Refusal::ChoiceSoldOut { label, left } if left.is_empty() => {
             format!("{label} is sold out.")
@@ -265,10 +270,10 @@ pub fn refusal(refusal: &Refusal) -> String {
             format!("Sold out: {label}. The rest can still be had.")
         }
         Refusal::NotInLine { label } => {
-            format!("{label} cannot be waited for: please wait without.")
+            format!("{label} can't be added while you wait in line.")
         }
         Refusal::CodeMissing { label } => format!("Please give your {label}."),
-        Refusal::CodeWrong { label } => format!("That {label} is not one that counts here."),
+        Refusal::CodeWrong { label } => format!("That {label} isn't valid for this sale."),
         Refusal::CodeUsed => "That code was used for another order already.".to_owned(),
         Refusal::CodeTries { after } => {
             format!("Too many wrong codes. Please try again in {}.", after.words())
@@ -293,12 +298,9 @@ pub fn refusal(refusal: &Refusal) -> String {
             "The shop still shows the item as sold out. Clear that mark there first.".to_owned()
         }
         Refusal::OwnSale => {
-            "You hold or bought something in this sale, so its stock is not yours to change."
-                .to_owned()
+            "You've bought in this sale, so another moderator has to change its stock.".to_owned()
         }
-        Refusal::Broken(_) => {
-            "Something is wrong inside; nothing was changed. See the log.".to_owned()
-        }
+        Refusal::Broken(_) => "Internal error; nothing was changed. See the log.".to_owned(),
     }
 }
 

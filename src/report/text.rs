@@ -16,11 +16,11 @@ impl Report {
             self.price,
         )];
         lines.push(format!(
-            "paid {} · refunded {} · before a person {} · kept {}",
+            "paid {} · refunded {} · needs review {} · kept {}",
             self.gross, self.refunded, self.undecided, self.kept
         ));
         lines.extend(self.fee_line());
-        lines.push(format!("claims {} · given back {}", self.claimed, self.lapsed));
+        lines.push(format!("reservations {} · expired or cancelled {}", self.claimed, self.lapsed));
         lines.push(self.funnel_line());
         lines.extend(self.surplus_line());
         if self.refunding.minor != 0 {
@@ -28,13 +28,13 @@ impl Report {
         }
         if self.foreign > 0 {
             let n = self.foreign;
-            lines.push(format!("{n} payment(s) in another currency are in no sum here"));
+            lines.push(format!("{n} payments in another currency are not in these totals"));
         }
         if self.short > 0 {
-            lines.push(format!("SHORT of {}: more was promised than is there", self.short));
+            lines.push(format!("{} short: more sold than you have", self.short));
         }
         if self.outside > 0 {
-            lines.push(format!("{} sold elsewhere meanwhile", self.outside));
+            lines.push(format!("{} sold elsewhere during the sale", self.outside));
         }
         lines.extend(self.payments.iter().map(Row::line));
         lines.extend(self.deeds.iter().map(Deed::line));

@@ -189,7 +189,7 @@ async fn why_nothing_is_had_is_one_sentence_with_the_state_in_it() {
     world.says("!sale resume").await;
     world.clicks("ana").await;
     let held = world.clicks("ben").await;
-    let says = "It is all held: every unit is in somebody&#39;s hands, and some may let go.";
+    let says = "All held: every unit is reserved right now; some may come back.";
     assert_eq!(times(&held.text, says), 1, "{}", held.text);
     world.pays("ana").await;
     let sold_out = world.clicks("ben").await;

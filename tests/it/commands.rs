@@ -31,7 +31,7 @@ async fn mistakes_start_nothing() {
         ("!sale stop #4", "There is no sale #4 running. See !sale list"),
         ("!sale status #4", "There is no sale #4 running. See !sale list"),
         ("!sale report #4", "There is no sale #4 running. See !sale list"),
-        ("!sale yes", "Nothing of yours waits for a yes here (any more)."),
+        ("!sale yes", "Nothing to confirm (a question expires after 30 s)."),
     ];
     for (line, answer) in cases {
         assert_eq!(world.says(line).await, [answer], "{line}");
@@ -94,7 +94,7 @@ async fn a_stop_that_touches_buyers_asks_first() {
     world.heard();
     assert_eq!(
         world.says("!sale yes").await,
-        ["Nothing of yours waits for a yes here (any more)."]
+        ["Nothing to confirm (a question expires after 30 s)."]
     );
     world.advance(secs(3)).await;
     world.says("!sale stop").await;
@@ -111,11 +111,11 @@ async fn cheap_things_can_be_taken_back_for_a_while() {
     let mut world = World::new(MUG).await;
     world.says("!sale start mug 10m").await;
     let said = world.says("!sale extend 5m").await;
-    assert_eq!(said, ["#1 ends in 15 min · take it back with: !sale undo"]);
+    assert_eq!(said, ["#1 ends in 15 min · undo with: !sale undo"]);
     let said = world.says("!sale undo").await;
-    assert!(said[0].starts_with("Taken back · #1 Fern Mug · open") && said[0].ends_with("10 min"));
+    assert!(said[0].starts_with("Undone · #1 Fern Mug · open") && said[0].ends_with("10 min"));
     let said = world.says("!sale restock 2").await;
-    assert_eq!(said[0], "#1 has 5 in all, 5 left · take it back with: !sale undo");
+    assert_eq!(said[0], "#1 has 5 in all, 5 left · undo with: !sale undo");
     world.advance(secs(3)).await;
     world.says("!sale undo").await;
     assert_eq!(world.newest().stock, 3);
@@ -143,7 +143,7 @@ async fn a_start_is_taken_back_while_nobody_holds_anything() {
     world.clicks("ana").await;
     world.heard();
     let said = world.says("!sale undo").await;
-    assert_eq!(said, ["Somebody holds one already. To end it all the same: !sale stop"]);
+    assert_eq!(said, ["Somebody has reserved one already. To end it anyway: !sale stop"]);
     world.advance(mins(14)).await;
     world.heard();
     world.done().await;
@@ -244,7 +244,7 @@ async fn looking_verbs_show_and_change_nothing() {
         "no buyer's address: {links:?}"
     );
     let report = world.says("!sale report").await;
-    assert_eq!(report[1], "paid $18 · refunded $0 · before a person $0 · kept $18");
+    assert_eq!(report[1], "paid $18 · refunded $0 · needs review $0 · kept $18");
     world.advance(mins(13)).await;
     world.heard();
     world.done().await;
@@ -262,7 +262,7 @@ async fn running_down_a_restock_below_what_is_held_asks_first() {
     world.says("!sale yes").await;
     assert_eq!(world.newest().stock, 2);
     let said = world.says("!sale status").await;
-    assert!(said[0].contains("SHORT of 1"), "{said:?}");
+    assert!(said[0].contains("1 short"), "{said:?}");
     world.advance(mins(13)).await;
     world.heard();
     world.done().await;
@@ -363,7 +363,7 @@ async fn why_tells_the_story_of_a_hold_by_any_of_its_names() {
     let said = world.says(&format!("!sale why #1 {lapsed}")).await;
     assert!(said.iter().any(|line| line.contains("the buyer's time ran out")), "{said:?}");
     let said = world.says("!sale why nothing").await;
-    assert!(said[0].starts_with("Nothing here is called nothing"), "{said:?}");
+    assert!(said[0].starts_with("Found nothing called nothing"), "{said:?}");
     assert!(world.says("ana> !sale why 1").await.is_empty());
     world.advance(mins(9)).await;
     world.heard();

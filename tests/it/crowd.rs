@@ -167,7 +167,7 @@ async fn a_crowd_above_the_providers_pace_waits_in_line_and_nobody_is_dropped() 
                 looks += 1;
                 assert!(looks < 1200, "no page came");
                 let page = browser.get(&format!("{base}{at}")).await.text;
-                if let Some(n) = page.split(" buyers are before you").next().and_then(|before| {
+                if let Some(n) = page.split(" buyers are ahead of you").next().and_then(|before| {
                     before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
                 }) {
                     places.push(n);

@@ -149,7 +149,7 @@ async fn the_owner_sees_holds_money_and_journal_and_speaks_as_a_moderator() {
     assert!(sale.contains("$18 kept") && sale.contains("<td>paid</td>"), "{sale}");
     assert!(sale.contains("hold 1: open → paid") && !sale.contains("<b>Fern"), "{sale}");
     // The same rules as in chat: what touches buyers asks first.
-    assert!(says(&mut world, "stop").await.contains("To do it, say within"));
+    assert!(says(&mut world, "stop").await.contains("To confirm, type !sale yes within"));
     assert_eq!(world.newest().state.word(), "open");
     world.advance(secs(3)).await;
     assert!(says(&mut world, "yes").await.contains("Done"));
@@ -237,13 +237,13 @@ async fn what_was_given_up_is_told_and_tried_again_in_chat() {
     setup.wrap_platform = Arc::new(move |inner| Arc::new(Shut { inner, shut: switch.clone() }));
     let mut world = World::build(&setup).await;
     let nothing = world.says("!sale retry").await;
-    assert_eq!(nothing, ["Nothing waits for a person."]);
+    assert_eq!(nothing, ["Nothing needs you."]);
     world.says("!sale start mug 10m").await;
     let said = world.says("!sale status").await;
     assert!(said.iter().any(|line| line.starts_with("1 given up") && line.contains("!sale retry")));
     shut.store(false, Ordering::SeqCst);
     let said = world.says("!sale retry #7").await;
-    assert_eq!(said, ["Nothing waits for a person."], "of that sale");
+    assert_eq!(said, ["Nothing needs you."], "of that sale");
     let said = world.says("!sale retry all").await;
     assert!(said[0].starts_with("#1 announce (console"), "{said:?}");
     assert!(said[0].contains("given up because: the room is closed to us"), "{said:?}");

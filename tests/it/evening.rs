@@ -10,7 +10,7 @@ async fn three_mugs_sell_out() {
     assert_eq!(
         said,
         [
-            "Preparing #1 Fern Mug · 3 × $18 for 10 min · take it back with: !sale undo".to_owned(),
+            "Preparing #1 Fern Mug · 3 × $18 for 10 min · undo with: !sale undo".to_owned(),
             format!("SALE OPEN · Fern Mug · $18 · 3 left · 10 min · {link}"),
         ]
     );
@@ -97,7 +97,7 @@ async fn the_same_browser_keeps_its_hold() {
     assert_eq!(first, second);
     assert_eq!(world.newest().held, 1);
     let page = world.looks("ana", "/live").await;
-    assert!(page.text.contains("You hold one. It is not paid yet."));
+    assert!(page.text.contains("One is reserved for you. It is not paid yet."));
     world.advance(mins(12)).await;
     world.heard();
     world.done().await;
@@ -115,7 +115,7 @@ async fn a_buyer_lets_go_and_somebody_else_gets_it() {
     let answer = world.posts("ana", &release, &[]).await;
     assert_eq!(answer.status, 303);
     let back = world.url(&answer.location.expect("back"));
-    assert!(world.looks("ana", &back).await.text.contains("You let it go. You were not charged."));
+    assert!(world.looks("ana", &back).await.text.contains("You cancelled. You were not charged."));
     assert_eq!(world.clicks("bo").await.status, 303);
     world.pays("bo").await;
     world.heard();

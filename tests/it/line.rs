@@ -52,7 +52,7 @@ async fn what_comes_free_is_offered_in_turn_and_can_be_paid() {
     let shown = world.looks("fay", &sale).await.text;
     assert!(shown.contains("Wait in line") && shown.contains("2 people wait already"), "{shown}");
     assert!(page(&mut world, "dora").await.contains("You are next"));
-    assert!(page(&mut world, "emil").await.contains("One person is before you"));
+    assert!(page(&mut world, "emil").await.contains("One person is ahead of you"));
 
     lets_go(&mut world, "ana").await;
     assert!(page(&mut world, "dora").await.contains("One is free"));

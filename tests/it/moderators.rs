@@ -27,7 +27,7 @@ async fn undo_never_takes_back_anything_older_than_the_last_thing() {
     // Refused: it hides the start.
     assert!(first(&mut world, "!sale restock -300").await.contains("end the sale"));
     let said = first(&mut world, "!sale undo").await;
-    assert_eq!(said, "Nothing to take back: your last command (restock) changed nothing.");
+    assert_eq!(said, "Nothing to undo: your last command (restock) changed nothing.");
     assert_eq!(world.newest().state.word(), "open");
     // Asked and confirmed.
     world.clicks("ana").await;
@@ -36,7 +36,7 @@ async fn undo_never_takes_back_anything_older_than_the_last_thing() {
     world.says("!sale yes").await;
     world.advance(secs(2)).await;
     let said = first(&mut world, "!sale undo").await;
-    assert!(said.starts_with("Taken back · #1 Fern Mug · open"), "{said}");
+    assert!(said.starts_with("Undone · #1 Fern Mug · open"), "{said}");
     let said = first(&mut world, "!sale status").await;
     assert!(said.ends_with("10 min"), "{said}");
     world.advance(secs(3)).await;
@@ -45,9 +45,9 @@ async fn undo_never_takes_back_anything_older_than_the_last_thing() {
     world.advance(secs(3)).await;
     assert!(first(&mut world, "!sale stop").await.contains("!sale yes"));
     let said = first(&mut world, "!sale undo").await;
-    assert_eq!(said, "Taken back: your stop is not asked about any more.");
+    assert_eq!(said, "Undone: the question about your stop is withdrawn.");
     let said = first(&mut world, "!sale yes").await;
-    assert_eq!(said, "Nothing of yours waits for a yes here (any more).");
+    assert_eq!(said, "Nothing to confirm (a question expires after 30 s).");
     world.advance(mins(14)).await;
     world.heard();
     world.done().await;
@@ -69,10 +69,10 @@ async fn every_verb_is_taken_back_or_says_that_it_stays() {
     assert!(undo(&mut world).await.contains("Fern Mug · paused"), "a resume is taken back, too");
     world.says("!sale resume").await;
     world.says("!sale restock 2").await;
-    assert!(undo(&mut world).await.starts_with("Taken back"));
+    assert!(undo(&mut world).await.starts_with("Undone"));
     assert_eq!(world.newest().stock, 3);
     world.says("!sale extend 1m").await;
-    assert!(undo(&mut world).await.starts_with("Taken back"));
+    assert!(undo(&mut world).await.starts_with("Undone"));
     for (line, state) in [("!sale arm bowl 5m", "armed"), ("!sale next bowl 6m", "armed")] {
         world.says(line).await;
         assert_eq!(world.newest().state.word(), state);
@@ -109,7 +109,7 @@ async fn what_others_did_and_what_was_sold_since_is_respected() {
     other(&world, "ben", "!sale extend 1m").await;
     world.advance(secs(2)).await;
     world.heard();
-    assert!(first(&mut world, "!sale undo").await.starts_with("Taken back"));
+    assert!(first(&mut world, "!sale undo").await.starts_with("Undone"));
     assert_eq!(world.newest().stock, 3);
     // Units that buyers have are nobody's to take back.
     world.says("!sale restock 1").await;
@@ -245,13 +245,13 @@ async fn a_sale_that_is_taken_back_holds_the_queue_as_well() {
     world.says("!sale next bowl 5m").await;
     let said = other(&world, "ben", "!sale undo").await;
     assert!(
-        said[0].starts_with("Taken back") && said[1].starts_with("The queue waits"),
+        said[0].starts_with("Undone") && said[1].starts_with("The queue waits"),
         "{said:?}"
     );
     assert_eq!(world.newest().state.word(), "armed");
     // Taking the queued one back ends the waiting.
     let said = first(&mut world, "!sale undo").await;
-    assert!(said.starts_with("Taken back · #2 bowl · cancelled"), "{said}");
+    assert!(said.starts_with("Undone · #2 bowl · cancelled"), "{said}");
     let said = world.says("!sale next bowl 6m").await;
     assert!(said.iter().any(|line| line.starts_with("SALE OPEN · bowl")), "{said:?}");
     world.says("!sale stop").await;

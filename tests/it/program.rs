@@ -235,7 +235,7 @@ fn templates_are_read_anew_while_it_runs() {
     running.until("SALE OPEN · Fern Mug · $18");
     let changed = CONFIG.replace("18.00", "20.00") + "[templates.pot]\nprice = \"5\"\n";
     std::fs::write(dir.path().join("config.toml"), changed).expect("written");
-    running.until("Templates read anew: mug, pot");
+    running.until("Templates reloaded: mug, pot");
     running.types("!sale status");
     running.until("#1 Fern Mug · open");
     running.types("!sale list");

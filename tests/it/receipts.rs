@@ -54,7 +54,7 @@ async fn a_receipt_tells_people_fees_and_who_ran_what() {
     assert!(did.contains(&"restock 1"), "{did:?}");
     assert!(report.deeds.iter().all(|deed| deed.by == "console:moderator moderator"));
     let said = world.says("!sale report").await;
-    assert_eq!(said[1], "paid $18 · refunded $0 · before a person $0 · kept $18");
+    assert_eq!(said[1], "paid $18 · refunded $0 · needs review $0 · kept $18");
     assert_eq!(said[2], "fees $0.54 · net $17.46");
     assert!(said.iter().any(|line| line.ends_with("extend 5m · console:moderator moderator")));
     world.advance(mins(20)).await;

@@ -170,7 +170,7 @@ async fn another_amount_is_put_before_a_person() {
     sender.send(&world, "e1", &payment("p1", None, Some(&page), 1), None).await;
     let said = world.heard();
     assert!(
-        said[0].contains("please look at payment p1 of $0.01: paid $0.01, expected $18"),
+        said[0].contains("payment p1 ($0.01) needs your decision: paid $0.01, expected $18"),
         "{said:?}"
     );
     let view = world.newest();

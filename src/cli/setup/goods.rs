@@ -14,7 +14,7 @@ use crate::{
 
 /// Asks for the first template: what it is, what it costs, how many, how long, how it is had.
 pub(super) fn ask(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let words = "What is sold first: its word in chat, as in !sale start mug";
+    let words = "Short name of your first item, as typed in chat: !sale start mug";
     prompt.ask(draft, words, "mug", |draft, name| {
         if name.contains('.') {
             return Err("letters, digits, - and _".to_owned());
@@ -43,7 +43,7 @@ pub(super) fn ask(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
         draft.set_template("price", price);
         Ok(())
     })?;
-    prompt.ask(draft, "How many there are", "20", |draft, units| {
+    prompt.ask(draft, "How many you have", "20", |draft, units| {
         let units: u32 = units.parse().map_err(|_| format!("not a number of units: {units}"))?;
         draft.set_template("stock", i64::from(units));
         draft.set_template("max_stock", i64::from(units.max(100)));
@@ -76,7 +76,7 @@ fn delivery(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     let shipped = draft.check().map_err(anyhow::Error::msg)?.templates;
     let fee = shipped.get(draft.template()).and_then(|one| one.delivery.first()).map(|way| way.fee);
     ways.extend(fee.map(|fee| ship(&fee.decimal())));
-    prompt.ask(draft, "Can it be fetched (yes, no)", "no", |draft, answer| {
+    prompt.ask(draft, "Offer local pickup (yes, no)", "no", |draft, answer| {
         let pickup = yes_or_no(answer)?.then(pickup);
         draft.set_template("delivery", Array::from_iter(ways.iter().cloned().chain(pickup)));
         Ok(())

@@ -145,7 +145,7 @@ pub(in super::super) async fn log_in(
         {
             tokio::time::sleep(SLOWLY).await;
         }
-        return page(&web, StatusCode::FORBIDDEN, "That is not the token.");
+        return page(&web, StatusCode::FORBIDDEN, "Wrong token.");
     }
     let generation = match generation(&web).await {
         Ok(generation) => generation,

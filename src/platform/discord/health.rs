@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A wrong token, and the mend.
-pub(super) const TOKEN_MEND: &str = "Discord does not take the bot's token: make a new one in the \
+pub(super) const TOKEN_MEND: &str = "Discord rejects the bot's token: make a new one in the \
     developer portal (your application, Bot, Reset Token) and set LIVETILL_DISCORD__TOKEN";
 
 /// A missing intent, and the mend.
@@ -21,7 +21,7 @@ pub(super) const INTENT_MEND: &str = "Discord refuses the Message Content intent
 
 /// Living without the words of messages, and the mend.
 pub(super) const CONTENT_MEND: &str = "Discord tells the bot that somebody spoke, not what they \
-    said, so !sale is not understood; /sale and \"@bot sale start …\" are. To mend it, switch on \
+    said, so !sale is not understood; /sale and \"@bot sale start …\" are. To fix it, switch on \
     Message Content Intent in the developer portal (your application, Bot, Privileged Gateway \
     Intents) and start again";
 

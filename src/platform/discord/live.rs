@@ -198,7 +198,7 @@ impl Discord {
             let gone = Kept { message: None, restored: true, ..kept };
             return self.book.keep(page, sale, room, gone).await;
         }
-        tracing::warn!(%sale, %room, "the live message was deleted; posting it anew, once");
+        tracing::warn!(%sale, %room, "the live message was deleted; posting it again, once");
         let make = |picture| card::live(update.view, update.line, &self.own, picture);
         let key = format!("{sale}:{room}");
         let message = self.post_live(room, make, &nonce(&key, "restore")).await?;

@@ -20,7 +20,7 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
         // The chat itself tells whether the token is good.
         Err(TokenError::Later(why)) => {
             let says = format!(
-                "{why}: the token is tried in the chat instead. Mend: check the network and twitch.auth_url"
+                "{why}: the token is tried in the chat instead. Fix: check the network and twitch.auth_url"
             );
             found.push(Finding::warning("twitch.token", says));
         }
@@ -40,7 +40,7 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
     if names.iter().any(|name| name.eq_ignore_ascii_case(&login)) {
         let says = "the bot speaks with the account of the channel's owner: viewers cannot tell you \
                     from it, and of what you type there it heeds only commands that begin with \
-                    !sale. Mend: give the bot an account of its own";
+                    !sale. Fix: give the bot an account of its own";
         found.push(Finding::warning("twitch.login", says));
     }
     let desk = Arc::new(Desk::new(twitch.clock.clone(), &login, names.iter().cloned()));
@@ -57,7 +57,7 @@ pub async fn check(twitch: &Twitch, rooms: &[Room]) -> Vec<Finding> {
     if let Standing::Away(why) = desk.health().standing
         && !names.iter().any(answered)
     {
-        let says = format!("{why}. Mend: check the network and twitch.server");
+        let says = format!("{why}. Fix: check the network and twitch.server");
         found.push(Finding::error("twitch.server", says));
         return found;
     }
@@ -89,7 +89,7 @@ fn room(desk: &Desk, name: &str, login: &str) -> Option<Finding> {
     }
     let says = format!(
         "the bot is no moderator there: it may say 20 lines in 30 s instead of 100, slow mode, \
-         followers-only mode and AutoMod hold its lines back. Mend: type /mod {login} in that chat"
+         followers-only mode and AutoMod hold its lines back. Fix: type /mod {login} in that chat"
     );
     Some(Finding::warning(key, says))
 }

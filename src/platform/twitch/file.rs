@@ -21,7 +21,7 @@ pub enum FileError {
     #[error("{0} can be read by others: chmod 600 {0}")]
     Open(PathBuf),
     /// It is not what `login` wrote.
-    #[error("{0} is damaged. Mend: livetill login twitch")]
+    #[error("{0} is damaged. Fix: livetill login twitch")]
     Damaged(PathBuf),
     /// The system says no.
     #[error("{0}: {1}")]

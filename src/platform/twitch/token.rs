@@ -24,7 +24,7 @@ pub const VALIDATE_EVERY: Span = Span::from_mins(60);
 const RENEW_BEFORE: Span = Span::from_mins(10);
 
 /// What to do about a login that is not accepted any more.
-const MEND: &str = "Mend: livetill login twitch";
+const MEND: &str = "Fix: livetill login twitch";
 
 /// The bot's tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -270,7 +270,7 @@ impl Keeper {
         })?;
         let renewed = granted.tokens(&tokens, now);
         if let Err(error) = file::write(&self.path, &renewed) {
-            tracing::error!(%error, "Twitch's new token cannot be kept: after the next start log in anew");
+            tracing::error!(%error, "Twitch's new token cannot be kept: after the next start log in again");
         }
         *state = State { tokens: Some(renewed), renewed: true, ..State::default() };
         Ok(())

@@ -30,13 +30,13 @@ pub fn of_notice(id: &str, words: &str) -> Option<Verdict> {
         | "msg_followersonly_zero"
         | "msg_subsonly"
         | "msg_emoteonly"
-        | "msg_r9k" => not_now(" Mend: make the bot a moderator of the channel"),
-        "msg_banned" | "msg_timedout" => never(" Mend: unban the bot and make it a moderator"),
+        | "msg_r9k" => not_now(" Fix: make the bot a moderator of the channel"),
+        "msg_banned" | "msg_timedout" => never(" Fix: unban the bot and make it a moderator"),
         "msg_rejected" | "msg_rejected_mandatory" => {
-            never(" Mend: make the bot a moderator, or change AutoMod and blocked terms")
+            never(" Fix: make the bot a moderator, or change AutoMod and blocked terms")
         }
         "msg_requires_verified_phone_number" | "msg_verified_email" => {
-            never(" Mend: verify the bot account's e-mail address and telephone number at Twitch")
+            never(" Fix: verify the bot account's e-mail address and telephone number at Twitch")
         }
         "msg_channel_suspended"
         | "msg_suspended"

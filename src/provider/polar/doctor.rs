@@ -122,7 +122,7 @@ impl Polar {
         let id = segment(ours["id"].as_str().unwrap_or_default());
         let change = json!({ "events": wanted, "enabled": true });
         self.client.patch(&format!("{ENDPOINTS}/{id}"), &change).await?;
-        found.push(Finding::warning(key("webhook_secret"), format!("{says}: mended")));
+        found.push(Finding::warning(key("webhook_secret"), format!("{says}: fixed")));
         Ok(())
     }
 

@@ -113,7 +113,7 @@ impl Square {
         for right in RIGHTS.into_iter().filter(|right| !has.iter().any(|one| one == right)) {
             if !has.is_empty() {
                 let says =
-                    format!("the token lacks the right {right}: authorize it anew with that");
+                    format!("the token lacks the right {right}: authorize it again with that");
                 found.push(Finding::error(key("access_token"), says));
             }
         }
@@ -192,7 +192,7 @@ impl Square {
         }
         let body = json!({ "subscription": { "event_types": wanted, "enabled": true } });
         self.client.put(&format!("{SUBSCRIPTIONS}/{}", segment(id)), &body).await?;
-        found.push(Finding::warning(key("notification_url"), format!("{says}: mended")));
+        found.push(Finding::warning(key("notification_url"), format!("{says}: fixed")));
         found.push(self.test_event(id).await);
         Ok(())
     }

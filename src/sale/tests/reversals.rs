@@ -49,7 +49,7 @@ fn surplus() -> (Play, PaymentFact) {
 fn alarms(play: &mut Play, of: &PaymentFact) -> usize {
     play.work();
     let heard = play.heard("console");
-    heard.iter().filter(|line| line.contains(&format!("look at payment {}", of.id))).count()
+    heard.iter().filter(|line| line.contains(&format!("payment {} (", of.id))).count()
 }
 
 pub(super) fn refunded(play: &Play) -> (i64, i64, i64) {

@@ -54,7 +54,7 @@ async fn without_a_script_the_way_is_the_same() {
     let ana = Person::with(&world, Wish { no_script: true, ..Wish::default() }).await;
     ana.opens(&world, "/live").await;
     let text = ana.sees(&world, "3 of 3 left").await;
-    assert!(text.contains("10 min to go"), "{text}");
+    assert!(text.contains("10 min left"), "{text}");
     ana.presses(&world, "Get yours").await;
     ana.presses(&world, "Try a card that is declined").await;
     ana.sees(&world, "You were not charged; try another.").await;
@@ -105,8 +105,8 @@ async fn two_tabs_and_the_back_button_make_one_hold() {
     let page = ana.at(&world).await;
     // The other tab learns of it when it is looked at, and leads to the same page.
     ana.turns_to(&world, &first).await;
-    ana.sees(&world, "You hold one. It is not paid yet.").await;
-    ana.presses(&world, "Go on").await;
+    ana.sees(&world, "One is reserved for you. It is not paid yet.").await;
+    ana.presses(&world, "Continue").await;
     ana.presses(&world, "Pay now").await;
     ana.sees(&world, "Pay $18").await;
     assert_eq!(ana.at(&world).await, page);
@@ -115,8 +115,8 @@ async fn two_tabs_and_the_back_button_make_one_hold() {
     ana.goes_back(&world).await;
     ana.sees(&world, "Yours to pay").await;
     ana.goes_back(&world).await;
-    ana.sees(&world, "You hold one. It is not paid yet.").await;
-    ana.presses(&world, "Go on").await;
+    ana.sees(&world, "One is reserved for you. It is not paid yet.").await;
+    ana.presses(&world, "Continue").await;
     ana.presses(&world, "Pay now").await;
     ana.presses(&world, "Pay $18").await;
     ana.sees(&world, "it is yours").await;
@@ -193,7 +193,7 @@ async fn sold_out_while_somebody_looks() {
     assert!(text.contains("the last one"), "{text}");
     world.claims("cleo", &name).await;
     // Nothing is left and nothing is sold: it is said as it is, and what was typed stays.
-    let text = ana.sees(&world, "All held: 2 people are paying, some may let go").await;
+    let text = ana.sees(&world, "All held: 2 people are checking out; some may come back").await;
     assert!(text.contains("Wait in line") && !text.to_lowercase().contains("sold out"), "{text}");
     ana.until(&world, "document.querySelector('[name=name]').value === 'Ana Lovelace'").await;
     ana.until(&world, "document.activeElement.name === 'name'").await;
@@ -233,12 +233,12 @@ async fn the_line_is_waited_in_and_what_comes_free_is_paid() {
     world.clicks("ana").await;
     let ben = Person::new(&world).await;
     ben.opens(&world, "/live").await;
-    ben.sees(&world, "All held: 1 person is paying, they may let go").await;
+    ben.sees(&world, "All held: 1 person is checking out; it may come back").await;
     ben.presses(&world, "Wait in line").await;
     ben.sees(&world, "You are next").await;
     // Ana's time runs out.
     world.advance(mins(3)).await;
-    ben.sees(&world, "It is kept for you. Do you still want it?").await;
+    ben.sees(&world, "It's reserved for you. Still want it?").await;
     ben.until(&world, "document.title.startsWith('One is free')").await;
     ben.presses(&world, "Yes, get it").await;
     ben.presses(&world, "Pay $18").await;

@@ -22,7 +22,7 @@ async fn the_owner_logs_in_starts_a_sale_and_takes_up_what_was_given_up() {
     owner.opens(&world, "/desk").await;
     owner.types(&world, "token", "a-guess").await;
     owner.presses(&world, "Log in").await;
-    owner.sees(&world, "That is not the token.").await;
+    owner.sees(&world, "Wrong token.").await;
     owner.types(&world, "token", TOKEN).await;
     owner.presses(&world, "Log in").await;
     owner.sees(&world, "None so far.").await;

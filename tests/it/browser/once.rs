@@ -57,7 +57,7 @@ async fn two_presses_in_a_row_make_one_hold_with_a_script_and_without() {
         person.sees(&world, "of 3 left").await;
         person.asks(&world, how).await;
         // On a busy machine the second press leads to the page of the hold that the first made.
-        person.sees_one_of(&world, &["Pay $18", "Your unit is kept"]).await;
+        person.sees_one_of(&world, &["Pay $18", "Pay to make it yours"]).await;
         assert_eq!(world.newest().held, 1 + u32::try_from(n).expect("small"));
         people.push(person);
     }

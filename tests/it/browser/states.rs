@@ -128,7 +128,7 @@ async fn what_viewers_see() {
     let claim = "const form = document.querySelector('form'); \
                  form.action = form.action.replace('/line', '/holds'); form.submit()";
     looker.person.asks(&world, claim).await;
-    looker.person.sees(&world, "every unit is in somebody's hands").await;
+    looker.person.sees(&world, "every unit is reserved").await;
     looker.judges(&world, "refused").await;
     world.says("!sale start bowl 10m").await;
     looker.opens(&world, "several on", "/live").await;
@@ -192,7 +192,7 @@ async fn what_buyers_see() {
     looker.opens(&world, "in line", &dora).await;
     let release = world.url(&format!("{bea}/release"));
     world.posts("bea", &release, &[]).await;
-    looker.opens(&world, "let go", &bea).await;
+    looker.opens(&world, "cancelled", &bea).await;
     looker.opens(&world, "offered", &dora).await;
     world.advance(mins(4)).await;
     looker.opens(&world, "not taken", &dora).await;
@@ -255,7 +255,7 @@ async fn what_the_owner_sees() {
     looker.opens(&world, "desk login", "/desk").await;
     looker.person.types(&world, "token", "a-guess").await;
     looker.person.presses(&world, "Log in").await;
-    looker.person.sees(&world, "That is not the token.").await;
+    looker.person.sees(&world, "Wrong token.").await;
     looker.judges(&world, "desk wrong token").await;
     looker.person.types(&world, "token", TOKEN).await;
     looker.person.presses(&world, "Log in").await;

@@ -26,8 +26,8 @@ async fn a_unit_whose_link_is_out_stays_taken_and_the_sale_closes_all_the_same()
     assert_eq!((view.left, view.held, view.state.word()), (0, 1, "all_held"));
     assert_eq!(shop.world.clicks("bo").await.status, 409);
     let said = shop.says("!sale status").await.join("\n");
-    assert!(said.contains("ALL HELD · Brush Pack · nothing is left to claim"), "{said}");
-    assert!(said.contains("0 of 1 left · 0 paid · 1 held"), "{said}");
+    assert!(said.contains("ALL HELD · Brush Pack · everything is reserved"), "{said}");
+    assert!(said.contains("0 of 1 left · 0 paid · 1 reserved"), "{said}");
     shop.passes(mins(9)).await;
     let said = shop.world.heard();
     assert!(
@@ -77,7 +77,7 @@ async fn given_back_it_may_be_paid_twice_over_and_the_second_is_asked_to_be_refu
         shop.deliver().await;
         let said = shop.world.heard().join("\n");
         assert!(said.contains("asking the provider to refund $18"), "{said}");
-        assert!(said.contains("nothing was left. People there decide"), "{said}");
+        assert!(said.contains("nothing was left. Their support team decides"), "{said}");
         assert_eq!(shop.fates().await, ["kept", "refunding"]);
         assert_eq!((shop.world.newest().paid, shop.surplus_and_late().await), (1, (1, 1)));
         shop.passes(mins(5)).await;
@@ -239,7 +239,7 @@ async fn a_chargeback_that_leaves_the_order_paid_is_before_a_person() {
     }
     assert_eq!(shop.fates().await, ["person"]);
     let said = shop.world.heard();
-    let told = said.iter().filter(|line| line.contains("please look at payment"));
+    let told = said.iter().filter(|line| line.contains("needs your decision"));
     assert_eq!(told.count(), 1, "{said:?}");
     assert!(said.join("\n").contains("charged back, and the order is still paid"), "{said:?}");
     // Questions say *paid* all the same.

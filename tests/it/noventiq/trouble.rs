@@ -99,7 +99,7 @@ async fn a_second_payment_and_a_wrong_amount_are_not_booked() {
     let again = shop.noventiq.pay_again(&shop.link_of("ana"));
     shop.deliver().await;
     let said = shop.world.heard().join("\n");
-    assert!(said.contains("it was paid twice. People there decide"), "{said}");
+    assert!(said.contains("it was paid twice. Their support team decides"), "{said}");
     assert_eq!(shop.fates().await, ["kept", "refunding"]);
     shop.noventiq.books().decide_refund(again, true);
     shop.deliver().await;

@@ -91,7 +91,7 @@ async fn a_replica_cut_from_the_database_never_says_that_a_sale_is_open_after_it
     for path in ["/live", "/sales/1", "/sales/2", "/overlay", "/api/sales", "/api/sales/1"] {
         let (status, text) = three.gets(cut, path).await;
         assert_eq!(status, 200, "{path}");
-        let open = ["data-state=\"open\"", "\"state\":\"open\"", "Get yours", " to go"];
+        let open = ["data-state=\"open\"", "\"state\":\"open\"", "Get yours", "min left"];
         assert!(!open.iter().any(|words| text.contains(words)), "{path}: {text}");
     }
     let (status, text) = three.gets(cut, "/sales/1").await;
@@ -104,7 +104,7 @@ async fn a_replica_cut_from_the_database_never_says_that_a_sale_is_open_after_it
         let room = "twitch:ana".parse().expect("a room");
         let asked = Message { room, ..message(format!("q{n}"), text) };
         let said = three.apps[cut].chat.hear(&asked).await.expect("an answer").lines.join(" / ");
-        assert!(!said.contains("open") && !said.contains("to go"), "{text}: {said}");
+        assert!(!said.contains("open") && !said.contains("min left"), "{text}: {said}");
         assert!(*text != "!sale status" || said.starts_with("This may be old news"), "{said}");
     }
     let room = "twitch:ana".parse().expect("a room");

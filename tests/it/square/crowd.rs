@@ -160,10 +160,10 @@ async fn buys(
 
 /// How many are served before, as a buyer's page says.
 fn place(page: &str) -> Option<u32> {
-    if page.contains("One buyer is before you") {
+    if page.contains("One buyer is ahead of you") {
         return Some(1);
     }
-    let before = page.split(" buyers are before you").next().filter(|part| *part != page)?;
+    let before = page.split(" buyers are ahead of you").next().filter(|part| *part != page)?;
     before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

@@ -80,7 +80,7 @@ async fn a_subscription_is_made_once_and_completed() {
     let found = says(&square, &mug, false).await;
     assert!(found[0].contains("leaves out") && found[0].contains("refund.updated"), "{found:?}");
     let found = says(&square, &mug, true).await;
-    assert!(found[0].ends_with("mended") && found[1] == TEST_ARRIVED, "{found:?}");
+    assert!(found[0].ends_with("fixed") && found[1] == TEST_ARRIVED, "{found:?}");
     assert_eq!(says(&square, &mug, false).await, [TEST_ARRIVED]);
     let books = fake.books();
     assert_eq!(books.subscriptions.len(), 1);

@@ -82,7 +82,7 @@ async fn a_refund_that_fails_after_it_was_completed_is_before_a_person() {
     assert!(page.contains("the payment provider took the refund back"), "{page}");
     assert!(!page.contains("went back to you"), "{page}");
     let report = shop.says("!sale report #1").await.join("\n");
-    assert!(report.contains("refunded $0 · before a person $18 · kept $18"), "{report}");
+    assert!(report.contains("refunded $0 · needs review $18 · kept $18"), "{report}");
     // Square's own list says so, too.
     {
         let mut books = shop.square.books();

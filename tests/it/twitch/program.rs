@@ -79,7 +79,7 @@ async fn a_person_logs_in_the_doctor_is_content_and_a_sale_runs_until_a_signal()
     let (code, said) = place.run(&["check"]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("FAIL  twitch.token: there is no token"), "{said}");
-    assert!(said.contains("Mend: livetill login twitch"), "{said}");
+    assert!(said.contains("Fix: livetill login twitch"), "{said}");
 
     place.id.books().agreed = Some(BOT.to_owned());
     let (code, said) = place.run(&["login", "twitch"]).await;
@@ -123,7 +123,7 @@ async fn a_twitch_that_cannot_work_ends_the_program_only_if_it_is_required() {
     let (code, said) = place.run(&[]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("livetill: twitch: there is no token"), "{said}");
-    assert!(said.contains("Mend: livetill login twitch"), "{said}");
+    assert!(said.contains("Fix: livetill login twitch"), "{said}");
 
     let place = Place::new("required = false").await;
     let mut child = place.command(&[]).spawn().expect("starts");

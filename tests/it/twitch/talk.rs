@@ -17,7 +17,7 @@ async fn a_sale_started_in_twitch_is_shown_there_and_on_the_console() {
     assert_eq!(
         saw,
         [
-            "Preparing #1 Fern Mug · 3 × $18 for 10 min · take it back with: !sale undo".to_owned(),
+            "Preparing #1 Fern Mug · 3 × $18 for 10 min · undo with: !sale undo".to_owned(),
             format!("SALE OPEN · Fern Mug · $18 · 3 left · 10 min · {link}"),
         ]
     );

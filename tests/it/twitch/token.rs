@@ -29,7 +29,7 @@ async fn a_bad_token_is_told_with_its_mend_and_the_console_goes_on() {
     let mut stage = scene.play().await;
     stage.until("it is broken", |stage| broken(stage).is_some()).await;
     let why = broken(&stage).expect("why");
-    assert!(why.contains("Mend: livetill login twitch"), "{why}");
+    assert!(why.contains("Fix: livetill login twitch"), "{why}");
     assert!(!why.contains("made-up"));
     let said = stage.world.says("!sale start mug 10m").await;
     assert!(said.iter().any(|line| line.starts_with("SALE OPEN")), "{said:?}");
@@ -135,7 +135,7 @@ async fn a_person_logs_the_bot_in_by_a_code() {
     let mut scene = Scene::new().await;
     (scene.config.token, scene.config.refresh_token) = (Secret::default(), Secret::default());
     let nothing = scene.twitch().check(&[room()]).await;
-    assert!(nothing[0].says.contains("Mend: livetill login twitch"), "{nothing:?}");
+    assert!(nothing[0].says.contains("Fix: livetill login twitch"), "{nothing:?}");
     let (config, file, id) = (scene.config.clone(), scene.token_file(), scene.id.clone());
     let mut shown = None;
     let logged_in = login(&config, &file, &livetill::clock::SystemClock, |prompt| {
@@ -176,7 +176,7 @@ async fn the_doctor_names_what_is_wrong_and_the_mend() {
     scene.chat.state().moderates = false;
     let found = scene.twitch().check(&[room()]).await;
     assert!(found.len() == 1 && found[0].level == Level::Warning, "{found:?}");
-    assert!(found[0].says.contains("Mend: type /mod till_bot in that chat"), "{found:?}");
+    assert!(found[0].says.contains("Fix: type /mod till_bot in that chat"), "{found:?}");
     scene.config.login = "other_bot".to_owned();
     let found = scene.twitch().check(&[room()]).await;
     assert!(found[0].says.contains("belongs to till_bot, but twitch.login is other_bot"));

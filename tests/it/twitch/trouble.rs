@@ -107,7 +107,7 @@ async fn a_ban_is_told_once_and_stops_no_sale() {
     stage.world.says("!sale start mug 10m").await;
     stage.until("it is broken", |s| matches!(s.standing(), Standing::Broken(_))).await;
     let Standing::Broken(why) = stage.standing() else { unreachable!() };
-    assert!(why.contains("#plant_lady") && why.contains("Mend: unban the bot"), "{why}");
+    assert!(why.contains("#plant_lady") && why.contains("Fix: unban the bot"), "{why}");
     for who in ["ana", "bo", "cy"] {
         stage.world.clicks(who).await;
         stage.world.pays(who).await;
