@@ -54,7 +54,8 @@ impl Chat {
     async fn given_up(&self) -> Option<String> {
         let parked = self.engine.store().outbox().await.ok()?.parked;
         (parked > 0).then(|| {
-            format!("{parked} tasks need you. Fixed the reason? !sale retry · more at the desk")
+            let tasks = if parked == 1 { "1 task needs" } else { &format!("{parked} tasks need") };
+            format!("{tasks} you. Fixed the reason? !sale retry · more at the desk")
         })
     }
 

@@ -332,7 +332,10 @@ mod tests {
             ("condition = { url = \"http://localhost@evil.example/\" }".into(), "must be an https"),
             (special("price = \"12\""), "special[0]: needs one of code_list and role"),
             (special("role = \"admins\"\nprice = \"12\""), "special[0].role: is the id"),
-            (special("role = \"1\"\nprice = \"18\""), "special[0].price: must be above zero and less"),
+            (
+                special("role = \"1\"\nprice = \"18\""),
+                "special[0].price: must be above zero and less",
+            ),
             (special("role = \"1\""), "special[0].price: must be above zero"),
         ] {
             let error = offers(&more).expect_err(&more);

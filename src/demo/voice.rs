@@ -50,7 +50,7 @@ impl Voice {
         (Arc::new(Self { to, lines: AtomicU64::new(0) }), from)
     }
 
-    /// What a room would have heard so far.
+    /// What chat would have shown so far.
     pub(super) fn lines(&self) -> u64 {
         self.lines.load(Ordering::Relaxed)
     }

@@ -327,7 +327,9 @@ fn no_units(refusal: &Refusal, view: &View) -> String {
         (Refusal::Over, State::Cancelled) => "This sale was cancelled and has ended.",
         (Refusal::Over, State::Failed) => "This sale failed to open.",
         (Refusal::Over, _) => "This sale has ended.",
-        (Refusal::AllHeld, _) => "All held: every unit is reserved right now; some may come back.",
+        (Refusal::AllHeld, _) => {
+            "It is all held: every unit is reserved right now, and some may come back."
+        }
         (other, _) => return text::refusal(other),
     };
     why.to_owned()

@@ -167,7 +167,11 @@ async fn a_browser_that_lets_holds_lapse_gets_no_more() {
         world.advance(mins(4)).await;
     }
     let refused = world.clicks("ana").await;
-    assert!(refused.status == 409 && refused.text.contains("unpaid"), "{}", refused.text);
+    assert!(
+        refused.status == 409 && refused.text.contains("expire in this sale"),
+        "{}",
+        refused.text
+    );
     world.says("!sale stop").await;
     world.heard();
     world.done().await;
@@ -189,7 +193,7 @@ async fn why_nothing_is_had_is_one_sentence_with_the_state_in_it() {
     world.says("!sale resume").await;
     world.clicks("ana").await;
     let held = world.clicks("ben").await;
-    let says = "All held: every unit is reserved right now; some may come back.";
+    let says = "It is all held: every unit is reserved right now, and some may come back.";
     assert_eq!(times(&held.text, says), 1, "{}", held.text);
     world.pays("ana").await;
     let sold_out = world.clicks("ben").await;

@@ -37,7 +37,7 @@ async fn mistakes_start_nothing() {
         assert_eq!(world.says(line).await, [answer], "{line}");
     }
     let nothing = world.says("!sale undo").await;
-    assert!(nothing[0].starts_with("Nothing to take back"), "{nothing:?}");
+    assert!(nothing[0].starts_with("Nothing to undo"), "{nothing:?}");
     assert!(world.app.engine.views().all().is_empty());
     world.done().await;
 }
@@ -85,8 +85,10 @@ async fn a_stop_that_touches_buyers_asks_first() {
     let said = world.says("!sale stop").await;
     assert_eq!(
         said,
-        ["1 buyer hold something in #1 Fern Mug; their pages would be closed now. To do it, say \
-          within 30 s: !sale yes"]
+        [
+            "1 buyer is checking out in #1 Fern Mug; stopping closes their payment pages. To confirm, \
+          type !sale yes within 30 s."
+        ]
     );
     assert_eq!(world.newest().state.word(), "open");
     // Too late is too late.
@@ -123,10 +125,10 @@ async fn cheap_things_can_be_taken_back_for_a_while() {
     assert_eq!(world.newest().state.word(), "paused");
     world.advance(secs(21)).await;
     let said = world.says("!sale undo").await;
-    assert!(said[0].starts_with("Nothing to take back"), "{said:?}");
+    assert!(said[0].starts_with("Nothing to undo"), "{said:?}");
     let said = world.says("!sale resume").await;
     assert!(said[0].starts_with("#1 ends in 10 min"), "{said:?}");
-    assert!(said[1].starts_with("SALE OPEN · Fern Mug goes on · 3 of 3 left"), "{said:?}");
+    assert!(said[1].starts_with("SALE OPEN · Fern Mug is back · 3 of 3 left"), "{said:?}");
     world.advance(mins(11)).await;
     world.heard();
     world.done().await;
@@ -258,7 +260,10 @@ async fn running_down_a_restock_below_what_is_held_asks_first() {
     world.clicks("bo").await;
     world.heard();
     let said = world.says("!sale restock -2").await;
-    assert!(said[0].starts_with("1 of these are in buyers' hands; you would be short"), "{said:?}");
+    assert!(
+        said[0].starts_with("1 of them is already reserved or sold; you'd be 1 short"),
+        "{said:?}"
+    );
     world.says("!sale yes").await;
     assert_eq!(world.newest().stock, 2);
     let said = world.says("!sale status").await;
@@ -292,7 +297,7 @@ async fn the_next_sale_opens_when_the_running_one_ends() {
     let mut world = World::new(&config).await;
     world.says("!sale start mug 10m").await;
     let said = world.says("!sale next bowl 5m").await;
-    assert!(said[0].starts_with("Next, when nothing else is on: #2 bowl · 2 × $9"), "{said:?}");
+    assert!(said[0].starts_with("Queued #2 bowl · 2 × $9"), "{said:?}");
     assert!(said[1].starts_with("ARMED · #2 bowl"), "{said:?}");
     world.advance(mins(9)).await;
     assert_eq!(world.newest().state.word(), "armed");
@@ -315,7 +320,7 @@ async fn a_queued_sale_opens_at_once_when_nothing_runs_and_can_be_stopped() {
     let said = world.says("!sale next mug 6m").await;
     assert_eq!(
         said,
-        ["Fern Mug is on already (#1). A second one? Say within 30 s: !sale yes"],
+        ["Fern Mug is on already (#1). A second one? To confirm, type !sale yes within 30 s."],
         "it is one shelf"
     );
     world.says("!sale yes").await;

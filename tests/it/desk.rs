@@ -240,7 +240,9 @@ async fn what_was_given_up_is_told_and_tried_again_in_chat() {
     assert_eq!(nothing, ["Nothing needs you."]);
     world.says("!sale start mug 10m").await;
     let said = world.says("!sale status").await;
-    assert!(said.iter().any(|line| line.starts_with("1 given up") && line.contains("!sale retry")));
+    assert!(
+        said.iter().any(|line| line.starts_with("1 task needs") && line.contains("!sale retry"))
+    );
     shut.store(false, Ordering::SeqCst);
     let said = world.says("!sale retry #7").await;
     assert_eq!(said, ["Nothing needs you."], "of that sale");

@@ -50,7 +50,10 @@ async fn what_comes_free_is_offered_in_turn_and_can_be_paid() {
     let mut world = with_line(&["dora", "emil"]).await;
     let sale = format!("/sales/{}", world.newest().id);
     let shown = world.looks("fay", &sale).await.text;
-    assert!(shown.contains("Wait in line") && shown.contains("2 people wait already"), "{shown}");
+    assert!(
+        shown.contains("Wait in line") && shown.contains("2 people are ahead of you"),
+        "{shown}"
+    );
     assert!(page(&mut world, "dora").await.contains("You are next"));
     assert!(page(&mut world, "emil").await.contains("One person is ahead of you"));
 

@@ -40,7 +40,7 @@ async fn undo_never_takes_back_anything_older_than_the_last_thing() {
     let said = first(&mut world, "!sale status").await;
     assert!(said.ends_with("10 min"), "{said}");
     world.advance(secs(3)).await;
-    assert!(first(&mut world, "!sale undo").await.starts_with("Nothing to take back"));
+    assert!(first(&mut world, "!sale undo").await.starts_with("Nothing to undo"));
     // Asked, and not confirmed: the question is taken back.
     world.advance(secs(3)).await;
     assert!(first(&mut world, "!sale stop").await.contains("!sale yes"));
@@ -81,11 +81,11 @@ async fn every_verb_is_taken_back_or_says_that_it_stays() {
     world.says("!sale arm bowl 7m").await;
     world.says("!sale start #4").await;
     let said = undo(&mut world).await;
-    assert_eq!(said, "Your start cannot be taken back. To end it: !sale stop #4");
+    assert_eq!(said, "Your start cannot be undone. To end it: !sale stop #4");
     world.advance(secs(2)).await;
     world.says("!sale stop #4").await;
     let said = undo(&mut world).await;
-    assert_eq!(said, "Your stop cannot be taken back. To start it once more: !sale again");
+    assert_eq!(said, "Your stop cannot be undone. To start it once more: !sale again");
     // What ended by itself meanwhile is over.
     world.advance(secs(2)).await;
     world.says("!sale extend -9m").await;
@@ -126,7 +126,7 @@ async fn what_others_did_and_what_was_sold_since_is_respected() {
     let views = world.app.engine.views().all();
     assert_eq!(views[0].left, 0, "{views:?}");
     let said = first(&mut world, "!sale undo").await;
-    assert!(said.starts_with("It cannot be taken back any more: of those units only 0"), "{said}");
+    assert!(said.starts_with("It can no longer be undone: of those units only 0"), "{said}");
     assert_eq!((world.newest().stock, world.newest().short), (5, 0));
     world.advance(mins(20)).await;
     world.heard();
@@ -137,7 +137,7 @@ async fn what_others_did_and_what_was_sold_since_is_respected() {
 async fn a_second_sale_of_one_shelf_needs_a_yes() {
     let mut world = World::new(&format!("{MUG}{BOWL}")).await;
     world.says("!sale start mug 10m").await;
-    let asks = "Fern Mug is on already (#1). A second one? Say within 30 s: !sale yes";
+    let asks = "Fern Mug is on already (#1). A second one? To confirm, type !sale yes within 30 s.";
     for line in ["!sale start mug 5m", "!sale arm mug", "!sale next mug 7m"] {
         assert_eq!(first(&mut world, line).await, asks, "{line}");
     }
@@ -190,8 +190,8 @@ async fn a_price_that_is_hardly_meant_needs_a_yes() {
     let said = first(&mut world, "!sale start mug price=2200").await;
     assert_eq!(
         said,
-        "Fern Mug for $2200: that is more than $40 (max_price of the template). To do it, say \
-         within 30 s: !sale yes"
+        "Fern Mug for $2200: that is more than $40 (max_price of the template). To confirm, \
+         type !sale yes within 30 s."
     );
     assert!(world.app.engine.views().all().is_empty());
     assert!(first(&mut world, "!sale yes").await.starts_with("Preparing #1 Fern Mug · 3 × $2200"));
@@ -244,10 +244,7 @@ async fn a_sale_that_is_taken_back_holds_the_queue_as_well() {
     other(&world, "ben", "!sale start mug 10m").await;
     world.says("!sale next bowl 5m").await;
     let said = other(&world, "ben", "!sale undo").await;
-    assert!(
-        said[0].starts_with("Undone") && said[1].starts_with("The queue waits"),
-        "{said:?}"
-    );
+    assert!(said[0].starts_with("Undone") && said[1].starts_with("The queue waits"), "{said:?}");
     assert_eq!(world.newest().state.word(), "armed");
     // Taking the queued one back ends the waiting.
     let said = first(&mut world, "!sale undo").await;
@@ -255,5 +252,24 @@ async fn a_sale_that_is_taken_back_holds_the_queue_as_well() {
     let said = world.says("!sale next bowl 6m").await;
     assert!(said.iter().any(|line| line.starts_with("SALE OPEN · bowl")), "{said:?}");
     world.says("!sale stop").await;
+    world.done().await;
+}
+
+#[tokio::test]
+async fn stop_all_ends_every_sale_after_one_yes() {
+    let mut world = World::new(&format!("{MUG}{BOWL}")).await;
+    world.says("!sale start mug 10m").await;
+    world.says("!sale start bowl 10m").await;
+    let said = first(&mut world, "!sale stop all").await;
+    assert!(said.starts_with("This ends 2 sales and closes their payment pages: #"), "{said}");
+    assert!(said.ends_with("To confirm, type !sale yes within 30 s."), "{said}");
+    assert!(world.app.engine.views().all().iter().all(|view| !view.state.is_over()));
+    let said = first(&mut world, "!sale yes").await;
+    assert!(said == "Stopping #2, #1" || said == "Stopping #1, #2", "{said}");
+    assert!(world.app.engine.views().all().iter().all(|view| view.state.is_over()));
+    let said = first(&mut world, "!sale undo").await;
+    assert!(said.starts_with("Your yes cannot be undone."), "{said}");
+    world.advance(mins(13)).await;
+    world.heard();
     world.done().await;
 }

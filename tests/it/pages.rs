@@ -139,8 +139,10 @@ async fn a_buyers_page_tells_how_it_stands() {
     let hold = own.split("href=\"/holds/").nth(1).and_then(|rest| rest.split('"').next());
     let hold = format!("/holds/{}", hold.expect("a link"));
     let page = world.looks("ana", &hold).await.text;
-    assert!(page.contains("Yours to pay") && page.contains("Pay now") && page.contains("Cancel"));
-    assert!(page.contains("Keep this page's address"));
+    assert!(
+        page.contains("Reserved for you") && page.contains("Pay now") && page.contains("Cancel")
+    );
+    assert!(page.contains("Bookmark this page"));
     let back = world.looks("ana", &format!("{hold}?back=1")).await.text;
     assert!(back.contains("Waiting for the payment"), "{back}");
     world.pays("ana").await;

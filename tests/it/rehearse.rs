@@ -118,8 +118,8 @@ async fn a_rehearsal_is_played_to_its_score_card_beside_a_live_sale_of_the_same_
         "settled yes",
         "12 shoppers",
         "click to checkout p50",
-        "a room would have heard",
-        "know: ",
+        "chat would have shown",
+        "tip: ",
     ] {
         assert!(card.contains(words), "{words} in {card}");
     }
@@ -177,7 +177,7 @@ async fn every_page_of_a_rehearsal_says_so_and_it_ends_when_told() {
     // Nobody else's program knows that sale.
     assert_eq!(world.looks("cy", &format!("/sales/{sale}")).await.status, 404);
     let said = world.says("!sale undo").await;
-    let stays = "Your rehearsal cannot be taken back. To end it: !sale rehearse stop";
+    let stays = "Your rehearsal cannot be undone. To end it: !sale rehearse stop";
     assert!(said.iter().any(|line| line == stays), "never something older: {said:?}");
     let said = world.says("!sale rehearse stop").await;
     let ended = "ended before its time. Nothing is left of it.";
@@ -310,7 +310,7 @@ async fn what_square_sells_is_rehearsed_without_a_call_to_square() {
     let rest = hears_rest(&mut shop.world).await;
     let card = heard.iter().chain(&rest).cloned().collect::<Vec<_>>().join("\n");
     assert!(card.contains("oversold 0 · settled yes"), "{card}");
-    assert!(card.contains("know: square itself was not rehearsed"), "{card}");
+    assert!(card.contains("tip: square itself was not rehearsed"), "{card}");
     assert_eq!(shop.square.books().calls.len(), before, "{:?}", shop.square.books().calls);
     shop.done().await;
 }

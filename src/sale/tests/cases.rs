@@ -471,7 +471,9 @@ fn restock_within_bounds_and_never_below_what_is_taken() {
     play.tell(Event::Restocked { units: -5 }).expect("leaves five");
     assert_eq!((play.sale.head.stock, play.sale.head.short), (8, 3));
     play.work();
-    assert!(play.heard("console").iter().any(|line| line.contains("3 units sold that you don't have")));
+    assert!(
+        play.heard("console").iter().any(|line| line.contains("3 units sold that you don't have"))
+    );
     let one = play.sale.holds().find(|h| h.is_live()).expect("live").id;
     play.tell(Event::LetGo { hold: one }).expect("may let go");
     play.work();

@@ -113,7 +113,7 @@ async fn two_tabs_and_the_back_button_make_one_hold() {
     assert_eq!(world.newest().held, 1);
     // Back, and back again: the sale's page knows of the hold, and leads on.
     ana.goes_back(&world).await;
-    ana.sees(&world, "Yours to pay").await;
+    ana.sees(&world, "Reserved for you").await;
     ana.goes_back(&world).await;
     ana.sees(&world, "One is reserved for you. It is not paid yet.").await;
     ana.presses(&world, "Continue").await;
@@ -138,7 +138,7 @@ async fn the_kept_link_works_in_another_browser() {
     in_app.opens(&world, "/live").await;
     in_app.presses(&world, "Get yours").await;
     in_app.presses(&world, "Go back to the shop").await;
-    in_app.sees(&world, "Keep this page's address").await;
+    in_app.sees(&world, "Bookmark this page").await;
     let kept = in_app.at(&world).await;
 
     let own = Person::with(&world, Wish { wide: true, ..Wish::default() }).await;
@@ -220,7 +220,7 @@ async fn a_page_never_declares_the_end_by_itself() {
     let text = ana.sees(&world, "Get yours").await;
     assert!(text.contains("Open") && !text.contains("Ended"), "{text}");
     world.says("!sale extend 5m").await;
-    ana.sees(&world, " min to go").await;
+    ana.sees(&world, " min left").await;
     world.advance(mins(6)).await;
     ana.sees(&world, "Ended").await;
     over(world, [ana]).await;
@@ -264,7 +264,7 @@ async fn a_claim_that_is_refused_says_why_and_the_page_goes_on() {
     ana.until(&world, "location.pathname.endsWith(document.querySelector('main').dataset.sale)")
         .await;
     world.claims("ben", &[("email", "ben@home.example")]).await;
-    ana.sees(&world, "All held: 1 person is paying").await;
+    ana.sees(&world, "All held: 1 person is checking out").await;
     world.pays("ben").await;
     ana.sees(&world, "Sold out").await;
     over(world, [ana]).await;

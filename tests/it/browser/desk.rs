@@ -27,7 +27,7 @@ async fn the_owner_logs_in_starts_a_sale_and_takes_up_what_was_given_up() {
     owner.presses(&world, "Log in").await;
     owner.sees(&world, "None so far.").await;
     owner.types(&world, "line", "start mug 10m").await;
-    owner.presses(&world, "Do it").await;
+    owner.presses(&world, "Run").await;
     owner.sees(&world, "Preparing #1").await;
     owner.opens(&world, "/desk").await;
     owner.sees(&world, "the room is closed to us").await;

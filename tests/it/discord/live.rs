@@ -54,7 +54,7 @@ async fn a_sale_typed_in_a_room_has_one_message_for_its_whole_life() {
     assert_eq!(paused["embeds"][0]["footer"]["text"], "PAUSED · #1");
     guild.advance(secs(3)).await;
     guild.says(MOD, "!sale resume").await;
-    assert!(content(&guild.card()).starts_with("SALE OPEN · Fern Mug goes on"));
+    assert!(content(&guild.card()).starts_with("SALE OPEN · Fern Mug is back"));
 
     guild.world.pays("ana").await;
     for who in ["bo", "cy"] {

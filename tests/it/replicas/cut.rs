@@ -105,7 +105,7 @@ async fn a_replica_cut_from_the_database_never_says_that_a_sale_is_open_after_it
         let asked = Message { room, ..message(format!("q{n}"), text) };
         let said = three.apps[cut].chat.hear(&asked).await.expect("an answer").lines.join(" / ");
         assert!(!said.contains("open") && !said.contains("min left"), "{text}: {said}");
-        assert!(*text != "!sale status" || said.starts_with("This may be old news"), "{said}");
+        assert!(*text != "!sale status" || said.starts_with("This may be out of date"), "{said}");
     }
     let room = "twitch:ana".parse().expect("a room");
     let asked = Message { room, ..message("q2".into(), "!sale extend #1 5m") };
