@@ -112,6 +112,7 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
         listing: ListingState::Making,
         note: None,
         delay_told: false,
+        refusal_told: None,
         short: 0,
         outside: 0,
         restocking: 0,

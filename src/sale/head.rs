@@ -64,6 +64,9 @@ pub struct Head {
     /// Whether moderators were told why the sale is not ready yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delay_told: bool,
+    /// Why pages are refused, as moderators were told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal_told: Option<String>,
     /// Units promised that are not there: somebody must look.
     pub short: u32,
     /// Units known to be sold elsewhere.

@@ -219,6 +219,7 @@ pub(super) fn fail(draft: &mut Draft<'_>, why: &str) {
         return;
     }
     draft.head.note = Some(why.to_owned());
+    draft.head.refusal_told = Some(why.to_owned());
     end::begin(draft, EndReason::Failed);
     say_not_started(draft, why);
 }
@@ -248,10 +249,11 @@ fn say_not_started(draft: &mut Draft<'_>, why: &str) {
 
 /// Tells moderators, once per reason, that pages are refused.
 pub(super) fn page_refused(draft: &mut Draft<'_>, says: &str) {
-    if draft.head.note.as_deref() == Some(says) {
+    draft.head.note = Some(says.to_owned());
+    if draft.head.refusal_told == draft.head.note {
         return;
     }
-    draft.head.note = Some(says.to_owned());
+    draft.head.refusal_told = Some(says.to_owned());
     draft.tell(Trouble::NoPage { why: says.to_owned() });
 }
 
