@@ -19,7 +19,7 @@ pub mod refusal;
 pub mod share;
 pub mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,7 +1,11 @@
 //! The rules by example, and by random histories against a model of a provider.
 
+mod bounds;
 mod cases;
+mod ends;
 mod histories;
+mod pages;
 mod parts;
-pub(super) mod play;
+pub(crate) mod play;
 mod reversals;
+mod second;

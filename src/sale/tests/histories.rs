@@ -37,6 +37,8 @@ enum Step {
     Park(u8),
     Pay(u8),
     PayPart(u8),
+    /// Pays so many cents more than a page asks for, whether or not it was paid already.
+    PayOther(u8, i8),
     /// A refund fails, or is done after all, by the provider's later word or an earlier one.
     Turn {
         payment: u8,
@@ -81,6 +83,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Park),
         6 => any::<u8>().prop_map(Step::Pay),
         4 => any::<u8>().prop_map(Step::PayPart),
+        3 => (any::<u8>(), any::<i8>()).prop_map(|(n, more)| Step::PayOther(n, more)),
         3 => (any::<u8>(), any::<bool>(), any::<bool>())
             .prop_map(|(payment, done, late)| Step::Turn { payment, done, late }),
         4 => any::<u8>().prop_map(Step::Deliver),
@@ -253,16 +256,17 @@ fn take_step(play: &mut Play, step: &Step) {
             };
             play.tell(Event::RefundMoved(moved)).expect("news are never refused");
         }
-        Step::Pay(n) | Step::PayPart(n) => {
+        Step::Pay(n) | Step::PayPart(n) | Step::PayOther(n, _) => {
             let pages: Vec<_> = play.pages.keys().cloned().collect();
             if let Some(page) = nth(&pages, *n) {
                 let shown = play.pages[page].0;
                 let seen =
                     play.sale.hold(shown).is_some_and(|h| h.buyer.is_some() || h.id.is_shared());
-                if seen && matches!(step, Step::Pay(_)) {
-                    play.pay_page(page);
-                } else if seen {
-                    play.pay_part(page);
+                match step {
+                    _ if !seen => {}
+                    Step::PayOther(_, more) => drop(play.pay_other(page, i64::from(*more))),
+                    Step::PayPart(_) => drop(play.pay_part(page)),
+                    _ => drop(play.pay_page(page)),
                 }
             }
         }

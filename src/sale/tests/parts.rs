@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-fn part(play: &mut Play, hold: HoldId, id: &str, amount: &str) -> PaymentFact {
+pub(super) fn part(play: &mut Play, hold: HoldId, id: &str, amount: &str) -> PaymentFact {
     let page = play.page_of(hold);
     let fact = PaymentFact {
         id: PaymentId::from(id),
@@ -36,7 +36,7 @@ fn part(play: &mut Play, hold: HoldId, id: &str, amount: &str) -> PaymentFact {
     fact
 }
 
-fn claimed(stock: u32) -> (Play, HoldId) {
+pub(super) fn claimed(stock: u32) -> (Play, HoldId) {
     let mut play = Play::open(Template { stock, ..template() });
     let ana = play.claim("ana").expect("free");
     play.work();

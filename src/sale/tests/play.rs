@@ -101,6 +101,7 @@ pub enum CloseMood {
     Cannot,
 }
 
+#[derive(Clone)]
 pub struct Play {
     pub sale: Sale,
     pub now: Timestamp,
@@ -202,6 +203,28 @@ impl Play {
         self.tell(Event::Claimed(claim)).map(|hold| hold.expect("a claim is answered with a hold"))
     }
 
+    /// The same for a claim that is more than a name.
+    pub fn claims(&mut self, claim: Claim) -> Result<HoldId, Refusal> {
+        let told = self.tell(Event::Claimed(Box::new(claim)));
+        told.map(|hold| hold.expect("a claim is answered with a hold"))
+    }
+
+    /// A viewer joins the line.
+    pub fn joins(&mut self, claim: Claim) -> Result<HoldId, Refusal> {
+        let told = self.tell(Event::Joined(Box::new(claim)));
+        told.map(|hold| hold.expect("whoever waits has a hold"))
+    }
+
+    /// The provider lied about closing a page: it can be paid all the same.
+    pub fn reopen(&mut self, page: &CheckoutId) {
+        self.pages.get_mut(page).expect("known").1 = Page::Open;
+    }
+
+    /// How many effects of a kind wait to be done.
+    pub fn waiting(&self, kind: impl Fn(&Effect) -> bool) -> usize {
+        self.todo.iter().filter(|(effect, _)| kind(effect)).count()
+    }
+
     pub fn hold(&self, id: HoldId) -> &Hold {
         self.sale.hold(id).expect("the hold exists")
     }
@@ -275,6 +298,18 @@ impl Play {
         let part = if paid > 0 { total.minor - paid } else { total.minor / 2 };
         let (hold, amount) = (*hold, Money::new(part, total.currency));
         Some(self.money_on(page, hold, amount))
+    }
+
+    /// So much more than a page asks for, whatever was paid on it before.
+    pub fn pay_other(&mut self, page: &CheckoutId, more: i64) -> PaymentFact {
+        let (hold, _, total) = self.pages[page];
+        self.money_on(page, hold, Money::new(total.minor + more, total.currency))
+    }
+
+    /// Money on a hold whose page may be closed.
+    pub fn money(&mut self, hold: HoldId, amount: Money) -> PaymentFact {
+        let page = self.page_of(hold);
+        self.money_on(&page, hold, amount)
     }
 
     fn money_on(&mut self, page: &CheckoutId, hold: HoldId, amount: Money) -> PaymentFact {

@@ -16,7 +16,7 @@ pub(super) fn at(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp::from_millis(1_767_225_600_000 + seconds * 1000))
 }
 
-fn moved(play: &mut Play, of: &PaymentFact, id: &str, status: RefundStatus, as_of: i64) {
+pub(super) fn moved(play: &mut Play, of: &PaymentFact, id: &str, status: RefundStatus, as_of: i64) {
     let fact = RefundFact {
         payment: of.id.clone(),
         refund: Some(id.to_owned()),
@@ -28,12 +28,12 @@ fn moved(play: &mut Play, of: &PaymentFact, id: &str, status: RefundStatus, as_o
     play.tell(Event::RefundMoved(fact)).expect("news");
 }
 
-fn total(play: &mut Play, of: &PaymentFact, refunded: i64, as_of: i64) {
+pub(super) fn total(play: &mut Play, of: &PaymentFact, refunded: i64, as_of: i64) {
     play.deliver(&PaymentFact { refunded, as_of: at(as_of), ..of.clone() });
 }
 
 /// Paid once too often, and given back.
-fn surplus() -> (Play, PaymentFact) {
+pub(super) fn surplus() -> (Play, PaymentFact) {
     let mut play = Play::open(Template { stock: 1, ..template() });
     let ana = play.claim("ana").expect("free");
     play.work();
@@ -46,7 +46,7 @@ fn surplus() -> (Play, PaymentFact) {
 }
 
 /// Alarms about a payment in the moderators' room.
-fn alarms(play: &mut Play, of: &PaymentFact) -> usize {
+pub(super) fn alarms(play: &mut Play, of: &PaymentFact) -> usize {
     play.work();
     let heard = play.heard("console");
     heard.iter().filter(|line| line.contains(&format!("payment {} (", of.id))).count()
