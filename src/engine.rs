@@ -11,6 +11,8 @@ mod intake;
 mod mailbox;
 pub mod standing;
 mod start;
+#[cfg(test)]
+pub(crate) mod tests;
 mod views;
 
 use std::{

@@ -329,6 +329,13 @@ pub async fn empty_lists(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        sale::{
+            offer::{Condition, Offers, Special},
+            tests::play::{Play, template, usd},
+        },
+        store::{Access, SqlStore, open},
+    };
 
     #[test]
     fn how_a_code_is_typed_does_not_matter() {
@@ -361,5 +368,87 @@ mod tests {
         for line in ["A-1;B-2", "A-1,ana@example.org", "\"A-1", "A\"1"] {
             assert!(listed(line).is_err(), "{line}");
         }
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    fn list(name: &str, once: bool) -> CodeList {
+        CodeList { name: name.into(), once }
+    }
+
+    /// A gate before a sale with a condition and two special prices, and codes in four lists.
+    async fn gate() -> (Gate, SqlStore, View, tempfile::TempDir) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", dir.path().join("x.db").display());
+        let store = open(&url, Access::Write).await.expect("a store");
+        // Installed by whichever test comes first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let key = CodeKey::new(&[1; 32]);
+        for (list, code) in
+            [("vip", "V1"), ("fans", "F1"), ("fans", "BOTH"), ("crew", "BOTH"), ("other", "O1")]
+        {
+            add_codes(&store, &key, list, code).await.expect("added");
+        }
+        let judge = Judge::List(list("vip", false));
+        let special = |price, of| Special { price: usd(price), of: Whose::List(of) };
+        let offers = Offers {
+            condition: Some(Condition { label: "Code".into(), judge }),
+            specials: vec![special("9", list("crew", true)), special("12", list("fans", true))],
+            ..Offers::default()
+        };
+        let play = Play::new(Template { offers, ..template() });
+        let gate = Gate::new(key, Secret::from("secret")).expect("a client");
+        (gate, store, View::of(&play.sale, "LINK"), dir)
+    }
+
+    fn guest(buyer: &str) -> Guest<'_> {
+        Guest { buyer, address: None }
+    }
+
+    #[tokio::test]
+    async fn a_right_code_lays_down_what_it_gives_and_a_wrong_one_nothing() {
+        let (gate, store, view, _dir) = gate().await;
+        let admit = async |code, special| {
+            let mut extras = Extras::default();
+            let given = (guest("ana"), Given { code, special });
+            let admitted = gate.admit(&store, &view, given, NOW, &mut extras).await;
+            admitted.map(|()| extras)
+        };
+        let missing = Refusal::CodeMissing { label: "Code".into() };
+        assert_eq!(admit(None, None).await, Err(missing));
+        // Of another list, or of none.
+        for wrong in ["F1", "O1", "X9"] {
+            let no = Refusal::CodeWrong { label: "Code".into() };
+            assert_eq!(admit(Some(wrong), None).await, Err(no), "{wrong}");
+        }
+        let plain = admit(Some("v-1"), None).await.expect("right");
+        assert!(plain.admitted && plain.special.is_none());
+        assert!(plain.codes.is_empty(), "it counts as often as it is given");
+        for (code, key, lists) in
+            [("F1", "code:fans", vec!["fans"]), ("BOTH", "code:crew", vec!["crew"])]
+        {
+            let extras = admit(Some("V1"), Some(code)).await.expect("right");
+            assert_eq!(extras.special.as_deref(), Some(key), "the better price");
+            let used: Vec<_> = extras.codes.iter().map(|code| code.list.as_str()).collect();
+            assert_eq!(used, lists, "that one is used up by it");
+        }
+        let no = Refusal::CodeWrong { label: SPECIAL.to_owned() };
+        assert_eq!(admit(Some("V1"), Some("V1")).await, Err(no));
+    }
+
+    #[tokio::test]
+    async fn only_wrong_codes_are_counted() {
+        let (gate, store, view, _dir) = gate().await;
+        let admit = async |code| {
+            let given = (guest("ana"), Given { code: Some(code), special: None });
+            gate.admit(&store, &view, given, NOW, &mut Extras::default()).await
+        };
+        for _ in 0..20 {
+            admit("V1").await.expect("right, however often");
+        }
+        for _ in 0..5 {
+            assert!(matches!(admit("X").await, Err(Refusal::CodeWrong { .. })));
+        }
+        assert_eq!(admit("V1").await, Err(Refusal::CodeTries { after: TRIES_WITHIN }));
     }
 }

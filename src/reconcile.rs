@@ -263,7 +263,18 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::{
+        engine::tests::bench::Bench,
+        id::HoldId,
+        sale::{
+            event::Event,
+            payment::{Fee, PaymentFact},
+            tests::play::{Play, template, usd},
+        },
+    };
 
     fn hours(n: i64) -> Span {
         Span::from_secs(n * 3600)
@@ -297,5 +308,120 @@ mod tests {
             seen.extend(turn);
         }
         assert_eq!(seen.len(), 50);
+    }
+
+    /// A sale whose only hold was let go of, and that is closed since.
+    fn closed(revocable: bool) -> (Play, HoldId) {
+        let mut play = Play::open(template());
+        play.sale.head.capabilities.revocable = revocable;
+        let ana = play.claim("ana").expect("free");
+        play.work();
+        play.tell(Event::LetGo { hold: ana }).expect("may let go");
+        play.tell(Event::Stopped).expect("open");
+        play.run_out();
+        assert!(play.sale.head.is_closed());
+        (play, ana)
+    }
+
+    fn asks(play: &Play, after: Span, round: Round) -> Option<StatusAsk> {
+        let end = play.sale.head.phase.end().map_or(play.now, |end| end.at);
+        let asked = question(&play.sale, &["model"], end + after, round);
+        asked.map(|(provider, mut asks)| {
+            assert_eq!((provider.as_str(), asks.len()), ("model", 1));
+            asks.remove(0)
+        })
+    }
+
+    #[test]
+    fn a_payment_under_way_on_a_closed_sale_is_asked_about_until_it_is_decided() {
+        let (mut play, ana) = closed(true);
+        let fact = play.money(ana, usd("18"));
+        // Days later: nobody looks back so long at what is settled.
+        let late = hours(72);
+        for round in [Round::Running, Round::All] {
+            assert_eq!(asks(&play, late, round).map(|_| ()), None);
+            let mut play = play.clone();
+            play.deliver(&PaymentFact { status: PaymentStatus::Pending, ..fact.clone() });
+            let ask = asks(&play, late, round).expect("asked about");
+            assert_eq!(ask.since, play.sale.head.started_at - Span::from_secs(60));
+            play.deliver(&fact);
+            assert_eq!(asks(&play, late, round).map(|ask| ask.fees.len()), None, "it is kept");
+        }
+        play.deliver(&PaymentFact { status: PaymentStatus::Failed, ..fact });
+        assert_eq!(asks(&play, late, Round::All).map(|_| ()), None, "it came to nothing");
+    }
+
+    #[test]
+    fn a_page_that_may_be_paid_all_the_same_is_asked_about() {
+        // Nowhere but where no page can be closed, and in the first day after the end.
+        for (revocable, after, pages) in
+            [(true, hours(72), None), (false, hours(72), Some(1)), (true, hours(1), Some(1))]
+        {
+            let (mut play, ana) = closed(revocable);
+            let asked = asks(&play, after, Round::All).map(|ask| ask.pages.len());
+            assert_eq!(asked, pages, "{revocable} {after:?}");
+            // Once it is paid nobody asks about its pages any more.
+            let fee = Some(Fee { money: usd("0.82"), as_of: play.now });
+            let fact = PaymentFact { fee, ..play.money(ana, usd("18")) };
+            play.deliver(&fact);
+            let asked = asks(&play, after, Round::All).map(|ask| (ask.pages.len(), ask.again));
+            // But for a day about the payment, which may be taken back.
+            assert_eq!(asked, (after == hours(1)).then(|| (0, vec![fact.id])));
+        }
+        assert!(asks(&closed(true).0, hours(1), Round::Running).is_none(), "not in every round");
+    }
+
+    #[test]
+    fn refunds_under_way_are_asked_about_and_what_is_done_is_looked_at_again() {
+        let mut play = Play::open(template());
+        let ana = play.claim("ana").expect("free");
+        play.work();
+        let first = play.pay(ana);
+        let second = PaymentFact { id: PaymentId::from("again"), ..first.clone() };
+        play.deliver(&second);
+        let refunds = |play: &Play, round| {
+            let ask = question(&play.sale, &[], play.now, round).expect("it runs").1.remove(0);
+            (ask.refunds, ask.again.len(), ask.fees.len())
+        };
+        let known = |refund: Option<&str>| ("again".to_owned(), refund.map(str::to_owned));
+        assert_eq!(refunds(&play, Round::Running), (vec![known(None)], 0, 0));
+        play.work();
+        assert_eq!(refunds(&play, Round::Running), (vec![], 0, 0));
+        assert_eq!(refunds(&play, Round::All), (vec![known(Some("r"))], 2, 0));
+        // What was taken back is looked at, whatever it is now.
+        let at = Some(play.now);
+        play.deliver(&PaymentFact { status: PaymentStatus::Failed, as_of: at, ..first });
+        assert_eq!(refunds(&play, Round::All).1, 2);
+    }
+
+    #[test]
+    fn a_fee_is_asked_for_an_hour_or_until_it_is_told() {
+        let mut play = Play::open(template());
+        let ana = play.claim("ana").expect("free");
+        play.work();
+        let fact = play.pay(ana);
+        let fees = |play: &Play, after| {
+            let now = play.now + after;
+            question(&play.sale, &["model"], now, Round::All).expect("it runs").1[0].fees.len()
+        };
+        assert_eq!(fees(&play, Span::ZERO), 1);
+        assert_eq!(fees(&play, hours(1).minus(Span::from_millis(1))), 1);
+        assert_eq!(fees(&play, hours(1)), 0);
+        let fee = Some(Fee { money: usd("0.82"), as_of: play.now });
+        play.deliver(&PaymentFact { fee, ..fact });
+        assert_eq!(fees(&play, Span::ZERO), 0);
+    }
+
+    #[tokio::test]
+    async fn word_of_a_change_is_kept_until_somebody_answers() {
+        let bench = Bench::new(&Play::open(template())).await;
+        bench.stub.is_away.store(true, Ordering::SeqCst);
+        bench.engine.listing_changed("model");
+        sweep(&bench.engine, Round::Running).await.expect("asks");
+        assert_eq!(bench.engine.take_changed(), ["model".to_owned()].into());
+        bench.stub.is_away.store(false, Ordering::SeqCst);
+        bench.engine.listing_changed("model");
+        sweep(&bench.engine, Round::Running).await.expect("asks");
+        assert!(bench.engine.take_changed().is_empty());
     }
 }

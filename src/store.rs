@@ -20,6 +20,8 @@ mod row;
 pub mod sql;
 mod sqlite;
 mod sqlstore;
+#[cfg(test)]
+mod tests;
 mod together;
 mod trial;
 mod write;

@@ -6,6 +6,8 @@ mod outcome;
 pub mod pace;
 mod retry;
 mod say;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::{
@@ -241,9 +243,8 @@ impl Worker {
             }
         }
         let call = Call { key: retry::key(&leased), now: self.engine.now(), first };
-        let answer =
-            tokio::time::timeout(CALL_DEADLINE, provider.perform(&effect, &leased.body, &call));
-        let answer = answer.await;
+        let work = provider.perform(&effect, &leased.body, &call);
+        let answer = tokio::time::timeout(CALL_DEADLINE, work).await;
         let took = self.engine.now().since(call.now).to_std();
         let answer = answer.unwrap_or_else(|_| {
             let says = format!("no answer within {} s", CALL_DEADLINE.as_secs());

@@ -137,3 +137,39 @@ impl Views {
         self.bell.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sale::tests::play::{Play, template};
+
+    fn view(play: &Play, revision: u64) -> View {
+        let mut view = View::of(&play.sale, "LINK");
+        view.revision = revision;
+        view
+    }
+
+    #[test]
+    fn a_view_is_replaced_by_a_newer_one_alone() {
+        let views = Views::default();
+        let play = Play::open(template());
+        let id = play.sale.head.id;
+        views.publish(view(&play, 5));
+        let mut follows = views.follow(id).expect("known");
+        let mut bell = views.bell();
+        follows.mark_unchanged();
+        bell.mark_unchanged();
+        let mut older = view(&play, 4);
+        older.state = crate::view::State::Arming;
+        views.publish(older);
+        let same = View { title: "another".to_owned(), ..view(&play, 5) };
+        views.publish(same);
+        let known = views.get(id).expect("known");
+        assert_eq!((known.revision, known.title.as_str()), (5, "Fern Mug"));
+        assert!(!follows.has_changed().expect("open") && !bell.has_changed().expect("open"));
+        assert_eq!(views.on(|view| view).len(), 1, "it is still on");
+        views.publish(view(&play, 6));
+        assert_eq!(views.get(id).expect("known").revision, 6);
+        assert!(follows.has_changed().expect("open") && bell.has_changed().expect("open"));
+    }
+}

@@ -237,4 +237,18 @@ mod tests {
         assert!(guesses.begin(guest("new", "net"), later).is_ok());
         assert_eq!(guesses.counted().browsers.len(), 1);
     }
+
+    #[test]
+    fn a_network_is_counted_over_this_span_and_the_one_before_and_no_longer() {
+        let slow = |later: Span| {
+            let guesses = Guesses::default();
+            for n in 0..TRIES_PER_ADDRESS {
+                assert!(guesses.begin(guest(&format!("b{n}"), "net"), NOW).is_ok());
+            }
+            guesses.begin(guest("late", "net"), NOW + later).expect("a guess").is_slow
+        };
+        assert!(slow(Span::ZERO));
+        assert!(slow(TRIES_WITHIN), "the last ones may be that young");
+        assert!(!slow(Span::from_mins(20)));
+    }
 }

@@ -55,6 +55,11 @@ pub(super) fn key(leased: &Leased) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        clock::Timestamp,
+        id::{EffectId, SaleId},
+        sale::effect::Effect,
+    };
 
     #[test]
     fn schedules_end() {
@@ -71,5 +76,26 @@ mod tests {
             let got = jitter(wait, random).millis();
             assert!((8000..=12000).contains(&got), "{got}");
         }
+    }
+
+    #[test]
+    fn a_key_is_one_request_s_however_often_it_is_tried() {
+        let leased = |id: &str, generation, attempts, token: &str| Leased {
+            id: EffectId::from(id.to_owned()),
+            sale: SaleId::new(Timestamp::from_millis(0), [0; 16]),
+            class: Class::Buyer,
+            effect: Effect::Provision,
+            body: serde_json::Value::Null,
+            generation,
+            attempts,
+            queued_at: Timestamp::from_millis(0),
+            token: token.to_owned(),
+        };
+        let first = key(&leased("a", 0, 1, "t"));
+        assert_eq!(first.len(), 40);
+        assert_eq!(key(&leased("a", 0, 7, "u")), first);
+        // Another body under the same key would be answered as the first was.
+        assert_ne!(key(&leased("a", 1, 1, "t")), first);
+        assert_ne!(key(&leased("b", 0, 1, "t")), first);
     }
 }

@@ -167,4 +167,47 @@ mod tests {
         assert_eq!(payment(json!([part(82)])), Some(82));
         assert_eq!(payment(json!([part(82), part(-30)])), Some(52));
     }
+
+    #[test]
+    fn a_payment_is_dated_by_when_it_was_made_whatever_changes_later() {
+        let total = json!({ "amount": 1800, "currency": "USD" });
+        let payment = json!({
+            "id": "P1", "status": "COMPLETED", "total_money": total,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:05:00Z",
+        });
+        let fact = payment_fact(&payment).expect("a payment");
+        assert_eq!(Some(fact.at), Timestamp::parse_rfc3339("2026-01-01T00:00:00Z"));
+        assert_eq!(fact.as_of, Timestamp::parse_rfc3339("2026-01-01T00:05:00Z"));
+    }
+
+    #[test]
+    fn a_refund_is_done_when_square_says_so_and_no_sooner() {
+        let status = |status: &str| {
+            let refund = json!({ "payment_id": "P1", "id": "R1", "status": status });
+            refund_fact(&refund).expect("a refund").status
+        };
+        assert_eq!(status("COMPLETED"), RefundStatus::Done);
+        for failed in ["REJECTED", "FAILED"] {
+            assert_eq!(status(failed), RefundStatus::Failed);
+        }
+        for not_yet in ["PENDING", "", "SOMETHING_NEW"] {
+            assert_eq!(status(not_yet), RefundStatus::Requested, "{not_yet}");
+        }
+    }
+
+    #[test]
+    fn a_refund_that_is_refused_for_now_is_no_failure() {
+        let fault = |code: &str| {
+            let body = json!({ "errors": [{ "category": "REFUND_ERROR", "code": code }] });
+            Fault::read(400, None, body.to_string().as_bytes())
+        };
+        let payment = PaymentId::from("P1");
+        let under_way = refund_refused(&payment, fault("REFUND_ALREADY_PENDING"));
+        let Ok(Outcome::Refund(fact)) = under_way else { panic!("{under_way:?}") };
+        assert_eq!(fact.status, RefundStatus::Requested);
+        let not_yet = refund_refused(&payment, fault("REFUND_ERROR_PAYMENT_NEEDS_COMPLETION"));
+        assert!(matches!(not_yet, Err(ProviderError::Retry { .. })), "{not_yet:?}");
+        let no = refund_refused(&payment, fault("REFUND_AMOUNT_INVALID"));
+        assert!(matches!(no, Err(ProviderError::Reject { .. })), "{no:?}");
+    }
 }

@@ -1,0 +1,318 @@
+//! An engine on a database of its own, and a sale in it as the model of the rules left it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+use crate::{
+    clock::{Clock, Span, Timestamp},
+    engine::{Engine, Origin, Parts, TellError, Told, say_target},
+    id::{EffectId, Entropy, HoldId, SaleId},
+    provider::{
+        Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
+        Webhook, WebhookError, Whose,
+    },
+    sale::{
+        Sale,
+        effect::Effect,
+        event::Event,
+        payment::PaymentFact,
+        template::{Capabilities, Template},
+        tests::play::{Play, capabilities},
+    },
+    shop::Shop,
+    store::{
+        Access, Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount,
+        PageRef, ParkedEffect, PutOff, QueuedEffect, SaleChange, SaleLine, Seen, Store, StoreError,
+        Work, open,
+    },
+};
+
+/// A clock that stands still until it is moved.
+pub(crate) struct Still(AtomicI64);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Random numbers that are the same every time.
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+impl Entropy for Counted {
+    fn bytes(&self) -> [u8; 16] {
+        let n = self.0.fetch_add(1, Ordering::SeqCst);
+        u128::from(n).to_be_bytes()
+    }
+}
+
+struct Nowhere;
+
+impl ReturnPages for Nowhere {
+    fn hold_page(&self, hold: HoldId) -> String {
+        format!("/holds/{hold}")
+    }
+
+    fn sale_page(&self, sale: SaleId) -> String {
+        format!("/sales/{sale}")
+    }
+}
+
+/// A provider that says what it is told to, and remembers what it was asked.
+#[derive(Default)]
+pub(crate) struct Stub {
+    pub(crate) answers: Mutex<VecDeque<Result<Outcome, ProviderError>>>,
+    pub(crate) calls: Mutex<Vec<Call>>,
+    pub(crate) idempotent: bool,
+    pub(crate) asked_whose: AtomicU32,
+    pub(crate) whose: Mutex<Option<HoldId>>,
+    /// Whether it answers questions about its state.
+    pub(crate) is_away: AtomicBool,
+}
+
+#[async_trait]
+impl Provider for Stub {
+    fn name(&self) -> &'static str {
+        "model"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { idempotent: self.idempotent, ..capabilities() }
+    }
+
+    fn accepts(&self, _: &Template) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn frame(&self, _: &Sale, _: &Effect, _: &dyn ReturnPages) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    async fn perform(
+        &self,
+        _: &Effect,
+        _: &serde_json::Value,
+        call: &Call,
+    ) -> Result<Outcome, ProviderError> {
+        self.calls.lock().expect("unpoisoned").push(call.clone());
+        self.answers.lock().expect("unpoisoned").pop_front().expect("an answer")
+    }
+
+    fn calls(&self, _: &Effect) -> u32 {
+        1
+    }
+
+    async fn status(&self, _: &StatusAsk) -> Result<Vec<News>, ProviderError> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(ProviderError::Retry { says: "away".to_owned(), after: None }),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    fn verify(&self, _: &Webhook, _: Timestamp) -> Result<Verified, WebhookError> {
+        Err(WebhookError::Signature)
+    }
+
+    fn parse(&self, _: &Verified) -> Result<Delivery, WebhookError> {
+        Err(WebhookError::Signature)
+    }
+
+    async fn whose(&self, _: &PaymentFact) -> Result<Whose, ProviderError> {
+        self.asked_whose.fetch_add(1, Ordering::SeqCst);
+        Ok(self.whose.lock().expect("unpoisoned").map_or(Whose::Unknown, Whose::Ours))
+    }
+
+    fn checkout_hosts(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A store that loses some commits: nothing of them is written.
+pub(crate) struct Lossy {
+    inner: Arc<dyn Store>,
+    /// So many of the next commits fail.
+    pub(crate) fails: AtomicU32,
+    /// So many were asked for.
+    pub(crate) commits: AtomicU32,
+}
+
+/// The whole `impl`, since an attribute cannot see through a macro inside it.
+macro_rules! lossy {
+    ($($name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for Lossy {
+            async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+                self.commits.fetch_add(1, Ordering::SeqCst);
+                let less = |n: u32| n.checked_sub(1);
+                if self.fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+                    return Err(StoreError::Away("lost".to_owned()));
+                }
+                self.inner.commit(commit).await
+            }
+
+            $(async fn $name(&self, $($arg: $kind),*) -> Result<$answer, StoreError> {
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+lossy! {
+    load(sale: SaleId) -> Option<Sale>;
+    hold_of(provider: &str, page: &PageRef) -> Option<HoldId>;
+    sale_of_payment(provider: &str, payment: &str) -> Option<SaleId>;
+    doc(kind: &str, id: &str) -> Option<Doc>;
+    docs(kind: &str, parent: Option<&str>) -> Vec<Doc>;
+    put_docs(docs: Vec<DocChange>) -> bool;
+    lease(ask: LeaseAsk) -> Option<Leased>;
+    end_leases(target: &str, now: Timestamp) -> ();
+    next_effect(target: &str) -> Option<Timestamp>;
+    sales(limit: u32) -> Vec<SaleLine>;
+    live_sales() -> Vec<SaleId>;
+    sale_numbered(number: u32) -> Option<SaleId>;
+    shop() -> Shop;
+    secret(fresh: [u8; 32]) -> [u8; 32];
+    shop_id() -> Option<String>;
+    due_sales(now: Timestamp) -> Vec<SaleId>;
+    next_wake() -> Option<Timestamp>;
+    hear(seen: Seen, at: Timestamp) -> bool;
+    forget(before: Timestamp) -> bool;
+    postpone(put_off: PutOff) -> ();
+    outbox() -> OutboxCount;
+    parked() -> Vec<ParkedEffect>;
+    work_of(sale: SaleId) -> Vec<Work>;
+    retry(id: EffectId, now: Timestamp) -> bool;
+    unmatched() -> Vec<(String, PaymentFact)>;
+    journal(sale: SaleId) -> Vec<JournalLine>;
+    books(sale: SaleId) -> Option<(Sale, Vec<JournalLine>)>;
+}
+
+/// An engine, and what it stands on.
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<Lossy>,
+    pub(crate) clock: Arc<Still>,
+    pub(crate) stub: Arc<Stub>,
+    pub(crate) sale: SaleId,
+    _dir: TempDir,
+}
+
+impl Bench {
+    /// With a sale as it stands on the table, and the effects that wait there.
+    pub(crate) async fn new(play: &Play) -> Self {
+        Self::with(play, Stub::default()).await
+    }
+
+    pub(crate) async fn with(play: &Play, stub: Stub) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", dir.path().join("x.db").display());
+        let inner = Arc::new(open(&url, Access::Write).await.expect("a store"));
+        inner.secret([1; 32]).await.expect("made");
+        let store = Arc::new(Lossy { inner, fails: AtomicU32::new(0), commits: AtomicU32::new(0) });
+        assert_eq!(store.commit(as_new(play)).await.expect("writes"), Committed::Applied);
+        let clock = Arc::new(Still(AtomicI64::new(play.now.millis())));
+        let stub = Arc::new(stub);
+        let engine = engine(&store, &clock, &stub);
+        Self { engine, store, clock, stub, sale: play.sale.head.id, _dir: dir }
+    }
+
+    /// Another program on the same store: the same one after a restart.
+    pub(crate) fn another(&self) -> Engine {
+        engine(&self.store, &self.clock, &self.stub)
+    }
+
+    pub(crate) fn pass(&self, span: Span) {
+        self.clock.0.fetch_add(span.millis(), Ordering::SeqCst);
+    }
+
+    pub(crate) async fn tell(&self, event: Event, origin: Origin) -> Result<Told, TellError> {
+        self.engine.tell(self.sale, event, "test", origin).await
+    }
+
+    /// Takes a piece of the provider's work, if one is due.
+    pub(crate) async fn lease(&self, token: &str) -> Option<Leased> {
+        let now = self.clock.now();
+        let until = now + Span::from_secs(30);
+        let (target, token) = ("model".to_owned(), token.to_owned());
+        let ask = LeaseAsk { target, now, until, token, first: None };
+        self.store.lease(ask).await.expect("reads")
+    }
+
+    /// The sale as it is on disk.
+    pub(crate) async fn stored(&self) -> Sale {
+        self.store.load(self.sale).await.expect("reads").expect("is there")
+    }
+}
+
+fn engine(store: &Arc<Lossy>, clock: &Arc<Still>, stub: &Arc<Stub>) -> Engine {
+    let providers: BTreeMap<String, Arc<dyn Provider>> =
+        [("model".to_owned(), stub.clone() as Arc<dyn Provider>)].into();
+    Engine::new(Parts {
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: Arc::new(Counted::default()),
+        providers,
+        pages: Arc::new(Nowhere),
+        link: "LINK".to_owned(),
+    })
+}
+
+/// The whole sale, as if it were new, with its work.
+fn as_new(play: &Play) -> Commit {
+    let sale = &play.sale;
+    let head = &sale.head;
+    let pages = sale.holds().flat_map(|hold| {
+        hold.checkouts.iter().map(|page| (hold.id, page.id.clone(), page.order.clone()))
+    });
+    let effects = play.todo.iter().enumerate().map(|(n, (effect, at))| QueuedEffect {
+        id: EffectId::of_sale(head.id, head.revision, n),
+        sale: head.id,
+        lane: effect.lane(head.id),
+        target: match effect {
+            Effect::Announce { room, .. } => say_target(room.platform.as_str()),
+            _ => head.template.provider.clone(),
+        },
+        class: sale.class_of(effect),
+        due_at: *at,
+        queued_at: head.last_at,
+        effect: effect.clone(),
+        body: serde_json::Value::Null,
+    });
+    Commit {
+        effects: effects.collect(),
+        sale: Some(SaleChange {
+            head: head.clone(),
+            expected: None,
+            wake_at: sale.next_deadline(),
+            holds: sale.holds().cloned().map(Arc::new).collect(),
+            pages: pages.collect(),
+            payments: sale.payments().cloned().collect(),
+            journal: Vec::new(),
+        }),
+        at: play.now,
+        ..Commit::default()
+    }
+}
+
+pub(crate) fn seen(id: &str) -> Seen {
+    Seen { source: "test".into(), id: id.into() }
+}
+
+/// Something that counts once.
+pub(crate) fn once(id: &str) -> Origin {
+    Origin::Seen(seen(id))
+}
