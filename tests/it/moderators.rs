@@ -1,6 +1,14 @@
 //! What moderators can take back, what they are asked before it is done, and which sale they mean.
 
-use livetill::platform::{Reply, console::message};
+use livetill::{
+    engine::Origin,
+    id::Buyer,
+    platform::{Reply, console::message},
+    sale::{
+        event::{Claim, ClaimLimits, Event},
+        offer::Extras,
+    },
+};
 
 use crate::world::{MUG, World, mins, secs};
 
@@ -128,6 +136,34 @@ async fn what_others_did_and_what_was_sold_since_is_respected() {
     let said = first(&mut world, "!sale undo").await;
     assert!(said.starts_with("It can no longer be undone: of those units only 0"), "{said}");
     assert_eq!((world.newest().stock, world.newest().short), (5, 0));
+    world.advance(mins(20)).await;
+    world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_start_is_not_taken_back_from_buyers_who_wait_for_their_page() {
+    let mut world = World::new(&MUG.replace("stock = 3", "stock = 3\nper_buyer = 2")).await;
+    world.says("!sale start mug 10m").await;
+    let id = world.newest().id;
+    let claim = Claim {
+        buyer: Buyer::from("web:ana"),
+        buyer_name: None,
+        address: None,
+        units: 2,
+        delivery: None,
+        answers: Default::default(),
+        extras: Extras::default(),
+        form: None,
+        limits: ClaimLimits { per_address: 3, tries: 3 },
+    };
+    // Nothing is worked off before the undo: her page is not made yet.
+    let told = world.app.engine.tell(id, Event::Claimed(Box::new(claim)), "ana", Origin::Any).await;
+    assert!(told.expect("free").page.is_none());
+    let said = first(&mut world, "!sale undo").await;
+    assert_eq!(said, "Somebody has reserved one already. To end it anyway: !sale stop");
+    let view = world.newest();
+    assert_eq!((view.state.word(), view.held), ("open", 2));
     world.advance(mins(20)).await;
     world.heard();
     world.done().await;

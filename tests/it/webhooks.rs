@@ -8,8 +8,12 @@ use livetill::{
     store::DocChange,
 };
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 
-use crate::world::{MUG, World, client, mins};
+use crate::{
+    database::Engine,
+    world::{MUG, Setup, World, client, mins},
+};
 
 struct Sender {
     url: String,
@@ -156,6 +160,29 @@ async fn the_same_delivery_counts_once() {
     world.advance(mins(13)).await;
     world.heard();
     world.done().await;
+}
+
+#[tokio::test]
+async fn what_was_not_stored_is_answered_so_and_taken_when_it_comes_again() {
+    let mut world = World::build(&Setup::on(Engine::Sqlite, MUG)).await;
+    world.says("!sale start mug 10m").await;
+    let sender = Sender::of(&world).await;
+    let stray = payment("p1", None, Some("page_unknown"), 1800);
+    let mut db = world.database.raw().await;
+    let lose = "create trigger lost before insert on payment begin select raise(abort, 'no'); end";
+    db.execute(lose).await.expect("made");
+    assert_eq!(sender.send(&world, "e1", &stray, None).await, 503);
+    let unmatched = async || world.app.engine.store().unmatched().await.expect("the store").len();
+    assert_eq!(unmatched().await, 0);
+    db.execute("drop trigger lost").await.expect("dropped");
+    db.close().await.expect("closes");
+    // The provider sends it again: it does not count as heard.
+    for _ in 0..2 {
+        assert_eq!(sender.send(&world, "e1", &stray, None).await, 200);
+        assert_eq!(unmatched().await, 1);
+    }
+    world.says("!sale stop").await;
+    world.app.stop().await;
 }
 
 #[tokio::test]
