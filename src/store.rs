@@ -8,6 +8,7 @@ mod error;
 mod group;
 mod listener;
 mod log;
+mod mark;
 mod news;
 mod open;
 mod outbox;

@@ -159,20 +159,24 @@ impl Line {
         group.sort_by_cached_key(|job| job.write.turn());
         let pulse = self.pulse.clone();
         let answers = in_time(&pulse, self.write(group)).await;
-        let mut sale = false;
+        let kept = group.iter().zip(&answers).filter(|(_, answer)| keeps(answer));
+        let newest = kept.filter_map(|(job, _)| job.write.of_a_sale()).last();
+        // Before anybody hears of it.
+        if let (Some(log), Some(newest)) = (&mut self.log, newest) {
+            log.note(newest);
+        }
         for (job, answer) in group.drain(..).zip(answers) {
-            sale |= keeps(&answer) && job.write.is_of_a_sale();
             // Nobody waits any more: it is on disk all the same.
             let _ = job.answer.send(answer);
         }
         if let Some(log) = &mut self.log {
             log.fold_if_long().await;
         }
-        sale
+        newest.is_some()
     }
 
     async fn close(mut self, closed: Option<oneshot::Sender<()>>) {
-        if let (Some(log), Some(db)) = (&self.log, &mut self.db) {
+        if let (Some(log), Some(db)) = (&mut self.log, &mut self.db) {
             // Without a polite end there is nobody to wait for it: SQLite does it by itself.
             if closed.is_some()
                 && let Err(error) = log.end(db).await
@@ -214,6 +218,7 @@ impl Line {
     }
 
     async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Answer>, Failed> {
+        self.in_place().map_err(|error| Failed { error, again: false })?;
         let (mut db, fresh) = match self.db.take() {
             Some(db) => (db, false),
             None => (Self::connect(&self.place, self.speaker.as_deref()).await?, true),
@@ -279,7 +284,19 @@ impl Line {
         }
     }
 
+    /// Whether the file is where it was opened.
+    fn in_place(&self) -> Result<(), StoreError> {
+        match &self.log {
+            Some(log) if !log.is_in_place() => {
+                let why = format!("{} was moved, removed or replaced: put it back", self.place);
+                Err(StoreError::Away(why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn trial(&mut self) -> Result<(), StoreError> {
+        self.in_place()?;
         let mut db = match self.db.take() {
             Some(db) => db,
             None => {

@@ -14,7 +14,8 @@ use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 use sqlx::{AnyConnection, Connection, Executor, Row, query};
 use tokio::sync::oneshot;
 
-use super::{open::OpenError, sql, sqlite};
+use super::{mark::MarkFile, open::OpenError, sql, sqlite};
+use crate::id::SaleId;
 
 /// A log of that many bytes is folded: what reading it costs grows with it.
 const LONG: u64 = 40 << 20;
@@ -34,12 +35,44 @@ pub(super) struct Log {
     path: PathBuf,
     /// Kept until nothing touches the file any more.
     lock: Arc<File>,
+    mark: MarkFile,
+    /// Which file it was when it was opened.
+    file: Option<FileId>,
     groups: u32,
+}
+
+/// What tells a file from another of the same name: its device and number.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &std::path::Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Elsewhere a file that is open can be neither moved nor removed.
+#[cfg(not(unix))]
+fn file_id(_path: &std::path::Path) -> Option<FileId> {
+    None
 }
 
 impl Log {
     pub(super) fn new(path: PathBuf, lock: Arc<File>) -> Self {
-        Self { path, lock, groups: 0 }
+        let mut mark = MarkFile::new(&path, lock.clone());
+        mark.ends(false);
+        let file = file_id(&path);
+        Self { path, lock, mark, file, groups: 0 }
+    }
+
+    /// Whether the file still has its name: what is written to one that was moved away or
+    /// replaced would be missing from where everybody looks.
+    pub(super) fn is_in_place(&self) -> bool {
+        file_id(&self.path) == self.file
+    }
+
+    /// Notes what was committed last.
+    pub(super) fn note(&mut self, (sale, revision): (SaleId, u64)) {
+        self.mark.note(sale, revision);
     }
 
     /// Whether there is anything in the log of that file.
@@ -80,11 +113,14 @@ impl Log {
     }
 
     /// Folds everything into the file at a polite end. Every other connection is closed by now.
-    pub(super) async fn end(&self, db: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn end(&mut self, db: &mut AnyConnection) -> Result<(), sqlx::Error> {
         say(db, WHOLE).await?;
         let row = query("pragma wal_checkpoint(truncate)").fetch_one(db).await?;
         match row.try_get::<i64, _>("busy")? {
-            0 => Ok(()),
+            0 => {
+                self.mark.ends(true);
+                Ok(())
+            }
             _ => Err(sqlx::Error::Protocol("somebody else reads it".to_owned())),
         }
     }

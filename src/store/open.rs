@@ -15,6 +15,7 @@ use super::{
     group::Writer,
     listener::Speaker,
     log::{self, Log},
+    mark,
     place::Place,
     postgres, sqlite,
     sqlstore::{Shared, SqlStore},
@@ -69,6 +70,19 @@ pub enum OpenError {
          on from an older state, and a file without any table can be removed"
     )]
     LogLost(String),
+    /// The log belongs to another state of the file.
+    #[error(
+        "{0} ended with everything in the one file, and now there is {0}-wal with a log in it, \
+         which is not of that state. Move {0}-wal and {0}-shm away; nothing was touched"
+    )]
+    StrayLog(String),
+    /// File and log are older than what was committed.
+    #[error(
+        "{0} is not what was written last: its log {0}-wal was cut, damaged or replaced by an \
+         older one. Put the right files back, or restore a whole backup without a -wal file; \
+         nothing was touched. Removing {0}-lock has livetill go on from the older state"
+    )]
+    Older(String),
     /// The database was written by a newer program.
     #[error("{0} was written by a newer livetill. Update this program; nothing was touched")]
     Newer(String),
@@ -155,7 +169,7 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     install_default_drivers();
     let place = Place::parse(url)?;
     let explain = |error: sqlx::Error| place.explain(&error);
-    let mut lock = None;
+    let (mut lock, mut itself) = (None, None);
     if let Place::File(path) = &place {
         match access {
             Access::Write => lock = Some(Arc::new(sqlite::lock(path)?)),
@@ -165,8 +179,10 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
             Access::Read | Access::Beside => {}
         }
         sqlite::check_header(path)?;
+        mark::look(path).await?;
         if access == Access::Write {
             sqlite::create(path).await.map_err(explain)?;
+            itself = sqlite::lock_itself(path)?;
         }
     }
     if let Place::Server(url) = &place
@@ -206,7 +222,7 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     if access != Access::Write {
         check_version(&pool, &place).await?;
     }
-    Ok(SqlStore { pool, writer, shared, place, _lock: lock })
+    Ok(SqlStore { pool, writer, shared, place, _locks: (lock, itself) })
 }
 
 /// Opens a file that is ours alone: everything is there, the tables are up to date, and what a

@@ -56,6 +56,24 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// The file itself is locked as well: it may have another name, or its lock file be removed.
+/// SQLite's own locks are of another kind, and are not in the way.
+#[cfg(unix)]
+pub(super) fn lock_itself(path: &Path) -> Result<Option<File>, OpenError> {
+    let Ok(file) = File::open(path) else { return Ok(None) };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path.display().to_string())),
+        // Where the file system knows no such locks, the lock file has to do.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
+    }
+}
+
+/// Elsewhere a lock on the file would keep SQLite out.
+#[cfg(not(unix))]
+pub(super) fn lock_itself(_path: &Path) -> Result<Option<File>, OpenError> {
+    Ok(None)
+}
+
 /// Looks at the file before SQLite does, so that nothing foreign is touched.
 pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
     let Ok(mut file) = File::open(path) else { return Ok(()) };
@@ -125,6 +143,13 @@ pub(super) async fn plain(path: &Path) -> Result<AnyConnection, sqlx::Error> {
     ] {
         db.execute(pragma).await?;
     }
+    Ok(db)
+}
+
+/// A connection that changes nothing, not even by being closed.
+pub(super) async fn looker(path: &Path) -> Result<AnyConnection, sqlx::Error> {
+    let mut db = AnyConnection::connect(&address(path, "ro")).await?;
+    db.execute("pragma busy_timeout = 5000").await?;
     Ok(db)
 }
 

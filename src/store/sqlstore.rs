@@ -37,7 +37,7 @@ pub struct SqlStore {
     /// On a server, where other programs may write as well.
     pub(super) shared: Option<Shared>,
     /// Held as long as the store lives: one program per file.
-    pub(super) _lock: Option<Arc<File>>,
+    pub(super) _locks: (Option<Arc<File>>, Option<File>),
 }
 
 /// What it takes to hear of other programs.

@@ -9,7 +9,11 @@ use super::{
     row::{count, json, number, read, sale_id, text},
     sql,
 };
-use crate::{clock::Timestamp, id::EffectId, sale::effect::Class};
+use crate::{
+    clock::Timestamp,
+    id::{EffectId, SaleId},
+    sale::effect::Class,
+};
 
 /// One thing to be written, all or nothing.
 #[derive(Debug)]
@@ -53,9 +57,12 @@ impl Write {
 }
 
 impl Write {
-    /// Whether it changes a sale.
-    pub(super) fn is_of_a_sale(&self) -> bool {
-        matches!(self, Self::Commit(step) if step.sale.is_some())
+    /// The sale that it changes, and the revision that it makes.
+    pub(super) fn of_a_sale(&self) -> Option<(SaleId, u64)> {
+        match self {
+            Self::Commit(step) => step.sale.as_ref().map(|one| (one.head.id, one.head.revision)),
+            _ => None,
+        }
     }
 }
 
