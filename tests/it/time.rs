@@ -6,7 +6,7 @@ use livetill::{
     view::State,
 };
 
-use crate::world::{MUG, World, mins};
+use crate::world::{MUG, ManualClock, Setup, World, mins, secs};
 
 #[tokio::test]
 async fn setting_the_machines_clock_moves_no_sale_and_is_told_once() {
@@ -59,4 +59,30 @@ fn the_computers_clock_goes_on_by_itself() {
     let (first, second) = (SystemClock.now(), SystemClock.now());
     assert!(first <= second);
     assert!((SystemClock.wall().millis() - second.millis()).abs() < 120_000);
+}
+
+#[tokio::test]
+async fn a_machine_that_comes_up_with_a_clock_far_behind_lengthens_no_sale() {
+    let mut setup = Setup::new(MUG);
+    let mut world = World::build(&setup).await;
+    world.says("!sale start mug 10m").await;
+    world.advance(mins(4)).await;
+    world.clicks("ana").await;
+    let at = setup.clock.now();
+    world.app.stop().await;
+    drop(world);
+    // As after a power cut on a machine without a clock of its own.
+    setup.clock = ManualClock::new();
+    setup.clock.shift(-30 * 24 * 3_600_000);
+    let mut world = World::build(&setup).await;
+    assert_eq!(setup.clock.now(), at, "it goes on where it was");
+    let left = world.newest().ends_at.expect("open").since(at);
+    assert_eq!(left, mins(6));
+    // The right time comes by the network: what runs keeps its time.
+    setup.clock.set_machine(30 * 24 * 3_600_000 + 60_000);
+    world.advance(mins(6) + secs(1)).await;
+    assert!(world.newest().state.is_over());
+    world.advance(mins(5)).await;
+    world.heard();
+    world.done().await;
 }
