@@ -70,7 +70,7 @@ impl StrangeProxies {
 pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     let mut ip = peer.ip().to_canonical();
     if !is_trusted(web, ip) {
-        if is_private_ip(ip) && headers.contains_key("x-forwarded-for") {
+        if is_private_ip(ip) && speaks_for_others(headers) {
             web.memory.strange_proxies.note(web, ip);
         }
         return ip;
@@ -91,6 +91,11 @@ pub fn client_ip(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     ip
 }
 
+/// Whether a request was passed on by somebody, who says so.
+fn speaks_for_others(headers: &HeaderMap) -> bool {
+    ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
+}
+
 /// Whoever a proxy speaks of in a way that cannot be read: all of them share what one address may.
 const NOBODY_KNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -108,10 +113,11 @@ fn spoken_of(entry: &[u8]) -> Option<IpAddr> {
 }
 
 /// Keyed marks of the networks the client is in, for the bounds on each address; none for this
-/// machine itself and for trusted proxies.
+/// machine itself and for trusted proxies. A proxy on this machine that is not listed is neither:
+/// all that it speaks for are one.
 pub fn address_mark(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Option<String> {
     let ip = client_ip(web, peer, headers);
-    if ip.is_loopback() || is_trusted(web, ip) {
+    if is_trusted(web, ip) || (ip.is_loopback() && !speaks_for_others(headers)) {
         return None;
     }
     let mut marks = String::new();

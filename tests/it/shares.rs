@@ -65,6 +65,22 @@ async fn people_behind_one_carrier_get_theirs_and_never_more_than_half() {
 }
 
 #[tokio::test]
+async fn all_behind_a_proxy_on_this_machine_that_is_not_listed_are_one() {
+    let template =
+        MUG.replace("stock = 3", "stock = 20").replace("max_stock = 10", "max_stock = 2000");
+    let mut world = World::new(&template).await;
+    world.says("!sale start mug 10m").await;
+    let mut had = 0;
+    for n in 0..14 {
+        had += u32::from(claims(&world, &format!("203.0.113.{n}")).await == 303);
+    }
+    assert_eq!(had, 10, "half of twenty");
+    // Without a proxy it is the shop's own machine.
+    assert_eq!(world.clicks("ana").await.status, 303);
+    ends(world).await;
+}
+
+#[tokio::test]
 async fn narrow_networks_of_one_wide_one_share_a_bound() {
     let world = behind_a_proxy(20).await;
     let mut had = 0;
