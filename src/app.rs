@@ -188,6 +188,9 @@ impl App {
             }
         }
         self.engine.load_views().await?;
+        if self.replica.is_none() {
+            self.engine.never_runs_back().await?;
+        }
         if let Some(listener) = self.socket.take() {
             let service = service(self.web.clone(), self.sandbox.routes());
             let stop = self.stop.clone();
@@ -225,6 +228,13 @@ impl App {
     /// Works off what a platform hears, until stopped.
     pub fn listen(&self, heard: mpsc::Receiver<Heard>) {
         self.tasks.spawn(self.listener.clone().run(heard, self.stop.clone()));
+    }
+
+    /// Asks the providers about everything once more.
+    pub async fn asks_once_more(&self) {
+        if let Err(error) = reconcile::sweep(&self.engine, reconcile::Round::Whole).await {
+            tracing::error!(%error, "a round of questions failed");
+        }
     }
 
     /// Whether nothing runs and nothing waits to be done, and how much was given up.

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, TellError},
-    id::{PaymentId, SaleId},
+    id::{HoldId, PaymentId, SaleId},
     provider::{Provider, StatusAsk},
     sale::{
         Sale,
-        hold::HoldState,
+        hold::{Checkout, Hold, HoldState},
         payment::{Fate, Payment, PaymentStatus, RefundStatus},
     },
 };
@@ -62,8 +62,16 @@ const MARGIN: Span = Span::from_secs(60);
 pub enum Round {
     /// Those that run.
     Running,
-    /// Also those that closed not long ago.
+    /// Also those that closed not long ago, as often as their age says, and pages that were closed.
     All,
+    /// The same, whatever was asked lately: the first and the last question of a program's life.
+    Whole,
+}
+
+impl Round {
+    fn is_wide(self) -> bool {
+        self != Self::Running
+    }
 }
 
 /// Asks about every unsettled sale once.
@@ -73,7 +81,7 @@ pub enum Round {
 pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
     let changed = engine.take_changed();
     // Fees come late, and nothing waits for them: they are asked about now and then.
-    let tellers = engine.providers().filter(|one| round == Round::All && one.tells_fees());
+    let tellers = engine.providers().filter(|one| round.is_wide() && one.tells_fees());
     let tellers: Vec<&'static str> = tellers.map(|one| one.name()).collect();
     for sale in sales(engine, round).await? {
         let now = engine.now();
@@ -86,7 +94,7 @@ pub async fn sweep(engine: &Engine, round: Round) -> Result<(), TellError> {
             continue;
         }
         // Word of a change may get lost: now and then the listing is looked at without one.
-        let listing_changed = round == Round::All || changed.contains(provider.name());
+        let listing_changed = round.is_wide() || changed.contains(provider.name());
         for (n, ask) in asks.into_iter().enumerate() {
             let ask = StatusAsk { listing_changed: listing_changed && n == 0, ..ask };
             if !ask_about(engine, &provider, sale, &ask).await? && ask.listing_changed {
@@ -120,7 +128,7 @@ async fn ask_about(
 
 async fn sales(engine: &Engine, round: Round) -> Result<Vec<SaleId>, TellError> {
     let mut sales = engine.store().live_sales().await?;
-    if round == Round::All {
+    if round.is_wide() {
         let now = engine.now();
         for line in engine.store().sales(200).await? {
             let end = line.head.phase.end();
@@ -142,9 +150,11 @@ fn is_asked_about(ago: Span) -> bool {
 
 /// Whether a sale that ended so long ago is asked about in this round though all of it is settled.
 /// By its age alone, so that neither a restart nor another replica forgets it.
-fn is_looked_back_at(ago: Span) -> bool {
+fn is_looked_back_at(ago: Span, round: Round) -> bool {
     let every = LOOK_BACK.iter().find(|(until, _)| ago < *until).map(|(_, every)| *every);
-    every.is_some_and(|every| ago.millis() % every.millis() < 2 * CLOSED_EVERY.millis())
+    every.is_some_and(|every| {
+        round == Round::Whole || ago.millis() % every.millis() < 2 * CLOSED_EVERY.millis()
+    })
 }
 
 /// What to ask about a sale; `None` if everything is settled. `tellers` are providers that tell
@@ -157,19 +167,13 @@ fn question(
 ) -> Option<(String, Vec<StatusAsk>)> {
     let ago = sale.head.phase.end().map(|end| now.since(end.at));
     let closed = sale.head.is_closed();
-    let look_back = closed && round == Round::All && ago.is_some_and(is_looked_back_at);
-    // Where no page can be closed, one whose units went back can be paid all the same; and whoever
-    // was on a page as it closed may have paid it.
-    let for_ever = !sale.head.capabilities.revocable || look_back;
-    let pages: Vec<_> = sale
-        .holds()
-        .filter(|hold| !matches!(hold.state, HoldState::Paid { .. }))
-        .flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)))
-        .filter(|(hold, page)| {
-            !page.closed || (for_ever && (hold.opened_at.is_some() || hold.id.is_shared()))
-        })
-        .map(|(hold, page)| (hold.id, page.clone()))
-        .collect();
+    let look_back =
+        closed && round.is_wide() && ago.is_some_and(|ago| is_looked_back_at(ago, round));
+    let mut pages = open_pages(sale);
+    if round.is_wide() && (look_back || !closed) {
+        let closed = closed_pages(sale);
+        pages.extend(in_turn(closed, PAGES_MAX, now));
+    }
     let refunds: Vec<_> = sale
         .payments()
         .filter_map(|payment| match &payment.fate {
@@ -199,7 +203,7 @@ fn question(
     }
     asks[0].refunds = refunds;
     asks[0].fees = fees;
-    if look_back || (!closed && round == Round::All) {
+    if look_back || (!closed && round.is_wide()) {
         asks[0].again = again(sale, now);
         let done = sale.payments().filter_map(|payment| match &payment.fate {
             Fate::Refund { status: RefundStatus::Done, refund: Some(refund), .. } => {
@@ -207,10 +211,46 @@ fn question(
             }
             _ => None,
         });
-        asks[0].refunds.extend(in_turn(done.collect(), now));
+        asks[0].refunds.extend(in_turn(done.collect(), AGAIN_MAX, now));
     }
     debug_assert!(now >= since);
     Some((sale.head.template.provider.clone(), asks))
+}
+
+/// Pages that are or may be open, and have no payment yet that is ours. Where no page can be
+/// closed, one whose units went back can be paid as well.
+fn open_pages(sale: &Sale) -> Vec<(HoldId, Checkout)> {
+    let revocable = sale.head.capabilities.revocable;
+    let is_paid = |hold: &&Hold| matches!(hold.state, HoldState::Paid { .. });
+    let holds = sale.holds().filter(|hold| !is_paid(hold));
+    pages(holds, |hold, page| !page.closed || (!revocable && was_seen(hold)))
+}
+
+/// Pages that a buyer saw and that are closed or paid: whoever was on one as it closed may have
+/// paid it, and a service may say *closed* of a page that it lets be paid.
+fn closed_pages(sale: &Sale) -> Vec<(HoldId, Checkout)> {
+    let revocable = sale.head.capabilities.revocable;
+    pages(sale.holds(), |hold, page| {
+        let asked = match hold.state {
+            HoldState::Paid { .. } => false,
+            _ => !page.closed || !revocable,
+        };
+        !asked && was_seen(hold)
+    })
+}
+
+fn was_seen(hold: &Hold) -> bool {
+    hold.opened_at.is_some() || hold.id.is_shared()
+}
+
+fn pages<'a>(
+    holds: impl Iterator<Item = &'a Hold>,
+    fits: impl Fn(&Hold, &Checkout) -> bool,
+) -> Vec<(HoldId, Checkout)> {
+    let all = holds.flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)));
+    all.filter(|(hold, page)| fits(hold, page))
+        .map(|(hold, page)| (hold.id, page.clone()))
+        .collect()
 }
 
 /// Payments to look at once more.
@@ -218,16 +258,16 @@ fn again(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
     let money = |payment: &&Payment| {
         payment.fact.status == PaymentStatus::Completed || payment.reversed.is_some()
     };
-    in_turn(sale.payments().filter(money).map(|p| p.fact.id.clone()).collect(), now)
+    in_turn(sale.payments().filter(money).map(|p| p.fact.id.clone()).collect(), AGAIN_MAX, now)
 }
 
 /// As many as one round takes, and others in the next.
-fn in_turn<T>(mut all: Vec<T>, now: Timestamp) -> Vec<T> {
-    if all.len() > AGAIN_MAX {
-        let rounds = all.len().div_ceil(AGAIN_MAX);
+fn in_turn<T>(mut all: Vec<T>, max: usize, now: Timestamp) -> Vec<T> {
+    if all.len() > max {
+        let rounds = all.len().div_ceil(max);
         let turn = usize::try_from(now.millis() / CLOSED_EVERY.millis()).unwrap_or(0) % rounds;
-        all.rotate_left(turn * AGAIN_MAX);
-        all.truncate(AGAIN_MAX);
+        all.rotate_left(turn * max);
+        all.truncate(max);
     }
     all
 }
@@ -244,12 +284,16 @@ fn without_fee(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
 
 /// Asks again and again until stopped.
 pub async fn run(engine: Engine, stop: CancellationToken) {
-    let mut next_all = engine.now();
+    let mut next_all = None;
     loop {
         let now = engine.now();
-        let round = if now >= next_all { Round::All } else { Round::Running };
-        if round == Round::All {
-            next_all = now + CLOSED_EVERY;
+        let round = match next_all {
+            None => Round::Whole,
+            Some(at) if now >= at => Round::All,
+            Some(_) => Round::Running,
+        };
+        if round.is_wide() {
+            next_all = Some(now + CLOSED_EVERY);
         }
         if let Err(error) = sweep(&engine, round).await {
             tracing::error!(%error, "a round of questions failed");
@@ -291,19 +335,24 @@ mod tests {
     #[test]
     fn what_is_settled_is_looked_back_at_for_a_day_ever_more_slowly() {
         let rounds = |from: i64, to: i64| {
-            (from..to).filter(|minute| is_looked_back_at(Span::from_mins(*minute))).count()
+            (from..to)
+                .filter(|minute| is_looked_back_at(Span::from_mins(*minute), Round::All))
+                .count()
         };
         assert_eq!(rounds(0, 15), 15, "each minute at first");
         assert!(rounds(15, 120) < 25 && rounds(120, 480) < 30 && rounds(480, 1500) < 40);
         assert!(rounds(23 * 60, 25 * 60) > 0, "a day after");
         assert_eq!(rounds(1500, 10_000), 0);
+        let whole = |hours| is_looked_back_at(self::hours(hours), Round::Whole);
+        assert!(whole(7) && whole(24) && !whole(26), "a new life asks at once");
     }
 
     #[test]
     fn everything_gets_its_turn() {
         let mut seen = std::collections::BTreeSet::new();
         for minute in 0..3 {
-            let turn = in_turn((0..50).collect(), Timestamp::from_millis(minute * 60_000));
+            let turn =
+                in_turn((0..50).collect(), AGAIN_MAX, Timestamp::from_millis(minute * 60_000));
             assert_eq!(turn.len(), AGAIN_MAX);
             seen.extend(turn);
         }

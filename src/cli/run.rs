@@ -297,10 +297,17 @@ async fn until_done(
 
 /// Input has ended: what was started is brought to its end.
 async fn to_the_end(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) -> Result<Ended> {
+    let mut asked = false;
     loop {
         match app.at_rest().await {
             Ok((true, 0)) => {
                 linger(app, stopped).await;
+                // Nobody will ask again until the next start: word of a payment may be lost.
+                if !asked {
+                    asked = true;
+                    app.asks_once_more().await;
+                    continue;
+                }
                 return Ok(Ended::Well);
             }
             Ok((true, parked)) => {

@@ -2,7 +2,7 @@
 
 use livetill::reconcile::{Round, sweep};
 
-use crate::world::{MUG, World, mins, secs};
+use crate::world::{MUG, Setup, World, mins, secs};
 
 fn with(faults: &str) -> String {
     format!(
@@ -202,6 +202,37 @@ async fn a_close_that_does_not_close_leads_to_a_late_payment_kept_or_refunded() 
     let own = world.browser("ana").at.expect("sent back");
     let text = world.looks("ana", &own).await.text;
     assert!(text.contains("came when nothing was left. It went back to you."), "{text}");
+    world.done().await;
+}
+
+/// The service says that it closed a page, takes a payment on it, and its word of that is lost.
+#[tokio::test]
+async fn a_late_payment_nobody_told_of_is_found_while_the_sale_runs_and_after_a_restart() {
+    let faults = "close_ignored = 1.0\nwebhook_dropped = 1.0";
+    let setup = Setup::new(&with(faults).replace("stock = 3", "stock = 5"));
+    let mut world = World::build(&setup).await;
+    world.says("!sale start mug 20m").await;
+    for who in ["ana", "bo", "cy"] {
+        world.clicks(who).await;
+    }
+    // Cy pays a page that is paid already, and the other page of nobody.
+    world.pays("cy").await;
+    world.advance(mins(4)).await;
+    world.pays("ana").await;
+    sweep(&world.app.engine, Round::All).await.expect("asks");
+    assert_eq!(world.newest().paid, 2, "cy in time and ana late");
+    world.advance(mins(30)).await;
+    assert!(world.newest().closed);
+    world.pays("bo").await;
+    // Between two looks back of the old life; the new one does not wait for the next.
+    world.advance(mins(25)).await;
+    world.app.stop().await;
+    drop(world);
+    let mut world = World::build(&setup).await;
+    sweep(&world.app.engine, Round::Whole).await.expect("asks");
+    world.settle().await;
+    assert_eq!(world.newest().paid, 3);
+    world.heard();
     world.done().await;
 }
 
