@@ -134,6 +134,8 @@ pub struct Memory {
     pub events: Events,
     /// Proxies of our own network that are not listed.
     pub strange_proxies: StrangeProxies,
+    /// The QR code of the link.
+    pub qr: qr::Picture,
 }
 
 /// Everything we serve, within its bounds; `sandbox` goes under `/sandbox`.
