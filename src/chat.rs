@@ -53,7 +53,8 @@ pub struct Chat {
     rooms: Vec<Room>,
     mod_rooms: Vec<Room>,
     limits: ClaimLimits,
-    recent: Mutex<HashMap<(String, String), (Timestamp, String)>>,
+    /// What each person said last: when, what, and in which message.
+    recent: Mutex<HashMap<String, (Timestamp, String, String)>>,
     /// When a room last heard the link because a viewer asked.
     linked: Mutex<HashMap<Room, Timestamp>>,
     platforms: Vec<Arc<dyn Platform>>,
@@ -157,9 +158,11 @@ impl Chat {
             Err(No::Repeated) => None,
             Err(No::Refused(line) | No::Unsure(line)) => Some(Reply::line(line)),
             // The other replicas may well have it done.
-            Err(No::Say(line)) if !self.engine.is_in_touch() => Some(Reply::line(format!(
-                "{line} Should another answer follow, that one counts: the bot runs more than once."
-            ))),
+            Err(No::Say(line)) if self.engine.is_shared() && !self.engine.is_in_touch() => {
+                Some(Reply::line(format!(
+                    "{line} Should another answer follow, that one counts: the bot runs more than once."
+                )))
+            }
             // A refusal is said once, too, however many replicas heard the message.
             Err(No::Say(line)) => self.first_to_hear(message).await.then(|| Reply::line(line)),
         }
@@ -238,22 +241,23 @@ impl Chat {
         })
     }
 
-    /// The message in which the same person just said the same. What failed does not count.
+    /// The message in which the same person just said the same, and nothing else since. What failed
+    /// does not count.
     fn repeated(&self, message: &Message, rest: &str) -> Option<String> {
         let now = self.engine.now();
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, id) = recent.get(&(message.user.key(), rest.to_lowercase()))?;
-        (now.since(*before) < REPEAT_WITHIN && *before <= now).then(|| id.clone())
+        let (before, text, id) = recent.get(&message.user.key())?;
+        let same = *text == rest.to_lowercase();
+        (same && now.since(*before) < REPEAT_WITHIN && *before <= now).then(|| id.clone())
     }
 
     fn remember(&self, message: &Message, rest: &str) {
         let now = self.engine.now();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() > RECENT_MAX {
-            recent.retain(|_, (at, _)| now.since(*at) < REPEAT_WITHIN);
+            recent.retain(|_, (at, ..)| now.since(*at) < REPEAT_WITHIN);
         }
-        let said = (now, message.id.clone());
-        recent.insert((message.user.key(), rest.to_lowercase()), said);
+        recent.insert(message.user.key(), (now, rest.to_lowercase(), message.id.clone()));
     }
 
     /// Whether it is this program that sends to a platform at present.

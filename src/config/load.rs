@@ -81,6 +81,7 @@ pub fn load(path: &Path, environment: &HashMap<String, String>) -> Result<Loaded
     let mut variables = secrets_file(path)?;
     variables.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
     in_capitals(&variables)?;
+    two_underscores(&variables)?;
     secret_files(&mut variables)?;
     let there = text.is_some().then(|| path.to_owned());
     let mut loaded = read(path, text.as_deref().unwrap_or_default(), variables)?;
@@ -235,6 +236,22 @@ fn in_capitals(variables: &HashMap<String, String>) -> Result<(), ConfigError> {
     Err(ConfigError::Environment(format!("{key} sets nothing: write it in capitals, {capitals}")))
 }
 
+/// Refuses settings with one underscore where there must be two: they would be read by nobody.
+fn two_underscores(variables: &HashMap<String, String>) -> Result<(), ConfigError> {
+    const TABLES: [&str; 8] =
+        ["SHOP", "HTTP", "STORE", "CONSOLE", "DISCORD", "TWITCH", "PROVIDERS", "TEMPLATES"];
+    let one = |key: &&String| {
+        let rest = key.strip_prefix(PREFIX).filter(|_| !is_setting(key));
+        let table = rest.and_then(|rest| rest.split_once('_'));
+        table.is_some_and(|(table, _)| TABLES.contains(&table))
+    };
+    let Some(key) = variables.keys().filter(one).min() else { return Ok(()) };
+    Err(ConfigError::Environment(format!(
+        "{key} sets nothing: write two underscores between the parts of a key, as in \
+         {PREFIX}HTTP__LISTEN"
+    )))
+}
+
 /// Whether an environment variable sets something here.
 pub fn is_setting(variable: &str) -> bool {
     variable.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__"))
@@ -342,6 +359,19 @@ mod tests {
         let wanted = "in the environment: livetill_http__listen sets nothing: write it in \
                       capitals, LIVETILL_HTTP__LISTEN";
         assert_eq!(said.as_deref(), Some(wanted));
+    }
+
+    #[test]
+    fn a_name_with_one_underscore_is_refused() {
+        let set = |name: &str| HashMap::from([(name.to_owned(), "x".to_owned())]);
+        for name in ["LIVETILL_HTTP_DESK_TOKEN", "LIVETILL_PROVIDERS_SQUARE_ACCESS_TOKEN"] {
+            let error = two_underscores(&set(name)).expect_err(name).to_string();
+            assert!(error.contains(name) && error.contains("two underscores"), "{error}");
+        }
+        for name in ["LIVETILL_LOG", "LIVETILL_LOG_FORMAT", "LIVETILL_HTTP__DESK_TOKEN", "X_HTTP_Y"]
+        {
+            assert!(two_underscores(&set(name)).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -98,7 +98,13 @@ impl Text {
 pub fn templates(raw: &BTreeMap<String, Raw>) -> Result<BTreeMap<String, Template>, Vec<Finding>> {
     let mut good = BTreeMap::new();
     let mut errors = Vec::new();
+    let mut known = BTreeMap::new();
     for (name, raw) in raw {
+        // Moderators type a name as they like.
+        if let Some(other) = known.insert(name.to_lowercase(), name) {
+            let says = format!("differs from {other} in capitals only: give it another name");
+            errors.push(Finding::error(format!("templates.{name}"), says));
+        }
         let mut reader = Reader { name, errors: &mut errors };
         if let Some(template) = reader.template(raw) {
             good.insert(name.clone(), template);

@@ -196,9 +196,13 @@ fn released(facts: &Facts, why: Lapse) -> Told {
         Lapse::NoPage => {
             "The payment page could not be made. You were not charged; please try again."
         }
-        Lapse::SaleEnded => "The sale ended. You were not charged.",
+        Lapse::SaleEnded => {
+            "The sale ended. You were not charged. If you did pay at the last moment, it counts or \
+             goes back to you, and this page will say so."
+        }
         Lapse::TimeUp | Lapse::WrongAmount | Lapse::Unwanted => {
-            "Your time to pay is over. You were not charged."
+            "Your time to pay is over. You were not charged. If you did pay at the last moment, it \
+             counts or goes back to you, and this page will say so."
         }
     };
     over("Over", "ended", says.to_owned())

@@ -42,7 +42,10 @@ fn migrator() -> Migrator {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Not an address we know.
-    #[error("store.url = \"{0}\": write sqlite:PATH or postgres://USER@HOST/DATABASE")]
+    #[error(
+        "store.url = \"{0}\": write sqlite:PATH, without options, or \
+             postgres://USER@HOST/DATABASE"
+    )]
     Url(String),
     /// Another program holds the file.
     #[error("{0} is in use by another livetill. Stop that one, or give this one its own store.url")]

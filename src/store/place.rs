@@ -126,6 +126,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_plain_file_is_a_file() {
+        for good in ["sqlite:x.db", "sqlite://a/b c.db", "sqlite:/var/lib/x.db", "sqlite:C:/x.db"] {
+            assert!(matches!(Place::parse(good), Ok(Place::File(_))), "{good}");
+        }
+        for bad in
+            ["sqlite::memory:", "sqlite:x.db?mode=ro", "sqlite:x#y", "sqlite: x.db", "sqlite:"]
+        {
+            assert!(matches!(Place::parse(bad), Err(OpenError::Url(_))), "{bad}");
+        }
+    }
+
+    #[test]
     fn no_password_is_shown() {
         for (url, seen) in [
             ("sqlite:livetill.db", "sqlite:livetill.db"),

@@ -17,9 +17,13 @@ const APPLICATION_ID: u32 = 0x4C54_494C;
 /// Connections for reading.
 const READERS: u32 = 4;
 
-/// The file behind a `sqlite:` address; `None` for other engines.
+/// The file behind a `sqlite:` address; `None` for other engines, and for what is no file's name
+/// but an option of other programs (`:memory:`, `?mode=ro`).
 pub(super) fn sqlite_path(url: &str) -> Option<&Path> {
-    url.strip_prefix("sqlite:").map(|path| Path::new(path.strip_prefix("//").unwrap_or(path)))
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let odd = path.starts_with(':') || path.contains(['?', '#']) || path.trim() != path;
+    (!odd).then(|| Path::new(path))
 }
 
 /// What SQLite, or we, keep beside a file.
