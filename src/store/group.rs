@@ -160,7 +160,7 @@ impl Line {
         let pulse = self.pulse.clone();
         let answers = in_time(&pulse, self.write(group)).await;
         let kept = group.iter().zip(&answers).filter(|(_, answer)| keeps(answer));
-        let newest = kept.filter_map(|(job, _)| job.write.of_a_sale()).last();
+        let newest = kept.filter_map(|(job, _)| job.write.of_a_sale()).next_back();
         // Before anybody hears of it.
         if let (Some(log), Some(newest)) = (&mut self.log, newest) {
             log.note(newest);
