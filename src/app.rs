@@ -230,13 +230,6 @@ impl App {
         self.tasks.spawn(self.listener.clone().run(heard, self.stop.clone()));
     }
 
-    /// Asks the providers about everything once more.
-    pub async fn asks_once_more(&self) {
-        if let Err(error) = reconcile::sweep(&self.engine, reconcile::Round::Whole).await {
-            tracing::error!(%error, "a round of questions failed");
-        }
-    }
-
     /// Whether nothing runs and nothing waits to be done, and how much was given up.
     ///
     /// # Errors

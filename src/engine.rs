@@ -275,28 +275,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Moves the clock to where running sales were, if it is behind: a machine that comes up with
-    /// a clock far behind would let them run on for hours. For a store of our own.
-    ///
-    /// # Errors
-    /// If the store does not answer.
-    pub async fn never_runs_back(&self) -> Result<(), TellError> {
-        let mut latest = self.now();
-        for id in self.store().live_sales().await? {
-            latest = latest.max(self.look(id, |sale| sale.head.last_at).await?);
-        }
-        let behind = latest.since(self.now());
-        if !behind.is_zero() {
-            self.clock().shift(behind.millis());
-            tracing::warn!(
-                "this machine's clock is {} behind what was stored last: what runs goes on from \
-                 there. Set the clock right, best by NTP",
-                behind.words()
-            );
-        }
-        Ok(())
-    }
-
     /// Takes up again what was given up; `false` if there is no such work.
     ///
     /// # Errors

@@ -282,6 +282,13 @@ fn without_fee(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
     sale.payments().filter(waits).map(|p| p.fact.id.clone()).take(FEES_MAX).collect()
 }
 
+/// Asks about everything before a polite end.
+pub async fn once_more(engine: &Engine) {
+    if let Err(error) = sweep(engine, Round::Whole).await {
+        tracing::error!(%error, "a round of questions failed");
+    }
+}
+
 /// Asks again and again until stopped.
 pub async fn run(engine: Engine, stop: CancellationToken) {
     let mut next_all = None;

@@ -1,5 +1,7 @@
 //! `run`: the bot.
 
+mod rest;
+
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -10,10 +12,11 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
+use self::rest::to_the_end;
 use super::{Ended, logs::repeats::LISTED, warn_of};
 use crate::{
     app::{App, Outside, Wrap},
-    clock::{Clock, Span, SystemClock},
+    clock::{Clock, SystemClock},
     config::{Config, Loaded, reload_templates},
     demo::stage::Rehearsals,
     gate::empty_lists,
@@ -28,17 +31,13 @@ use crate::{
     },
     room::PlatformName,
     store::{self, Access, Store},
-    view::View,
 };
-
-/// How often to look whether there is anything left to do once input has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// How long pages stay up after the last sale is done, once input has ended.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// What was heard on one platform and is not worked off yet.
 const HEARD_MAX: usize = 256;
+
+/// How often to look whether there is anything left to do.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long farewells to chat services may take.
 const FAREWELL: Duration = Duration::from_secs(4);
@@ -293,52 +292,6 @@ async fn until_done(
         ),
     }
     to_the_end(app, &mut stopped).await
-}
-
-/// Input has ended: what was started is brought to its end.
-async fn to_the_end(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) -> Result<Ended> {
-    let mut asked = false;
-    loop {
-        match app.at_rest().await {
-            Ok((true, 0)) => {
-                linger(app, stopped).await;
-                // Nobody will ask again until the next start: word of a payment may be lost.
-                if !asked {
-                    asked = true;
-                    app.asks_once_more().await;
-                    continue;
-                }
-                return Ok(Ended::Well);
-            }
-            Ok((true, parked)) => {
-                say(&format!("{parked} piece(s) of work wait for a person: livetill check"));
-                return Ok(Ended::Failed);
-            }
-            Ok((false, _)) => {}
-            Err(error) => tracing::error!(%error, "cannot see how far things are"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = &mut *stopped => {
-                left_on(app);
-                return Ok(Ended::Well);
-            }
-        }
-    }
-}
-
-/// Stays a little when somebody bought: the last buyers are on their way back to their page.
-async fn linger(app: &App, stopped: &mut (impl Future<Output = ()> + Unpin)) {
-    let recent = |view: &Arc<View>| {
-        let ended_at = view.ends_at.unwrap_or_default();
-        view.paid > 0 && app.engine.now().since(ended_at) < Span::from_mins(10)
-    };
-    if app.engine.views().all().iter().any(recent) {
-        tokio::select! {
-            () = tokio::time::sleep(LINGER) => {}
-            () = stopped => {}
-        }
-    }
 }
 
 /// Listens for SIGINT and SIGTERM, or what Windows has instead, from this call on; resolves when

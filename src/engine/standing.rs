@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use super::Engine;
+use super::{Engine, TellError};
 use crate::{
     clock::{Span, Timestamp},
     store::StoreError,
@@ -136,6 +136,28 @@ impl Engine {
             return Ok(false);
         }
         act().await
+    }
+
+    /// Moves the clock to where running sales were, if it is behind: a machine that comes up with
+    /// a clock far behind would let them run on for hours. For a store of our own.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn never_runs_back(&self) -> Result<(), TellError> {
+        let mut latest = self.now();
+        for id in self.store().live_sales().await? {
+            latest = latest.max(self.look(id, |sale| sale.head.last_at).await?);
+        }
+        let behind = latest.since(self.now());
+        if !behind.is_zero() {
+            self.clock().shift(behind.millis());
+            tracing::warn!(
+                "this machine's clock is {} behind what was stored last: what runs goes on from \
+                 there. Set the clock right, best by NTP",
+                behind.words()
+            );
+        }
+        Ok(())
     }
 
     /// Follows the machine's clock, which is `apart` milliseconds ahead of ours: by `step` if there

@@ -7,9 +7,9 @@ use super::{
     StoreError,
     group::{Answer, Job},
     news,
-    write::write,
+    write::{Write, write},
 };
-use crate::meter;
+use crate::{id::SaleId, meter};
 
 /// Writes a group in one transaction. `sealing` is set right before the commit: an error after
 /// that leaves its outcome open.
@@ -60,6 +60,16 @@ pub(super) async fn together(
     transaction.commit().await?;
     meter::commit(group.len());
     Ok(answers)
+}
+
+impl Write {
+    /// The sale that it changes, and the revision that it makes.
+    pub(super) fn of_a_sale(&self) -> Option<(SaleId, u64)> {
+        match self {
+            Self::Commit(step) => step.sale.as_ref().map(|one| (one.head.id, one.head.revision)),
+            _ => None,
+        }
+    }
 }
 
 pub(super) fn keeps(answer: &Answer) -> bool {

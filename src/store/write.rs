@@ -9,11 +9,7 @@ use super::{
     row::{count, json, number, read, sale_id, text},
     sql,
 };
-use crate::{
-    clock::Timestamp,
-    id::{EffectId, SaleId},
-    sale::effect::Class,
-};
+use crate::{clock::Timestamp, id::EffectId, sale::effect::Class};
 
 /// One thing to be written, all or nothing.
 #[derive(Debug)]
@@ -52,16 +48,6 @@ impl Write {
             Self::Docs(docs) => {
                 (9, docs.first().map(|doc| format!("{} {}", doc.kind, doc.id)).unwrap_or_default())
             }
-        }
-    }
-}
-
-impl Write {
-    /// The sale that it changes, and the revision that it makes.
-    pub(super) fn of_a_sale(&self) -> Option<(SaleId, u64)> {
-        match self {
-            Self::Commit(step) => step.sale.as_ref().map(|one| (one.head.id, one.head.revision)),
-            _ => None,
         }
     }
 }
