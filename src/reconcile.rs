@@ -416,13 +416,13 @@ mod tests {
             let (mut play, ana) = closed(revocable);
             let asked = asks(&play, after, Round::All).map(|ask| ask.pages.len());
             assert_eq!(asked, pages, "{revocable} {after:?}");
-            // Once it is paid nobody asks about its pages any more.
+            // Once it is paid its page is asked about for a day: it may be paid twice.
             let fee = Some(Fee { money: usd("0.82"), as_of: play.now });
             let fact = PaymentFact { fee, ..play.money(ana, usd("18")) };
             play.deliver(&fact);
             let asked = asks(&play, after, Round::All).map(|ask| (ask.pages.len(), ask.again));
-            // But for a day about the payment, which may be taken back.
-            assert_eq!(asked, (after == hours(1)).then(|| (0, vec![fact.id])));
+            // And so is the payment, which may be taken back.
+            assert_eq!(asked, (after == hours(1)).then(|| (1, vec![fact.id])));
         }
         assert!(asks(&closed(true).0, hours(1), Round::Running).is_none(), "not in every round");
     }
