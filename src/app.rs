@@ -16,7 +16,7 @@ use crate::{
     broom,
     budget::Budgeted,
     chat::Chat,
-    clock::Clock,
+    clock::{Clock, Span},
     config::{Config, Loaded},
     engine::{Engine, Parts},
     gate::{CodeKey, Gate},
@@ -95,6 +95,8 @@ pub struct App {
     pub listener: Listener,
     /// Gets along with other programs on the same store, where there can be any.
     pub replica: Option<Arc<Replica>>,
+    /// Sales that ended longer ago are archived.
+    archive_after: Option<Span>,
     web: Arc<Web>,
     socket: Option<TcpListener>,
     stop: CancellationToken,
@@ -170,6 +172,7 @@ impl App {
             address,
             base_url,
             templates,
+            archive_after: config.store.archive_after(),
             web,
             socket: Some(listener),
             stop,
@@ -211,7 +214,8 @@ impl App {
         }
         self.tasks.spawn(self.engine.clone().keep_honest(self.stop.clone()));
         self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
-        self.tasks.spawn(broom::run(self.engine.clone(), self.stop.clone()));
+        let after = self.archive_after;
+        self.tasks.spawn(broom::run(self.engine.clone(), after, self.stop.clone()));
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().watch_store(self.stop.clone()));

@@ -1,18 +1,30 @@
-//! Forgets what nobody will say again, so that a database does not grow for ever.
+//! Forgets what nobody will say again, and archives what nobody looks at any more, so that a
+//! database does not grow for ever.
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Span, engine::Engine, store::StoreError};
+use crate::{
+    clock::Span,
+    engine::{Archival, Engine, TellError},
+    store::StoreError,
+};
 
 /// What was heard is known this long. Providers send a webhook again for three days at the most,
 /// chat services for minutes; by hand people do it for some weeks.
 pub const KNOWN_FOR: Span = Span::from_mins(45 * 24 * 60);
 
-/// How often to look for what can be forgotten.
-const SWEEP_EVERY: Span = Span::from_mins(60);
+/// How often to look for what can be forgotten or archived.
+pub const SWEEP_EVERY: Span = Span::from_mins(60);
 
 /// Between two strokes: whoever sells goes first.
 const BETWEEN: Span = Span::from_millis(200);
+
+/// Sales that are archived in one pass at the most.
+const ARCHIVED_MAX: u32 = 50;
+
+/// Old sales that are looked at in one pass at the most: those that stay whole are looked at each
+/// time it is their turn.
+const LOOKED_MAX: u32 = 100;
 
 /// Forgets everything that is old enough; says how often there was something.
 ///
@@ -31,8 +43,54 @@ pub async fn sweep(engine: &Engine, stop: &CancellationToken) -> Result<u32, Sto
     Ok(strokes)
 }
 
-/// Sweeps now and then until stopped.
-pub async fn run(engine: Engine, stop: CancellationToken) {
+/// Archives sales that ended longer than some time ago, a bounded number in one pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Archivist {
+    /// Sales that ended longer ago are archived.
+    after: Span,
+    /// The number of the sale that was looked at last; the next pass goes on behind it.
+    at: u32,
+}
+
+impl Archivist {
+    /// One that begins with the oldest sale.
+    pub fn new(after: Span) -> Self {
+        Self { after, at: 0 }
+    }
+
+    /// One pass; says how many sales were archived in it, or had something left of them removed.
+    ///
+    /// # Errors
+    /// If the store fails; the next pass begins with the same sale.
+    pub async fn pass(&mut self, engine: &Engine) -> Result<u32, TellError> {
+        let before = engine.now() - self.after;
+        let old = engine.store().old_sales(before, self.at, LOOKED_MAX).await?;
+        let all = old.len() < LOOKED_MAX as usize;
+        let mut archived = 0;
+        for line in old {
+            if archived == ARCHIVED_MAX {
+                return Ok(archived);
+            }
+            match engine.archive(&line, before).await? {
+                Archival::Done => archived += 1,
+                Archival::Left => {}
+                Archival::Whole(why) => {
+                    tracing::debug!(sale = %line.id, number = line.number, why, "stays whole");
+                }
+            }
+            self.at = line.number;
+        }
+        if all {
+            self.at = 0;
+        }
+        Ok(archived)
+    }
+}
+
+/// Sweeps now and then until stopped; archives sales that ended longer than `archive_after` ago, if
+/// there is such a time.
+pub async fn run(engine: Engine, archive_after: Option<Span>, stop: CancellationToken) {
+    let mut archivist = archive_after.map(Archivist::new);
     loop {
         tokio::select! {
             () = engine.clock().sleep_until(engine.now() + SWEEP_EVERY) => {}
@@ -40,6 +98,15 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
         }
         if let Err(error) = sweep(&engine, &stop).await {
             tracing::warn!(%error, "what was heard long ago could not be forgotten");
+        }
+        let Some(archivist) = &mut archivist else { continue };
+        tokio::select! {
+            done = archivist.pass(&engine) => match done {
+                Ok(0) => {}
+                Ok(sales) => tracing::info!(sales, "old sales were archived"),
+                Err(error) => tracing::warn!(%error, "old sales could not be archived"),
+            },
+            () = stop.cancelled() => return,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod env_file;
 mod load;
 mod offer;
 mod rooms;
+mod store;
 mod template;
 
 use serde::Deserialize;
@@ -19,6 +20,7 @@ pub use self::{
         ConfigError, Loaded, SECRETS_FILE, is_setting, load, read, reload_templates, secrets,
         secrets_file,
     },
+    store::{ARCHIVE_AFTER_MIN, Store},
     template::templates,
 };
 use crate::{
@@ -79,21 +81,6 @@ impl Shop {
     }
 }
 
-/// Where sales live.
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    /// `sqlite:PATH` or `postgres://USER@HOST/DATABASE`; may hold a password.
-    pub url: String,
-}
-
-impl std::fmt::Debug for Store {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let url = if self.url.starts_with("sqlite:") { &self.url } else { "[redacted]" };
-        f.debug_struct("Store").field("url", &url).finish()
-    }
-}
-
 /// The terminal.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,12 +116,6 @@ impl Default for Shop {
     }
 }
 
-impl Default for Store {
-    fn default() -> Self {
-        Self { url: "sqlite:livetill.db".to_owned() }
-    }
-}
-
 impl Default for Console {
     fn default() -> Self {
         Self { enabled: true }
@@ -147,6 +128,7 @@ impl Config {
         let mut found = Vec::new();
         self.check_urls(&mut found);
         self.http.check(&mut found);
+        self.store.check(&mut found);
         self.providers.sandbox.check(&mut found);
         self.providers.square.check(&mut found);
         self.providers.polar.check(&mut found);

@@ -3,6 +3,7 @@
 //! One mailbox per sale: everything that waits for a sale is decided in turn and committed
 //! together. The engine knows no platform and no page; effects are somebody else's to carry out.
 
+mod archive;
 mod fold;
 pub mod given_up;
 mod handover;
@@ -27,7 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub(crate) use self::fold::say_target;
 use self::standing::Standing;
-pub use self::{start::StartOrder, views::Views};
+pub use self::{archive::Archival, start::StartOrder, views::Views};
 use crate::{
     clock::{Clock, Timestamp},
     id::{EffectId, Entropy, HoldId, SaleId},

@@ -113,6 +113,13 @@ pub trait Provider: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A sale is archived: removes some of what the provider keeps of it in our own store and nobody
+    /// needs any more; `false` if there was nothing.
+    async fn forget(&self, sale: SaleId) -> Result<bool, ProviderError> {
+        let _ = sale;
+        Ok(false)
+    }
+
     /// Hosts a checkout may lead to, for the page's content security policy.
     fn checkout_hosts(&self) -> Vec<String>;
 }

@@ -4,6 +4,7 @@ mod csv;
 mod people;
 mod proof;
 mod text;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,15 +12,16 @@ use serde::Serialize;
 
 pub use self::{
     csv::Columns,
-    people::{Deed, Funnel, Percentiles},
+    people::Deed,
     proof::{Proof, prove},
+    totals::to_keep,
 };
+pub use crate::sale::archive::{Funnel, Percentiles};
 use crate::{
     clock::Timestamp,
     money::Money,
     sale::{
         Sale,
-        hold::{Hold, HoldState},
         payment::{Fate, Payment, PaymentStatus, RefundReason},
         template::Ask,
     },
@@ -43,6 +45,9 @@ pub struct Report {
     pub started_at: String,
     /// When it opened.
     pub opened_at: Option<String>,
+    /// The day since which claims, buyers and journal are archived, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<String>,
     /// Price of one.
     pub price: Money,
     /// Units for sale.
@@ -169,9 +174,7 @@ impl Report {
         let zero = Money::new(0, head.template.price.currency);
         let mut rows: Vec<Row> = sale.payments().map(|payment| row(sale, payment)).collect();
         rows.sort_by(|a, b| (&a.at, &a.payment).cmp(&(&b.at, &b.payment)));
-        let claims = || sale.holds().filter(|hold| hold.buyer.is_some());
-        let given_back = |hold: &&Hold| matches!(hold.state, HoldState::Released { .. });
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let figures = totals::figures(sale, journal);
         let none = Sum { count: 0, amount: zero };
         let mut report = Self {
             number: head.number,
@@ -181,13 +184,14 @@ impl Report {
             started_by: head.started_by.name.clone(),
             started_at: head.started_at.rfc3339(),
             opened_at: head.opened_at().map(Timestamp::rfc3339),
+            archived: head.archived.as_ref().map(|archived| archived.day()),
             price: head.template.price,
             stock: head.shown_stock(),
             sold: head.tally.paid,
             short: head.short,
             outside: head.outside,
-            claimed: count(claims().count()),
-            lapsed: count(claims().filter(given_back).count()),
+            claimed: figures.claimed,
+            lapsed: figures.lapsed,
             gross: zero,
             refunded: zero,
             undecided: zero,
@@ -199,8 +203,8 @@ impl Report {
             completed: 0,
             foreign: 0,
             extra: Extra { surplus: none, double: none, elsewhere: none, incomplete: none },
-            funnel: Funnel::of(sale),
-            checkout_delay: people::delays(sale, journal),
+            funnel: figures.funnel,
+            checkout_delay: figures.delay,
             payments: rows,
             deeds: people::deeds(journal),
         };
@@ -254,23 +258,17 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
     let hold = payment.hold.and_then(|id| sale.hold(id));
     let page = payment.fact.checkout.as_ref();
     let extras = hold.map(|hold| hold.extras.clone()).unwrap_or_default();
-    // Two payments for one hold are one parcel: its units stand beside the one that completed it.
-    let others = parts_beside(sale, payment);
-    let completed_it = hold.is_none_or(|hold| match &hold.state {
-        HoldState::Paid { payment: by, .. } => *by == payment.fact.id,
-        _ => true,
-    });
+    let together_with = sale.kept_beside(payment).map(|other| other.fact.id.to_string()).collect();
     let order = hold.zip(page).and_then(|(hold, page)| hold.checkout(page)?.order.clone());
-    let units = hold.filter(|_| completed_it || others.is_empty()).map(|hold| hold.units);
     Row {
         payment: payment.fact.id.to_string(),
-        together_with: others,
+        together_with,
         order: payment.fact.order.clone().or(order),
         link: payment.fact.link.clone(),
         at: payment.fact.at.rfc3339(),
-        hold: hold.map(|hold| hold.id.n),
+        hold: payment.hold.map(|hold| hold.n),
         buyer: hold.and_then(|hold| hold.buyer_name.clone()),
-        units,
+        units: sale.units_of(payment),
         delivery: hold.and_then(|hold| hold.delivery.clone()),
         options: extras.options,
         upsells: extras.upsells,
@@ -292,18 +290,4 @@ fn row(sale: &Sale, payment: &Payment) -> Row {
         },
         answers: hold.map(|hold| hold.answers.clone()).unwrap_or_default(),
     }
-}
-
-/// The other payments that were kept for the same hold.
-fn parts_beside(sale: &Sale, payment: &Payment) -> Vec<String> {
-    let Some(hold) = payment.hold.filter(|_| sale.head.capabilities.splits) else {
-        return Vec::new();
-    };
-    let beside = |other: &&Payment| {
-        other.hold == Some(hold)
-            && other.fact.id != payment.fact.id
-            && payment.fate == Fate::Kept
-            && other.fate == Fate::Kept
-    };
-    sale.payments().filter(beside).map(|other| other.fact.id.to_string()).collect()
 }

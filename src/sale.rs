@@ -5,6 +5,7 @@
 //! around it does all that. The invariants: `held + paid ≤ stock` at all times, one live hold per
 //! buyer, units return only when the provider confirmed that a page can no longer be paid.
 
+pub mod archive;
 pub mod carry;
 pub mod decide;
 mod draft;
@@ -32,7 +33,7 @@ use self::{
     effect::{Class, Effect},
     hold::{Hold, HoldState},
     index::Index,
-    payment::Payment,
+    payment::{Fate, Payment},
 };
 use crate::{
     clock::Timestamp,
@@ -69,6 +70,10 @@ impl Sale {
     /// Takes over what was decided.
     pub fn apply(&mut self, decision: Decision) {
         self.head = decision.head;
+        if self.head.archived.is_some() {
+            self.holds.clear();
+            self.index = Index::default();
+        }
         for hold in decision.holds {
             if let Some(old) = self.holds.get(&hold.id) {
                 self.index.remove(old);
@@ -104,6 +109,34 @@ impl Sale {
     /// The payment called `id`.
     pub fn payment(&self, id: &PaymentId) -> Option<&Payment> {
         self.payments.get(id)
+    }
+
+    /// The other payments that were kept for the same hold.
+    pub fn kept_beside<'a>(&'a self, payment: &'a Payment) -> impl Iterator<Item = &'a Payment> {
+        let splits = self.head.capabilities.splits && payment.fate == Fate::Kept;
+        let hold = payment.hold.filter(|_| splits);
+        let beside = move |other: &&Payment| {
+            hold.is_some()
+                && other.hold == hold
+                && other.fact.id != payment.fact.id
+                && other.fate == Fate::Kept
+        };
+        self.payments().filter(beside)
+    }
+
+    /// The units that stand beside a payment in a list of all: several payments for one hold are one
+    /// parcel, and its units stand beside the one that completed it.
+    pub fn units_of(&self, payment: &Payment) -> Option<u32> {
+        if self.head.archived.is_some() {
+            return payment.units;
+        }
+        let hold = payment.hold.and_then(|id| self.hold(id))?;
+        let completed_it = match &hold.state {
+            HoldState::Paid { payment: by, .. } => *by == payment.fact.id,
+            _ => true,
+        };
+        let alone = self.kept_beside(payment).next().is_none();
+        (completed_it || alone).then_some(hold.units)
     }
 
     /// All holds of one buyer, oldest first.
@@ -210,6 +243,10 @@ impl Sale {
             {
                 *live.entry(buyer).or_default() += 1;
             }
+        }
+        if self.head.archived.is_some() {
+            // The counters are all there is of the holds.
+            return if self.holds.is_empty() { Ok(()) } else { Err("archived, and it has holds") };
         }
         if scan != self.head.tally || added != self.head.added {
             return Err("the counters differ from the holds");

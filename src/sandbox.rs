@@ -8,6 +8,7 @@ mod faults;
 mod hooks;
 mod ledger;
 mod outgoing;
+mod past;
 mod web;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,10 +3,13 @@
 //! A store knows no provider, no platform and no rule of the sale; it knows that a commit is all
 //! or nothing, that a version is a guard, and that what it acknowledged is on disk.
 
+mod archive;
 pub mod bulk;
+mod document;
 mod error;
 mod group;
 mod listener;
+mod load;
 mod log;
 mod mark;
 mod news;
@@ -131,7 +134,22 @@ pub trait Store: Send + Sync + 'static {
     /// Payments that belong to no sale so far.
     async fn unmatched(&self) -> Result<Vec<(String, PaymentFact)>, StoreError>;
 
-    /// The journal of one sale, oldest first.
+    /// Closed sales that began before then, have a number above `after` and still have details,
+    /// archived ones included; by their numbers, `limit` at most.
+    async fn old_sales(
+        &self,
+        before: Timestamp,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<SaleLine>, StoreError>;
+
+    /// How many sales are archived.
+    async fn archived(&self) -> Result<u64, StoreError>;
+
+    /// Removes some of the details of an archived sale; `false` if none are left.
+    async fn clear_archived(&self, sale: SaleId) -> Result<bool, StoreError>;
+
+    /// The journal of one sale, oldest first; of an archived one, since it is that.
     async fn journal(&self, sale: SaleId) -> Result<Vec<JournalLine>, StoreError>;
 
     /// Reads one of a provider's own documents.

@@ -103,14 +103,14 @@ impl Chat {
     }
 
     pub(super) async fn links(&self, number: Option<u32>) -> Result<Reply, No> {
-        let view = self.recent(number)?;
+        let view = self.recent(number).await?;
         let now = self.engine.now();
         let lines = self.engine.look(view.id, move |sale| page_lines(sale, now)).await?;
         Ok(Reply::private(lines))
     }
 
     pub(super) async fn report(&self, number: Option<u32>) -> Result<Reply, No> {
-        let view = self.recent(number)?;
+        let view = self.recent(number).await?;
         let journal = self.engine.store().journal(view.id).await.map_err(TellError::from)?;
         let look = move |sale: &Sale| Report::of(sale, &journal).lines();
         let lines = self.engine.look(view.id, look).await?;
@@ -136,16 +136,18 @@ impl Chat {
     }
 
     /// The sale a looking verb means: by number, or the newest.
-    pub(super) fn recent(&self, number: Option<u32>) -> Result<Arc<View>, No> {
+    pub(super) async fn recent(&self, number: Option<u32>) -> Result<Arc<View>, No> {
         let all = self.engine.views().all();
-        match number {
-            Some(number) => all
-                .iter()
-                .find(|view| view.number == number)
-                .cloned()
-                .ok_or_else(|| no_such_sale(number, &all)),
-            None => all.first().cloned().ok_or_else(|| No::Say("No sale so far.".to_owned())),
+        let Some(number) = number else {
+            return all.first().cloned().ok_or_else(|| No::Say("No sale so far.".to_owned()));
+        };
+        if let Some(view) = all.iter().find(|view| view.number == number) {
+            return Ok(view.clone());
         }
+        let old = self.engine.store().sale_numbered(number).await.map_err(TellError::from)?;
+        let old = old.ok_or_else(|| no_such_sale(number, &all))?;
+        let link = self.engine.link().to_owned();
+        Ok(self.engine.look(old, move |sale| Arc::new(View::of(sale, &link))).await?)
     }
 }
 
@@ -175,7 +177,10 @@ fn page_lines(sale: &Sale, now: Timestamp) -> Vec<String> {
         lines.push(line);
     }
     if lines.len() == 1 {
-        lines.push("  none".to_owned());
+        let archived = sale.head.archived.as_ref();
+        let archived =
+            archived.map(|archived| format!(" (details archived since {})", archived.day()));
+        lines.push(format!("  none{}", archived.unwrap_or_default()));
     }
     lines
 }

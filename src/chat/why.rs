@@ -1,5 +1,7 @@
 //! What became of one hold or payment, step by step. For moderators' eyes only.
 
+use std::sync::Arc;
+
 use super::{Chat, No};
 use crate::{
     clock::Timestamp,
@@ -7,6 +9,7 @@ use crate::{
     platform::Reply,
     sale::{
         Sale,
+        archive::Archived,
         hold::{Hold, HoldState, Lapse},
         payment::{Fate, Payment, RefundReason, RefundStatus},
     },
@@ -15,16 +18,25 @@ use crate::{
 impl Chat {
     pub(super) async fn why(&self, number: Option<u32>, what: &str) -> Result<Reply, No> {
         let views = match number {
-            Some(_) => vec![self.recent(number)?],
+            Some(_) => vec![self.recent(number).await?],
             None => self.engine.views().all(),
         };
         // A bare number names a hold of the newest sale; anything else may be of any sale.
         let by_number = what.parse::<u32>().is_ok();
         for view in views.into_iter().take(if by_number { 1 } else { usize::MAX }) {
             let sought = what.to_owned();
-            let found = self.engine.look(view.id, move |sale| explain(sale, &sought)).await?;
-            if let Some(lines) = found {
-                return Ok(Reply::private(lines));
+            let look = move |sale: &Sale| (explain(sale, &sought), sale.head.archived.clone());
+            match self.engine.look(view.id, look).await? {
+                (Some(lines), _) => return Ok(Reply::private(lines)),
+                (None, Some(archived)) if number.is_some() => {
+                    return Err(No::Say(format!(
+                        "The details of #{n} are archived since {day}. Totals and payments: !sale \
+                         report #{n}",
+                        n = view.number,
+                        day = archived.day()
+                    )));
+                }
+                (None, _) => {}
             }
         }
         Err(No::Say(format!(
@@ -59,7 +71,14 @@ fn explain(sale: &Sale, what: &str) -> Option<Vec<String>> {
             let joined = sale.payments().filter(|payment| payment.hold == Some(hold.id));
             lines.extend(joined.map(tell_payment));
         }
-        (None, Some(payment)) => lines.push(tell_payment(payment)),
+        (None, Some(payment)) => {
+            lines.push(tell_payment(payment));
+            let archived = sale.head.archived.as_ref();
+            let since = |archived: &Arc<Archived>| {
+                format!("  the sale's details are archived since {}", archived.day())
+            };
+            lines.extend(archived.map(since));
+        }
         (None, None) => return None,
     }
     Some(lines)

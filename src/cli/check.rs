@@ -96,7 +96,12 @@ async fn of_store(loaded: &Loaded) -> Result<Vec<Finding>> {
         Err(error) => return Ok(vec![Finding::error("store", error.to_string())]),
     };
     let outbox = store.outbox().await?;
-    let says = format!("{} opens, {} effect(s) wait", store::shown(url), outbox.waiting);
+    let archived = match store.archived().await? {
+        0 => String::new(),
+        n => format!(", {n} sale(s) archived"),
+    };
+    let waiting = outbox.waiting;
+    let says = format!("{} opens, {waiting} effect(s) wait{archived}", store::shown(url));
     let mut lines = vec![verdict(can_run(loaded, Some(&store)).await, says)];
     lines.extend(empty_lists(Some(&store), &loaded.templates).await?);
     lines.extend(given_up::groups(&store).await?.iter().map(parked));

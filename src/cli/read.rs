@@ -46,6 +46,7 @@ pub(super) async fn sales(loaded: &Loaded, as_json: bool) -> Result<Ended> {
                     "held": head.tally.held(),
                     "started_at": head.started_at.rfc3339(),
                     "started_by": head.started_by.name,
+                    "archived": head.archived.as_ref().map(|archived| archived.day()),
                 })
             })
             .collect();
@@ -58,8 +59,9 @@ pub(super) async fn sales(loaded: &Loaded, as_json: bool) -> Result<Ended> {
     for line in lines {
         let head = &line.head;
         let reason = head.phase.end().map_or(head.phase.word(), |end| end.reason.word());
+        let archived = if head.archived.is_some() { "  (archived)" } else { "" };
         println!(
-            "#{:<4} {}  {:<10}  {:>3} of {:<3} sold  {}  {}",
+            "#{:<4} {}  {:<10}  {:>3} of {:<3} sold  {}  {}{archived}",
             line.number,
             &head.started_at.rfc3339()[..19],
             reason.replace('_', " "),
@@ -85,6 +87,12 @@ pub(super) async fn report(
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else if let Some(columns) = as_csv {
         report.write_csv(std::io::stdout().lock(), columns)?;
+        if let Some(since) = &report.archived {
+            eprintln!(
+                "#{number}: details archived since {since}: the list has every payment and its units, \
+                 without buyers and what they chose"
+            );
+        }
     } else {
         for line in report.lines() {
             println!("{}", visible(&line));
@@ -113,9 +121,15 @@ pub(super) async fn verify(loaded: &Loaded, number: Option<u32>, as_json: bool) 
         println!("{}", json!({ "oversold": oversold, "ok": !wrong, "sales": sales }));
     } else {
         for (number, proof) in &proofs {
+            let archived = proof.archived.as_ref();
+            let archived =
+                archived.map(|since| format!(" (checked when it was archived, {since})"));
             println!(
-                "#{number}: {} events, at most {} taken at once, oversold {}",
-                proof.commits, proof.taken_max, proof.oversold
+                "#{number}: {} events, at most {} taken at once, oversold {}{}",
+                proof.commits,
+                proof.taken_max,
+                proof.oversold,
+                archived.unwrap_or_default()
             );
             for wrong in &proof.wrong {
                 println!("  {wrong}");

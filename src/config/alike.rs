@@ -8,7 +8,7 @@ use crate::room::Room;
 impl Config {
     /// Keys and values that are the same in every program on one database, templates aside.
     pub fn alike(&self) -> BTreeMap<String, String> {
-        let Self { shop, http, providers, .. } = self;
+        let Self { shop, http, store, providers, .. } = self;
         let rooms = |rooms: &[Room]| {
             let names: BTreeSet<String> = rooms.iter().map(ToString::to_string).collect();
             names.into_iter().collect::<Vec<_>>().join(" ")
@@ -25,6 +25,7 @@ impl Config {
             ("shop.mod_rooms", format!("{:?}", rooms(&shop.mod_rooms))),
             ("http.holds_per_address", http.holds_per_address.to_string()),
             ("http.tries_per_buyer", http.tries_per_buyer.to_string()),
+            ("store.archive_after", format!("{:?}", store.archive_after)),
             ("providers.square", set_up(square.is_configured(), account)),
             ("providers.polar", set_up(polar.is_configured(), real(polar.takes_real_money()))),
             ("providers.noventiq", set_up(noventiq.is_configured(), market)),

@@ -35,7 +35,7 @@ use crate::{
     platform::{Health, Standing},
     report::{Columns, Report},
     room::{Message, PlatformName, Role, Room, User},
-    sale::{Sale, hold::Hold},
+    sale::{Head, Sale, hold::Hold},
     store::{JournalLine, StoreError, Work},
 };
 
@@ -104,7 +104,7 @@ async fn overview(web: &Web, answer: Vec<String>) -> Response {
                 says: match &view {
                     Some(view) => summary(view, now),
                     None => format!("{} of {} sold", head.tally.paid, head.shown_stock()),
-                },
+                } + archived_since(head).as_deref().unwrap_or_default(),
                 running: view.is_some_and(|view| !view.closed),
                 started: format!("{} by {}", minute(head.started_at), plain(&head.started_by.name)),
             }
@@ -127,6 +127,11 @@ async fn overview(web: &Web, answer: Vec<String>) -> Response {
     };
     let photos = page.templates.iter().filter_map(|template| template.image.as_deref());
     with_photos(render(StatusCode::OK, &page), photos)
+}
+
+/// What stands behind a sale whose details are gone.
+fn archived_since(head: &Head) -> Option<String> {
+    Some(format!(" · archived since {}", head.archived.as_ref()?.day()))
 }
 
 fn templates(web: &Web) -> Vec<TemplateRow> {
@@ -182,6 +187,7 @@ async fn sale(State(web): State<Arc<Web>>, Path(number): Path<u32>) -> Response 
         sandbox: facts.sandbox,
         number,
         receipt: facts.receipt,
+        archived: facts.archived,
         holds: facts.holds,
         work: work.into_iter().map(|work| work_row(work, now)).collect(),
         journal: journal.iter().rev().take(JOURNAL_MAX).map(journal_row).collect(),
@@ -197,6 +203,7 @@ async fn numbered(web: &Web, number: u32) -> Option<SaleId> {
 struct Facts {
     sandbox: bool,
     receipt: Vec<String>,
+    archived: Option<String>,
     holds: Vec<HoldRow>,
 }
 
@@ -206,6 +213,7 @@ impl Facts {
         Self {
             sandbox: !sale.head.capabilities.real_money,
             receipt: Report::of(sale, journal).lines(),
+            archived: sale.head.archived.as_ref().map(|archived| archived.day()),
             holds: claimed.map(|hold| hold_row(sale, hold)).collect(),
         }
     }

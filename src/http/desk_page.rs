@@ -57,6 +57,8 @@ pub(super) struct SalePage<'a> {
     pub(super) sandbox: bool,
     pub(super) number: u32,
     pub(super) receipt: Vec<String>,
+    /// The day since which its details are archived.
+    pub(super) archived: Option<String>,
     pub(super) holds: Vec<HoldRow>,
     pub(super) work: Vec<WorkRow>,
     pub(super) journal: Vec<JournalRow>,

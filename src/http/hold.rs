@@ -13,7 +13,7 @@ use super::{
     Web,
     holds::busy,
     live::missing,
-    page::{HoldPage, render},
+    page::{HoldPage, MessagePage, render},
     told::{Facts, tell},
 };
 use crate::{
@@ -23,6 +23,17 @@ use crate::{
     view::View,
 };
 
+/// The sale is over so long that nobody keeps who had what.
+fn archived(web: &Web, since: &str) -> Response {
+    let says = format!(
+        "It ended long ago, and its details are archived since {since}. Your payment is still in the \
+         shop's books: if you have a question, please ask the shop."
+    );
+    let heading = "This sale is archived";
+    let page = MessagePage { shop: &web.shop_name, sandbox: false, heading, says: &says };
+    render(StatusCode::GONE, &page)
+}
+
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Path(token): Path<String>,
@@ -31,13 +42,17 @@ pub(super) async fn show(
     let Some(id) = web.keys.hold(&token) else { return missing(&web) };
     let link = web.engine.link().to_owned();
     let look = move |sale: &Sale| {
+        if let Some(archived) = &sale.head.archived {
+            return Some(Err(archived.day()));
+        }
         let hold = sale.hold(id)?.clone();
         let payments: Vec<Payment> =
             sale.payments().filter(|p| p.hold == Some(id)).cloned().collect();
-        Some((View::of(sale, &link), Facts::of(sale, hold, payments)))
+        Some(Ok((View::of(sale, &link), Facts::of(sale, hold, payments))))
     };
     let (view, facts) = match web.engine.look(id.sale, look).await {
-        Ok(Some(found)) => found,
+        Ok(Some(Ok(found))) => found,
+        Ok(Some(Err(since))) => return archived(&web, &since),
         Ok(None) | Err(TellError::Unknown) => return missing(&web),
         Err(error) => {
             tracing::error!(%error, sale = %id.sale, "a hold could not be looked at");

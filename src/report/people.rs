@@ -9,41 +9,13 @@ use crate::{
     id::{Buyer, HoldId},
     sale::{
         Sale,
+        archive::{Funnel, Percentiles},
         event::Event,
         payment::{Fate, Payment, PaymentStatus},
         template::CheckoutShape,
     },
     store::JournalLine,
 };
-
-/// How far people came, each counted once however often they tried.
-///
-/// Only what is on disk is counted: somebody who was turned away at the door because everything
-/// was held or sold left nothing there, unless they joined the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Funnel {
-    /// Asked for a unit or a place in line. Not known where one page is shared by all.
-    pub clicked: Option<u32>,
-    /// Had a unit kept for them and a payment page ordered. Not known on a shared page either.
-    pub held: Option<u32>,
-    /// Paid.
-    pub paid: u32,
-    /// Have something to show for it.
-    pub kept: u32,
-}
-
-/// A distribution in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Percentiles {
-    /// How many.
-    pub count: u64,
-    /// Half are no slower.
-    pub p50: u64,
-    /// Nineteen of twenty are no slower.
-    pub p95: u64,
-    /// The slowest.
-    pub max: u64,
-}
 
 /// Something that a person did to a sale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -155,6 +127,7 @@ fn word(event: &Event) -> Option<String> {
         | Event::Counted { .. }
         | Event::SoldOutMarked { .. }
         | Event::ChoiceMarked { .. }
+        | Event::Archived(_)
         | Event::Retired
         | Event::Delayed { .. }
         | Event::Parked { .. }

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    sale::{Move, Sale, hold::HoldState, payment::Fate},
+    sale::{Move, Sale, archive::Archived, hold::HoldState, payment::Fate},
     store::JournalLine,
 };
 
@@ -23,10 +23,16 @@ pub struct Proof {
     pub commits: u32,
     /// Whatever does not agree, in words.
     pub wrong: Vec<String>,
+    /// The day since which the journal is archived, if it is: until then it was proven once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<String>,
 }
 
 /// Recomputes a sale's ledger from its journal and compares it with what is stored.
 pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
+    if let Some(archived) = &sale.head.archived {
+        return prove_archived(sale, archived, journal);
+    }
     let mut proof = Proof::default();
     let mut holds: BTreeMap<u32, (Cow<'static, str>, u32)> = BTreeMap::new();
     let mut added = Added::default();
@@ -53,14 +59,50 @@ pub fn prove(sale: &Sale, journal: &[JournalLine]) -> Proof {
         proof.oversold = proof.oversold.max(taken.saturating_sub(line.stock));
         proof.oversold = proof.oversold.max(added.over(sale));
     }
-    if revision != sale.head.revision {
-        proof.wrong.push(format!(
-            "the journal ends at revision {revision}, the sale is at {}",
-            sale.head.revision
-        ));
-    }
+    ends_at(sale, revision, &mut proof);
     compare(sale, &holds, &mut proof);
     proof
+}
+
+/// What can be told of a sale without its journal: what was proven when that went, and that what
+/// stayed agrees with it.
+fn prove_archived(sale: &Sale, archived: &Archived, journal: &[JournalLine]) -> Proof {
+    let figures = archived.figures;
+    let mut proof = Proof {
+        taken_max: figures.taken_max,
+        commits: figures.commits,
+        archived: Some(archived.day()),
+        ..Proof::default()
+    };
+    let mut revision = archived.revision - 1;
+    for line in journal.iter().filter(|line| line.revision >= archived.revision) {
+        if line.revision <= revision {
+            proof.wrong.push(format!("revision {} comes after {revision}", line.revision));
+        }
+        revision = line.revision;
+    }
+    ends_at(sale, revision, &mut proof);
+    let kept: u32 = sale
+        .payments()
+        .filter(|payment| payment.fate == Fate::Kept)
+        .filter_map(|payment| payment.units)
+        .sum();
+    let paid = sale.head.tally.paid;
+    if kept > paid {
+        proof.wrong.push(format!("{paid} units are paid, {kept} are kept"));
+    }
+    if let Err(broken) = sale.audit() {
+        proof.wrong.push(broken.to_owned());
+    }
+    proof
+}
+
+fn ends_at(sale: &Sale, revision: u64, proof: &mut Proof) {
+    let is = sale.head.revision;
+    if revision != is {
+        let wrong = format!("the journal ends at revision {revision}, the sale is at {is}");
+        proof.wrong.push(wrong);
+    }
 }
 
 /// Up-sells that are taken, by their name.

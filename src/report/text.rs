@@ -15,6 +15,7 @@ impl Report {
             self.stock,
             self.price,
         )];
+        lines.extend(self.archived_line());
         lines.push(format!(
             "paid {} · refunded {} · needs review {} · kept {}",
             self.gross, self.refunded, self.undecided, self.kept
@@ -39,6 +40,11 @@ impl Report {
         lines.extend(self.payments.iter().map(Row::line));
         lines.extend(self.deeds.iter().map(Deed::line));
         lines
+    }
+
+    fn archived_line(&self) -> Option<String> {
+        let since = self.archived.as_ref()?;
+        Some(format!("details archived since {since}; totals and payments are complete"))
     }
 
     fn fee_line(&self) -> Option<String> {

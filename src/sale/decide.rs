@@ -15,7 +15,7 @@ mod parts;
 mod ready;
 
 use super::{
-    Head, ListingState, Phase, Sale, Tally,
+    Head, ListingState, Phase, Sale, Tally, archive,
     draft::{Decision, Draft},
     effect::Effect,
     event::{Event, Start},
@@ -69,6 +69,7 @@ pub fn decide(sale: &Sale, event: &Event, now: Timestamp) -> Result<Decision, Re
             moderate::choice_marked(&mut draft, delivery, *set);
         }
         Event::Delayed { says } => ready::delayed(&mut draft, says),
+        Event::Archived(order) => archive::archived(&mut draft, order),
         Event::Retired => end::retired(&mut draft),
         Event::Parked { effect, why } => parked(&mut draft, effect, why),
     }
@@ -122,6 +123,7 @@ pub fn start(start: &Start, now: Timestamp) -> Result<(Sale, Decision), Refusal>
         warm_again_at: None,
         parts: 0,
         parts_until: None,
+        archived: None,
     };
     let blank = Sale::assemble(head, Vec::new(), Vec::new());
     let mut draft = Draft::new(&blank, now);

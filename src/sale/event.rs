@@ -9,6 +9,7 @@ use crate::{
     id::{Buyer, CheckoutId, HoldId, SaleId},
     room::{Room, User},
     sale::{
+        archive::Archiving,
         effect::Effect,
         hold::Checkout,
         offer::Extras,
@@ -136,6 +137,8 @@ pub enum Event {
         /// What is wrong.
         says: String,
     },
+    /// The sale is so old that its details go.
+    Archived(Box<Archiving>),
     /// The listing is gone from the provider.
     Retired,
     /// An effect was given up; it lies before a person now.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    archive::Archived,
     event::Listing,
     hold::Hold,
     template::{Capabilities, Template},
@@ -88,6 +89,9 @@ pub struct Head {
     /// When parts that came after their page was closed are given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts_until: Option<Timestamp>,
+    /// That its details are gone, and what was counted from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived: Option<Arc<Archived>>,
 }
 
 // serde hands over a reference.

@@ -94,6 +94,9 @@ pub struct Payment {
     /// What the provider took back, so that a person must look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reversed: Option<Reversed>,
+    /// Units that it stands for, once its hold is archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<u32>,
 }
 
 /// One refund, as last told.
@@ -222,6 +225,7 @@ impl Payment {
             surplus: false,
             refunds: BTreeMap::new(),
             reversed: None,
+            units: None,
             fact,
         }
     }

@@ -1,6 +1,7 @@
 //! The rules by example, and by random histories against a model of a provider.
 
 mod bounds;
+mod archive;
 mod cases;
 mod ends;
 mod histories;

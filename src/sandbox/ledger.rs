@@ -23,10 +23,10 @@ use crate::{
     store::{Doc, DocChange, Store, StoreError},
 };
 
-const LISTING: &str = "sandbox_listing";
-const PAGE: &str = "sandbox_page";
+pub(super) const LISTING: &str = "sandbox_listing";
+pub(super) const PAGE: &str = "sandbox_page";
 const PAYMENT: &str = "sandbox_payment";
-const KEY: &str = "sandbox_key";
+pub(super) const KEY: &str = "sandbox_key";
 pub(super) const HOOK: &str = "sandbox_hook";
 
 /// How often a change is tried again when another one came first.

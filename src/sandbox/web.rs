@@ -36,6 +36,7 @@ pub(super) fn routes(service: Arc<Service>) -> Router {
         .route("/pages/close_order", post(close_order))
         .route("/refunds", post(refund))
         .route("/status", post(status))
+        .route("/forget", post(forget))
         .layer(from_fn_with_state(service.clone(), api_gate));
     Router::new()
         .route("/pay/{id}", get(show).post(pay))
@@ -114,6 +115,16 @@ async fn set_stock(
 async fn retire(State(service): Shared, Path(id): Path<String>) -> Answer {
     service.ledger.retire(&id).await?;
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct OldSale {
+    sale: String,
+}
+
+async fn forget(State(service): Shared, Json(body): Json<OldSale>) -> Answer {
+    let more = service.ledger.forget(&body.sale).await?;
+    Ok(Json(json!({ "more": more })))
 }
 
 async fn make_page(State(service): Shared, Json(body): Json<Keyed<PageOrder>>) -> Answer {

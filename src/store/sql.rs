@@ -93,7 +93,26 @@ statements! {
         token = '' where id = $1 and parked = 1";
 
     INSERT_JOURNAL = "insert into journal (sale, revision, at, body) values ($1, $2, $3, $4)";
-    SELECT_JOURNAL = "select revision, body from journal where sale = $1 order by revision";
+    SELECT_JOURNAL = "select revision, body from journal where sale = $1 and revision >= $2 \
+        order by revision";
+
+    /// The first line of a sale's journal is the last of its details to go: while it is there,
+    /// there is something to do, and looking for it takes no index of its own.
+    SELECT_OLD_SALES = "select s.body from sale s where s.phase = 'closed' and s.created_at < $1 \
+        and s.number > $2 and exists (select 1 from journal j where j.sale = s.id \
+        and j.revision = 1) order by s.number limit $3";
+    COUNT_ARCHIVED = "select cast(count(*) as bigint) as n from sale s where s.phase = 'closed' \
+        and not exists (select 1 from journal j where j.sale = s.id and j.revision = 1)";
+    /// Changes nothing, but nobody else changes the sale before the transaction ends.
+    LOCK_SALE = "update sale set revision = revision where id = $1 returning body";
+    SELECT_SOME_HOLDS = "select n, body from hold where sale = $1 order by n limit 64";
+    /// One by one: a list of pairs has SQLite look through the whole table.
+    DELETE_CHECKOUT = "delete from checkout where provider = $1 and id = $2 and sale = $3";
+    DELETE_HOLDS = "delete from hold where sale = $1 and n <= $2";
+    DELETE_JOURNAL = "delete from journal where sale = $1 and revision in (select revision \
+        from journal where sale = $1 and revision > 1 and revision < $2 \
+        order by revision limit 256)";
+    DELETE_FIRST_LINE = "delete from journal where sale = $1 and revision = 1";
 
     /// Codes that were used up stay so for ever.
     PRUNE_SEEN = "delete from seen where (source, id) in (select source, id from seen \

@@ -12,6 +12,7 @@ use super::{
     PageRef, ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Turn, Work,
     group::Writer,
     listener::{Speaker, listen},
+    load::{first_line, head, journal, load},
     place::Place,
     row::{count, damaged, hold_id, number, read, sale_id, sale_line, text},
     sql,
@@ -20,11 +21,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     id::{EffectId, HoldId, SaleId},
-    sale::{
-        Head, Sale,
-        hold::Hold,
-        payment::{Payment, PaymentFact},
-    },
+    sale::{Sale, payment::PaymentFact},
     shop::{Shop, id_of},
 };
 
@@ -103,7 +100,8 @@ impl Store for SqlStore {
     async fn books(&self, sale: SaleId) -> Result<Option<(Sale, Vec<JournalLine>)>, StoreError> {
         self.snapshot(async |db| {
             let Some(loaded) = load(db, sale).await? else { return Ok(None) };
-            Ok(Some((loaded, journal(db, sale).await?)))
+            let lines = journal(db, sale, first_line(&loaded.head)).await?;
+            Ok(Some((loaded, lines)))
         })
         .await
     }
@@ -256,7 +254,31 @@ impl Store for SqlStore {
     }
 
     async fn journal(&self, sale: SaleId) -> Result<Vec<JournalLine>, StoreError> {
-        journal(&mut *self.pool.acquire().await?, sale).await
+        self.snapshot(async |db| match head(db, sale).await? {
+            Some(head) => journal(db, sale, first_line(&head)).await,
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn old_sales(
+        &self,
+        before: Timestamp,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<SaleLine>, StoreError> {
+        let find = query(sql::SELECT_OLD_SALES).bind(before.millis());
+        let find = find.bind(i64::from(after)).bind(i64::from(limit));
+        find.fetch_all(&self.pool).await?.iter().map(sale_line).collect()
+    }
+
+    async fn archived(&self) -> Result<u64, StoreError> {
+        let row = query(sql::COUNT_ARCHIVED).fetch_one(&self.pool).await?;
+        Ok(number(&row, "n")?.unsigned_abs())
+    }
+
+    async fn clear_archived(&self, sale: SaleId) -> Result<bool, StoreError> {
+        self.done(Write::Clear(sale)).await
     }
 
     async fn doc(&self, kind: &str, id: &str) -> Result<Option<Doc>, StoreError> {
@@ -339,36 +361,6 @@ impl Peers for SqlStore {
             None => mpsc::channel(1).1,
         }
     }
-}
-
-async fn load(db: &mut AnyConnection, sale: SaleId) -> Result<Option<Sale>, StoreError> {
-    let key = sale.to_string();
-    let row = query(sql::SELECT_SALE).bind(&key).fetch_optional(&mut *db).await?;
-    let Some(row) = row else { return Ok(None) };
-    let head: Head = read("sale", &key, &text(&row, "body")?)?;
-    let mut holds = Vec::new();
-    for row in query(sql::SELECT_HOLDS).bind(&key).fetch_all(&mut *db).await? {
-        let id = format!("{key}-{}", number(&row, "n")?);
-        holds.push(read::<Hold>("hold", &id, &text(&row, "body")?)?);
-    }
-    let mut payments = Vec::new();
-    for row in query(sql::SELECT_PAYMENTS).bind(&key).fetch_all(&mut *db).await? {
-        let id = text(&row, "id")?;
-        payments.push(read::<Payment>("payment", &id, &text(&row, "body")?)?);
-    }
-    let sale = Sale::assemble(head, holds, payments);
-    sale.audit().map_err(|broken| damaged("sale", &key, broken))?;
-    Ok(Some(sale))
-}
-
-async fn journal(db: &mut AnyConnection, sale: SaleId) -> Result<Vec<JournalLine>, StoreError> {
-    let key = sale.to_string();
-    let mut lines = Vec::new();
-    for row in query(sql::SELECT_JOURNAL).bind(&key).fetch_all(db).await? {
-        let id = format!("{key}@{}", number(&row, "revision")?);
-        lines.append(&mut read::<Vec<JournalLine>>("journal", &id, &text(&row, "body")?)?);
-    }
-    Ok(lines)
 }
 
 fn secret(row: &AnyRow) -> Result<[u8; 32], StoreError> {

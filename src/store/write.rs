@@ -4,12 +4,17 @@ use sqlx::{AnyConnection, Connection, Row, query};
 
 use super::{
     Commit, Committed, DocChange, Holding, LeaseAsk, Leased, PutOff, QueuedEffect, SaleChange,
-    Seen, StoreError, Turn,
+    Seen, StoreError, Turn, archive,
     bulk::insert,
+    document::put_all,
     row::{count, json, number, read, sale_id, text},
     sql,
 };
-use crate::{clock::Timestamp, id::EffectId, sale::effect::Class};
+use crate::{
+    clock::Timestamp,
+    id::{EffectId, SaleId},
+    sale::effect::Class,
+};
 
 /// One thing to be written, all or nothing.
 #[derive(Debug)]
@@ -24,6 +29,7 @@ pub(super) enum Write {
     Secret(String),
     Turn(Turn),
     Forget(Timestamp),
+    Clear(SaleId),
 }
 
 impl Write {
@@ -38,6 +44,7 @@ impl Write {
                 (None, None, Some((sale, _))) => (2, sale.to_string()),
                 (None, None, None) => (3, String::new()),
             },
+            Self::Clear(sale) => (2, sale.to_string()),
             Self::Forget(_) => (4, String::new()),
             Self::Hear(seen, _) => (4, format!("{} {}", seen.source, seen.id)),
             Self::Postpone(put_off) => (5, put_off.id.to_string()),
@@ -90,13 +97,14 @@ pub(super) async fn write(db: &mut AnyConnection, write: &Write) -> Result<Writt
             let retry = query(sql::RETRY_EFFECT).bind(id.as_str()).bind(now.millis());
             Written::Done(retry.execute(db).await?.rows_affected() == 1)
         }
-        Write::Docs(docs) => Written::Done(put_docs(db, docs).await?),
+        Write::Docs(docs) => Written::Done(put_all(db, docs).await?),
         Write::Secret(hex) => {
             let body = json(&crate::shop::Shop::default());
             query(sql::INSERT_SHOP).bind(hex).bind(body).execute(db).await?;
             Written::Done(true)
         }
         Write::Turn(turn) => Written::Turn(take_turn(db, turn).await?),
+        Write::Clear(sale) => Written::Done(archive::clear(db, *sale).await?),
         Write::Forget(before) => {
             let forget = query(sql::PRUNE_SEEN).bind(before.millis());
             Written::Done(forget.execute(db).await?.rows_affected() > 0)
@@ -362,27 +370,6 @@ async fn take_turn(db: &mut AnyConnection, turn: &Turn) -> Result<Holding, Store
     let taken = query(sql::TAKE_TURN).bind(name).bind(owner).bind(until.millis());
     let taken = taken.bind(now.millis()).execute(db).await?.rows_affected() == 1;
     Ok(if taken { Holding::Taken } else { Holding::Others })
-}
-
-async fn put_docs(db: &mut AnyConnection, docs: &[DocChange]) -> Result<bool, StoreError> {
-    for DocChange { kind, id, parent, expected, body } in docs {
-        let change = match (body, *expected) {
-            (Some(body), 0) => {
-                query(sql::INSERT_DOC).bind(*kind).bind(id).bind(parent).bind(body.to_string())
-            }
-            (Some(body), version) => query(sql::UPDATE_DOC)
-                .bind(*kind)
-                .bind(id)
-                .bind(parent)
-                .bind(body.to_string())
-                .bind(version),
-            (None, version) => query(sql::DELETE_DOC).bind(*kind).bind(id).bind(version),
-        };
-        if change.execute(&mut *db).await?.rows_affected() != 1 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// A counter as the databases keep it.

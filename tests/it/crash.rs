@@ -136,6 +136,15 @@ fused_store! {
             }
             leased
         }
+
+        async fn clear_archived(&self, sale: SaleId) -> Result<bool, StoreError> {
+            self.fuse.alive().await;
+            let cleared = self.inner.clear_archived(sale).await;
+            if self.counts && matches!(cleared, Ok(true)) {
+                self.fuse.step().await;
+            }
+            cleared
+        }
     }
     load(sale: SaleId) -> Option<Sale>;
     hold_of(provider: &str, page: &PageRef) -> Option<HoldId>;
@@ -161,6 +170,8 @@ fused_store! {
     retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
     journal(sale: SaleId) -> Vec<JournalLine>;
+    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<SaleLine>;
+    archived() -> u64;
     books(sale: SaleId) -> Option<(Sale, Vec<JournalLine>)>;
 }
 
@@ -254,6 +265,10 @@ impl Provider for FusedProvider {
     async fn confirm(&self, delivery: Delivery) -> Result<Delivery, ProviderError> {
         self.fuse.alive().await;
         self.inner.confirm(delivery).await
+    }
+    async fn forget(&self, sale: SaleId) -> Result<bool, ProviderError> {
+        self.fuse.alive().await;
+        self.inner.forget(sale).await
     }
     fn checkout_hosts(&self) -> Vec<String> {
         self.inner.checkout_hosts()

@@ -20,7 +20,11 @@ use crate::world::{Answer, MUG, Setup, World, mins, secs};
 pub const TOKEN: &str = "a-long-random-word";
 
 pub fn desk_setup(config: &str) -> Setup {
-    let setup = Setup::new(config);
+    with_token(Setup::new(config))
+}
+
+/// A world whose desk opens with [`TOKEN`].
+pub fn with_token(setup: Setup) -> Setup {
     let path = setup.dir.path().join("livetill.env");
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
@@ -33,7 +37,7 @@ async fn with_desk(config: &str) -> World {
     World::build(&desk_setup(config)).await
 }
 
-async fn log_in(world: &mut World) {
+pub async fn log_in(world: &mut World) {
     let url = world.url("/desk/login");
     let answer = world.posts("owner", &url, &[("token", TOKEN)]).await;
     assert_eq!((answer.status, answer.location.as_deref()), (303, Some("/desk")));

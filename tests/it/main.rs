@@ -1,6 +1,7 @@
 //! Everything that needs the whole program: real sockets, a real database, a hand-moved clock.
 
 mod architecture;
+mod archive;
 mod books;
 mod both;
 mod browser;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{NAME, Sandbox, capabilities};
 use crate::{
     clock::{Span, Timestamp},
-    id::{CheckoutId, PaymentId},
+    id::{CheckoutId, PaymentId, SaleId},
     money::Money,
     provider::{
         Call, Delivery, News, Outcome, Provider, ProviderError, ReturnPages, StatusAsk, Verified,
@@ -304,6 +304,11 @@ impl Provider for Sandbox {
             _ => Vec::new(),
         };
         Ok(Delivery { id, news })
+    }
+
+    async fn forget(&self, sale: SaleId) -> Result<bool, ProviderError> {
+        let answer = self.post("/forget", &json!({ "sale": sale })).await?;
+        Ok(answer["more"] == true)
     }
 
     fn checkout_hosts(&self) -> Vec<String> {

@@ -23,6 +23,10 @@ pub(super) fn seen(draft: &mut Draft<'_>, fact: &PaymentFact) {
         let payment = Payment::new(fact.clone(), draft.now);
         return match fact.status {
             PaymentStatus::Completed => complete(draft, payment),
+            // Nobody will look whether it comes to something.
+            PaymentStatus::Pending if draft.head.archived.is_some() => {
+                no_hold(draft, payment);
+            }
             PaymentStatus::Pending | PaymentStatus::Failed => draft.put_payment(payment),
         };
     };
@@ -76,8 +80,7 @@ fn complete(draft: &mut Draft<'_>, mut payment: Payment) {
     // On a shared page it got a hold of its own when it was heard of first.
     let known = payment.hold.and_then(|id| draft.hold(id)).cloned();
     let Some(mut hold) = known.or_else(|| hold_of(draft, &payment.fact)) else {
-        payment.fate = Fate::Person { why: "it belongs to no claim of this sale".to_owned() };
-        return before_person(draft, payment);
+        return no_hold(draft, payment);
     };
     let shared = payment.fact.hold.is_some_and(HoldId::is_shared);
     if payment.hold.is_none() {
@@ -110,6 +113,18 @@ fn complete(draft: &mut Draft<'_>, mut payment: Payment) {
     // The whole price came in one piece after all.
     parts::end(draft, hold.id);
     buy(draft, payment, hold);
+}
+
+/// Whom it is of is not known (any more): a person finds out.
+fn no_hold(draft: &mut Draft<'_>, mut payment: Payment) {
+    let why = match &draft.head.archived {
+        Some(archived) => {
+            format!("it came in after this sale was archived on {}", archived.day())
+        }
+        None => "it belongs to no claim of this sale".to_owned(),
+    };
+    payment.fate = Fate::Person { why };
+    before_person(draft, payment);
 }
 
 /// What a payment of the right amount comes to.

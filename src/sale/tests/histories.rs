@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::archive::money_outlives_its_claims;
 use super::play::{CloseMood, Page, Play, delivery, template, usd};
 use crate::{
     clock::Span,
@@ -319,7 +320,7 @@ fn useless_pages(play: &Play) -> Option<usize> {
 }
 
 /// News that may come late, twice and out of order.
-fn is_news(event: &Event) -> bool {
+pub(super) fn is_news(event: &Event) -> bool {
     matches!(
         event,
         Event::Provisioned { .. }
@@ -445,6 +446,7 @@ proptest! {
             })
         });
         prop_assert!(!shown_and_open, "released, and its page can still be paid");
+        money_outlives_its_claims(&mut play);
     }
 }
 

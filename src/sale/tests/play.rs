@@ -312,7 +312,7 @@ impl Play {
         self.money_on(&page, hold, amount)
     }
 
-    fn money_on(&mut self, page: &CheckoutId, hold: HoldId, amount: Money) -> PaymentFact {
+    pub fn money_on(&mut self, page: &CheckoutId, hold: HoldId, amount: Money) -> PaymentFact {
         let fact = PaymentFact {
             fee: None,
             id: PaymentId::from(format!("p{}", self.next)),

@@ -1,0 +1,80 @@
+//! Where sales live, and for how long with all their details.
+
+use serde::Deserialize;
+
+use crate::{clock::Span, finding::Finding};
+
+/// Refunds, disputes and webhooks come late: until then a sale keeps its details.
+pub const ARCHIVE_AFTER_MIN: Span = Span::from_secs(90 * 24 * 3600);
+
+/// Where sales live.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite:PATH` or `postgres://USER@HOST/DATABASE`; may hold a password.
+    pub url: String,
+    /// Sales that ended longer ago are archived, like `2160h`; empty: never.
+    pub archive_after: String,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = if self.url.starts_with("sqlite:") { &self.url } else { "[redacted]" };
+        let after = &self.archive_after;
+        f.debug_struct("Store").field("url", &url).field("archive_after", after).finish()
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite:livetill.db".to_owned(), archive_after: String::new() }
+    }
+}
+
+impl Store {
+    /// After what time sales are archived, if ever; none either where it cannot be read, which
+    /// [`super::Config::check`] refuses.
+    pub fn archive_after(&self) -> Option<Span> {
+        self.read().ok().flatten()
+    }
+
+    fn read(&self) -> Result<Option<Span>, String> {
+        let text = self.archive_after.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let after: Span = text.parse().map_err(|error| format!("{error}"))?;
+        if after < ARCHIVE_AFTER_MIN {
+            return Err(format!(
+                "{after} is too short: refunds, disputes and webhooks come late, so that a sale \
+                 keeps its details for 2160h (90 days) at least. Write 2160h or more, or leave it \
+                 empty to keep everything"
+            ));
+        }
+        Ok(Some(after))
+    }
+
+    pub(super) fn check(&self, found: &mut Vec<Finding>) {
+        if let Err(says) = self.read() {
+            found.push(Finding::error("store.archive_after", says));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(after: &str) -> Result<Option<Span>, String> {
+        Store { archive_after: after.to_owned(), ..Store::default() }.read()
+    }
+
+    #[test]
+    fn a_sale_keeps_its_details_for_ninety_days_at_least() {
+        assert_eq!(Store::default().archive_after(), None, "off unless it is asked for");
+        assert_eq!(with("2160h"), Ok(Some(ARCHIVE_AFTER_MIN)));
+        assert!(with("2159h59m59s").is_err_and(|says| says.contains("2160h (90 days)")));
+        assert!(with("90d").is_err_and(|says| says.contains("No such unit: d")));
+        assert!(with("2160").is_err_and(|says| says.contains("2160 what?")));
+    }
+}
