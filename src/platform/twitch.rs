@@ -14,6 +14,7 @@ mod session;
 mod settings;
 mod speak;
 mod token;
+mod tokens;
 mod verdict;
 mod wire;
 mod words;

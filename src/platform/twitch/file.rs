@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::token::Tokens;
+use super::tokens::Tokens;
 use crate::{clock::Timestamp, file, secret::Secret};
 
 /// Its name, beside the configuration.

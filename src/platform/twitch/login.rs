@@ -7,7 +7,8 @@ use super::{
     auth::{Auth, AuthError, Device},
     file,
     settings::Settings,
-    token::{Keeper, Tokens},
+    token::Keeper,
+    tokens::Tokens,
 };
 use crate::{
     clock::{Clock, Span},

@@ -11,6 +11,7 @@ use super::{
     auth::{Auth, AuthError, Granted, SCOPES, Validated},
     file,
     settings::Settings,
+    tokens::Tokens,
 };
 use crate::{
     clock::{Span, Timestamp},
@@ -25,23 +26,6 @@ const RENEW_BEFORE: Span = Span::from_mins(10);
 
 /// What to do about a login that is not accepted any more.
 const MEND: &str = "Fix: livetill login twitch";
-
-/// The bot's tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tokens {
-    /// Whose they are; empty until it was asked.
-    pub login: String,
-    /// The application they were made for.
-    pub client_id: String,
-    /// For the chat.
-    pub access: Secret,
-    /// For the next pair; empty if there is none.
-    pub refresh: Secret,
-    /// When the access token ends.
-    pub expires_at: Option<Timestamp>,
-    /// Fingerprint of the tokens in the environment that these came from.
-    pub origin: Option<String>,
-}
 
 /// Why there is no usable token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

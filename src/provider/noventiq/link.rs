@@ -7,13 +7,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Noventiq,
     options::{DECIMALS, Options},
-    order::{find, word},
+    order::{HOLD, find, page_id, word},
     settings::Settings,
 };
 use crate::{
     clock::Span,
-    id::CheckoutId,
-    mac::short_hash,
     money::Money,
     provider::{Call, Outcome, ProviderError, rest::Fault},
     sale::{
@@ -27,8 +25,7 @@ use crate::{
 
 pub(super) const LINKS: &str = "/v1/generate_buy_link";
 
-/// Our reference among the additional data of an order.
-pub(super) const HOLD: &str = "livetill_hold";
+/// The sale among them.
 const SALE: &str = "livetill_sale";
 
 /// When to look again at a page that cannot be paid yet.
@@ -193,14 +190,6 @@ fn customer(hold: &Hold) -> Map<String, Value> {
         customer.insert("type".to_owned(), json!("physical"));
     }
     customer
-}
-
-/// How a link is known: by the id that orders carry back, else by its address.
-pub(super) fn page_id(external: Option<&str>, url: &str) -> CheckoutId {
-    match external {
-        Some(id) => CheckoutId::from(id),
-        None => CheckoutId::from(format!("link:{}", short_hash(url)).as_str()),
-    }
 }
 
 impl Noventiq {

@@ -2,13 +2,16 @@
 
 use serde_json::Value;
 
-use super::link::{HOLD, page_id};
 use crate::{
     clock::Timestamp,
     id::{CheckoutId, HoldId, PaymentId},
+    mac::short_hash,
     money::{Currency, Money},
     sale::payment::{PaymentFact, PaymentStatus},
 };
+
+/// Our reference among the additional data of an order.
+pub(super) const HOLD: &str = "livetill_hold";
 
 /// How deep an answer is looked through.
 const DEPTH_MAX: u32 = 6;
@@ -212,6 +215,14 @@ fn refund_state(order: &Value) -> Option<String> {
 
 fn time(value: &Value) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(value.as_str()?)
+}
+
+/// How a link is known: by the id that orders carry back, else by its address.
+pub(super) fn page_id(external: Option<&str>, url: &str) -> CheckoutId {
+    match external {
+        Some(id) => CheckoutId::from(id),
+        None => CheckoutId::from(format!("link:{}", short_hash(url)).as_str()),
+    }
 }
 
 #[cfg(test)]
