@@ -354,6 +354,17 @@ mod tests {
     }
 
     #[test]
+    fn every_verb_is_a_command_of_its_own() {
+        let mut kinds = Vec::new();
+        for spec in SPECS {
+            let command = said(spec.examples[0]).expect(spec.verb);
+            let kind = std::mem::discriminant(&command);
+            assert!(!kinds.contains(&kind), "{} is read as {command:?}", spec.verb);
+            kinds.push(kind);
+        }
+    }
+
+    #[test]
     fn a_rehearsal_takes_what_a_start_takes_and_more() {
         let overrides = Overrides {
             duration: Some(Span::from_mins(10)),
