@@ -1,6 +1,9 @@
 //! What was probably meant. A guess is suggested, never run.
 
-use super::{SPECS, Spec, parse::Mistake, words::Word};
+use super::{
+    SPECS, Spec,
+    words::{Mistake, Word},
+};
 
 /// Words that other programs, and people, use for our verbs.
 const SYNONYMS: &[(&str, &[&str])] = &[

@@ -10,7 +10,7 @@
 use super::{
     Args, Command, REHEARSAL_STOP, Spec,
     guess::{clip, known_templates, odd_word, stray, unknown_key, unknown_template, unknown_verb},
-    words::{Word, split, time},
+    words::{Mistake, Word, split, time},
 };
 use crate::{notice::visible::visible, sale::template::Overrides};
 
@@ -19,11 +19,6 @@ pub const PREFIX: &str = "!sale";
 
 /// The longest line that is read, in characters; longer ones hold no command of ours.
 const LINE_CHARS_MAX: usize = 600;
-
-/// A mistake, answered with its mend. Changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Mistake(pub String);
 
 /// The part of a line behind our prefix, invisible characters removed; `None` if it is not ours.
 pub fn ours(line: &str) -> Option<String> {

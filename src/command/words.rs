@@ -1,7 +1,11 @@
 //! A line as words: quotation marks keep words together, and a time may be written in several.
 
-use super::parse::Mistake;
 use crate::clock::{Span, SpanError};
+
+/// A mistake, answered with its mend. Changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Mistake(pub String);
 
 /// One word of a line, its quotation marks removed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use livetill::{
     clock::{Clock, Span, Timestamp},
     command::{
         Command,
-        parse::{Mistake, clean, ours, parse},
+        parse::{clean, ours, parse},
+        words::Mistake,
     },
     config::{ConfigError, read},
     mac::derive,
