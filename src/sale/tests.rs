@@ -1,7 +1,7 @@
 //! The rules by example, and by random histories against a model of a provider.
 
-mod bounds;
 mod archive;
+mod bounds;
 mod cases;
 mod ends;
 mod histories;
