@@ -197,6 +197,9 @@ lossy! {
     work_of(sale: SaleId) -> Vec<Work>;
     retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
+    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<SaleLine>;
+    archived() -> u64;
+    clear_archived(sale: SaleId) -> bool;
     journal(sale: SaleId) -> Vec<JournalLine>;
     books(sale: SaleId) -> Option<(Sale, Vec<JournalLine>)>;
 }
