@@ -185,14 +185,12 @@ impl App {
     /// # Errors
     /// If the store does not answer.
     pub async fn serve(&mut self) -> Result<()> {
-        if self.replica.is_none() {
-            for worker in &self.workers {
-                worker.recover().await?;
-            }
-        }
         self.engine.load_views().await?;
         if self.replica.is_none() {
             self.engine.never_runs_back().await?;
+            for worker in &self.workers {
+                worker.recover().await?;
+            }
         }
         if let Some(listener) = self.socket.take() {
             let service = service(self.web.clone(), self.sandbox.routes());
@@ -214,8 +212,8 @@ impl App {
         }
         self.tasks.spawn(self.engine.clone().keep_honest(self.stop.clone()));
         self.tasks.spawn(timer::run(self.engine.clone(), self.stop.clone()));
-        let after = self.archive_after;
-        self.tasks.spawn(broom::run(self.engine.clone(), after, self.stop.clone()));
+        let old = self.archive_after;
+        self.tasks.spawn(broom::run(self.engine.clone(), old, self.stop.clone()));
         self.tasks.spawn(reconcile::run(self.engine.clone(), self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().run(self.stop.clone()));
         self.tasks.spawn(self.announcer.clone().watch_store(self.stop.clone()));
