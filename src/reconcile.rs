@@ -231,13 +231,20 @@ fn open_pages(sale: &Sale) -> Vec<(HoldId, Checkout)> {
 /// looked at by itself; a page that many share may have more.
 fn closed_pages(sale: &Sale) -> Vec<(HoldId, Checkout)> {
     let revocable = sale.head.capabilities.revocable;
-    let known: BTreeSet<_> = sale.payments().filter_map(|one| one.fact.checkout.clone()).collect();
+    let of_a_page = |one: &Payment| one.fact.checkout.as_ref().map(|page| page.to_string());
+    let pages_paid: BTreeSet<String> = sale.payments().filter_map(of_a_page).collect();
+    let orders: BTreeSet<&str> =
+        sale.payments().filter_map(|one| one.fact.order.as_deref()).collect();
+    let is_known = |page: &Checkout| {
+        pages_paid.contains(page.id.as_str())
+            || page.order.as_deref().is_some_and(|order| orders.contains(order))
+    };
     pages(sale.holds(), |hold, page| {
         let asked = match hold.state {
             HoldState::Paid { .. } => false,
             _ => !page.closed || !revocable,
         };
-        !asked && was_seen(hold) && (hold.id.is_shared() || !known.contains(&page.id))
+        !asked && was_seen(hold) && (hold.id.is_shared() || !is_known(page))
     })
 }
 

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{Connection, Row, query};
 
 use super::{log::Log, open::OpenError, sql, sqlite};
-use crate::id::SaleId;
+use crate::{file, id::SaleId};
 
 /// A note is one line: `1 <sale> <revision> <open|ended> <sum>`, its numbers of fixed width.
 const VERSION: &str = "1";
@@ -90,6 +90,15 @@ impl MarkFile {
         if let Err(error) = write_at_start(&self.file, mark.line().as_bytes()) {
             tracing::debug!(%error, "what was committed last could not be noted");
         }
+    }
+}
+
+/// Notes that there will be a log again: somebody writes beside a program, or where none runs.
+pub(super) fn goes_on(path: &Path) {
+    if noted(path).is_some_and(|mark| mark.ended)
+        && let Ok(lock) = file::open_private(&sqlite::beside(path, "-lock"))
+    {
+        MarkFile::new(path, Arc::new(lock)).ends(false);
     }
 }
 

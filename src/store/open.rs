@@ -214,6 +214,9 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
                 look_at_file(path).await?;
             }
             if access == Access::Beside {
+                if let Place::File(path) = &place {
+                    mark::goes_on(path);
+                }
                 let db = place.writer().await.map_err(explain)?;
                 Some(Writer::start(place.clone(), db, None, None))
             } else {

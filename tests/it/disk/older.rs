@@ -91,6 +91,23 @@ async fn a_backup_that_is_put_back_as_the_guide_says_is_taken() {
     assert_eq!(held(&Running::start(dir.path(), &database)).await, "1");
 }
 
+#[tokio::test]
+async fn what_a_tool_left_in_a_log_after_a_polite_end_is_taken() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (database, _) = killed(dir.path()).await;
+    let mut again = Running::start(dir.path(), &database);
+    again.signal("-TERM");
+    // As a tool that loads codes, killed before it closed the file.
+    let beside = open(&url(&database), Access::Beside).await.expect("opens");
+    beside.hear(seen("x"), ManualClock::new().now()).await.expect("writes");
+    let (log, kept) = (dir.path().join("x.db-wal"), dir.path().join("kept"));
+    fs::copy(&log, &kept).expect("there is one");
+    beside.close().await;
+    drop(beside);
+    fs::copy(&kept, &log).expect("put back");
+    assert_eq!(held(&Running::start(dir.path(), &database)).await, "3");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn one_file_under_two_names_has_one_program() {
