@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Span, Timestamp},
     engine::{Engine, TellError},
-    id::{HoldId, PaymentId, SaleId},
+    id::{CheckoutId, HoldId, PaymentId, SaleId},
     provider::{Provider, StatusAsk},
     sale::{
         Sale,
@@ -64,7 +64,8 @@ pub enum Round {
     Running,
     /// Also those that closed not long ago, as often as their age says, and pages that were closed.
     All,
-    /// The same, whatever was asked lately: the first and the last question of a program's life.
+    /// All of it at once, whatever was asked lately: the first and the last question of a program's
+    /// life.
     Whole,
 }
 
@@ -148,13 +149,28 @@ fn is_asked_about(ago: Span) -> bool {
     ago < WATCH_FOR || (ago < LATE_FOR && of_the_day)
 }
 
+/// How often a sale that ended so long ago is asked about though all of it is settled. By its age
+/// alone, so that neither a restart nor another replica forgets it.
+fn looks_back_every(ago: Span) -> Option<Span> {
+    LOOK_BACK.iter().find(|(until, _)| ago < *until).map(|(_, every)| *every)
+}
+
 /// Whether a sale that ended so long ago is asked about in this round though all of it is settled.
-/// By its age alone, so that neither a restart nor another replica forgets it.
 fn is_looked_back_at(ago: Span, round: Round) -> bool {
-    let every = LOOK_BACK.iter().find(|(until, _)| ago < *until).map(|(_, every)| *every);
-    every.is_some_and(|every| {
+    looks_back_every(ago).is_some_and(|every| {
         round == Round::Whole || ago.millis() % every.millis() < 2 * CLOSED_EVERY.millis()
     })
+}
+
+/// The number of the time a sale is asked about, for what goes in turn: counted as slowly as it is
+/// asked about, or some of it would never get its turn.
+fn turn(sale: &Sale, now: Timestamp) -> usize {
+    let ago = sale.head.phase.end().map(|end| now.since(end.at));
+    let times = match ago.and_then(|ago| Some((ago, looks_back_every(ago)?))) {
+        Some((ago, every)) if sale.head.is_closed() => ago.millis() / every.millis(),
+        _ => now.millis() / CLOSED_EVERY.millis(),
+    };
+    usize::try_from(times).unwrap_or(0)
 }
 
 /// What to ask about a sale; `None` if everything is settled. `tellers` are providers that tell
@@ -169,10 +185,14 @@ fn question(
     let closed = sale.head.is_closed();
     let look_back =
         closed && round.is_wide() && ago.is_some_and(|ago| is_looked_back_at(ago, round));
+    let turn = turn(sale, now);
+    let may_be_paid = look_back || (!closed && round.is_wide());
     let mut pages = open_pages(sale);
-    if round.is_wide() && (look_back || !closed) {
-        let closed = closed_pages(sale);
-        pages.extend(in_turn(closed, PAGES_MAX, now));
+    if may_be_paid {
+        let all = closed_pages(sale);
+        // A whole look leaves nothing for later: there may be none.
+        let max = if round == Round::Whole { all.len() } else { PAGES_MAX };
+        pages.extend(in_turn(all, max, turn));
     }
     let refunds: Vec<_> = sale
         .payments()
@@ -203,47 +223,45 @@ fn question(
     }
     asks[0].refunds = refunds;
     asks[0].fees = fees;
-    if look_back || (!closed && round.is_wide()) {
-        asks[0].again = again(sale, now);
+    if may_be_paid {
+        asks[0].again = again(sale, turn);
         let done = sale.payments().filter_map(|payment| match &payment.fate {
             Fate::Refund { status: RefundStatus::Done, refund: Some(refund), .. } => {
                 Some((payment.fact.id.to_string(), Some(refund.clone())))
             }
             _ => None,
         });
-        asks[0].refunds.extend(in_turn(done.collect(), AGAIN_MAX, now));
+        asks[0].refunds.extend(in_turn(done.collect(), AGAIN_MAX, turn));
     }
     debug_assert!(now >= since);
     Some((sale.head.template.provider.clone(), asks))
 }
 
-/// Pages that are or may be open, and have no payment yet that is ours. Where no page can be
-/// closed, one whose units went back can be paid as well.
+/// Pages that are or may be open, and have no payment yet that is ours.
 fn open_pages(sale: &Sale) -> Vec<(HoldId, Checkout)> {
-    let revocable = sale.head.capabilities.revocable;
-    let is_paid = |hold: &&Hold| matches!(hold.state, HoldState::Paid { .. });
-    let holds = sale.holds().filter(|hold| !is_paid(hold));
-    pages(holds, |hold, page| !page.closed || (!revocable && was_seen(hold)))
+    pages(sale, |hold, page| may_be_open(sale, hold, page))
+}
+
+/// Where no page can be closed, one whose units went back can be paid as well.
+fn may_be_open(sale: &Sale, hold: &Hold, page: &Checkout) -> bool {
+    let is_paid = matches!(hold.state, HoldState::Paid { .. });
+    !is_paid && (!page.closed || (!sale.head.capabilities.revocable && was_seen(hold)))
 }
 
 /// Pages that a buyer saw and that are closed or paid: whoever was on one as it closed may have
 /// paid it, and a service may say *closed* of a page that it lets be paid. Money that is known is
 /// looked at by itself; a page that many share may have more.
 fn closed_pages(sale: &Sale) -> Vec<(HoldId, Checkout)> {
-    let revocable = sale.head.capabilities.revocable;
-    let of_a_page = |one: &Payment| one.fact.checkout.as_ref().map(|page| page.to_string());
-    let pages_paid: BTreeSet<String> = sale.payments().filter_map(of_a_page).collect();
-    let orders: BTreeSet<&str> =
+    let pages_paid: BTreeSet<&CheckoutId> =
+        sale.payments().filter_map(|one| one.fact.checkout.as_ref()).collect();
+    let orders_paid: BTreeSet<&str> =
         sale.payments().filter_map(|one| one.fact.order.as_deref()).collect();
     let is_known = |page: &Checkout| {
-        pages_paid.contains(page.id.as_str())
-            || page.order.as_deref().is_some_and(|order| orders.contains(order))
+        pages_paid.contains(&page.id)
+            || page.order.as_deref().is_some_and(|order| orders_paid.contains(order))
     };
-    pages(sale.holds(), |hold, page| {
-        let asked = match hold.state {
-            HoldState::Paid { .. } => false,
-            _ => !page.closed || !revocable,
-        };
+    pages(sale, |hold, page| {
+        let asked = may_be_open(sale, hold, page);
         !asked && was_seen(hold) && (hold.id.is_shared() || !is_known(page))
     })
 }
@@ -252,30 +270,26 @@ fn was_seen(hold: &Hold) -> bool {
     hold.opened_at.is_some() || hold.id.is_shared()
 }
 
-fn pages<'a>(
-    holds: impl Iterator<Item = &'a Hold>,
-    fits: impl Fn(&Hold, &Checkout) -> bool,
-) -> Vec<(HoldId, Checkout)> {
-    let all = holds.flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)));
+fn pages(sale: &Sale, fits: impl Fn(&Hold, &Checkout) -> bool) -> Vec<(HoldId, Checkout)> {
+    let all = sale.holds().flat_map(|hold| hold.checkouts.iter().map(move |page| (hold, page)));
     all.filter(|(hold, page)| fits(hold, page))
         .map(|(hold, page)| (hold.id, page.clone()))
         .collect()
 }
 
 /// Payments to look at once more.
-fn again(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
+fn again(sale: &Sale, turn: usize) -> Vec<PaymentId> {
     let money = |payment: &&Payment| {
         payment.fact.status == PaymentStatus::Completed || payment.reversed.is_some()
     };
-    in_turn(sale.payments().filter(money).map(|p| p.fact.id.clone()).collect(), AGAIN_MAX, now)
+    in_turn(sale.payments().filter(money).map(|p| p.fact.id.clone()).collect(), AGAIN_MAX, turn)
 }
 
 /// As many as one round takes, and others in the next.
-fn in_turn<T>(mut all: Vec<T>, max: usize, now: Timestamp) -> Vec<T> {
+fn in_turn<T>(mut all: Vec<T>, max: usize, turn: usize) -> Vec<T> {
     if all.len() > max {
         let rounds = all.len().div_ceil(max);
-        let turn = usize::try_from(now.millis() / CLOSED_EVERY.millis()).unwrap_or(0) % rounds;
-        all.rotate_left(turn * max);
+        all.rotate_left(turn % rounds * max);
         all.truncate(max);
     }
     all
@@ -293,7 +307,11 @@ fn without_fee(sale: &Sale, now: Timestamp) -> Vec<PaymentId> {
 
 /// Asks about everything before a polite end.
 pub async fn once_more(engine: &Engine) {
-    if let Err(error) = sweep(engine, Round::Whole).await {
+    ask(engine, Round::Whole).await;
+}
+
+async fn ask(engine: &Engine, round: Round) {
+    if let Err(error) = sweep(engine, round).await {
         tracing::error!(%error, "a round of questions failed");
     }
 }
@@ -311,9 +329,7 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
         if round.is_wide() {
             next_all = Some(now + CLOSED_EVERY);
         }
-        if let Err(error) = sweep(&engine, round).await {
-            tracing::error!(%error, "a round of questions failed");
-        }
+        ask(&engine, round).await;
         tokio::select! {
             () = engine.clock().sleep_until(engine.now() + EVERY) => {}
             () = stop.cancelled() => return,
@@ -332,6 +348,7 @@ mod tests {
         sale::{
             event::Event,
             payment::{Fee, PaymentFact},
+            template::Template,
             tests::play::{Play, template, usd},
         },
     };
@@ -364,15 +381,43 @@ mod tests {
     }
 
     #[test]
-    fn everything_gets_its_turn() {
-        let mut seen = std::collections::BTreeSet::new();
-        for minute in 0..3 {
-            let turn =
-                in_turn((0..50).collect(), AGAIN_MAX, Timestamp::from_millis(minute * 60_000));
-            assert_eq!(turn.len(), AGAIN_MAX);
-            seen.extend(turn);
+    fn everything_gets_its_turn_however_slowly_a_sale_is_asked_about() {
+        let running = Play::open(template());
+        let (closed, _) = closed(true);
+        let end = closed.sale.head.phase.end().expect("over").at;
+        // When a sale is asked about, three times in a row.
+        let times = [(&running, running.now, 1), (&closed, end, 1), (&closed, end + hours(1), 10)];
+        let slow = [(&closed, end + hours(4), 30), (&closed, end + hours(20), 60)];
+        for (play, from, every) in times.into_iter().chain(slow) {
+            let mut seen = BTreeSet::new();
+            for n in 0..3 {
+                let turn = turn(&play.sale, from + Span::from_mins(n * every));
+                let some = in_turn((0..50).collect(), AGAIN_MAX, turn);
+                assert_eq!(some.len(), AGAIN_MAX);
+                seen.extend(some);
+            }
+            assert_eq!(seen.len(), 50, "every {every} minutes");
         }
-        assert_eq!(seen.len(), 50);
+    }
+
+    #[test]
+    fn a_look_at_the_whole_leaves_no_closed_page_for_later() {
+        let mut play = Play::open(Template { stock: 10, per_buyer: 1, ..template() });
+        for n in 0..2 * PAGES_MAX {
+            let hold = play.claim(&format!("b{n}")).expect("free");
+            play.work();
+            play.tell(Event::LetGo { hold }).expect("may let go");
+            play.work();
+        }
+        let pages = |play: &Play, after, round| -> Vec<usize> {
+            let asked = question(&play.sale, &[], play.now + after, round);
+            asked.expect("asked about").1.iter().map(|ask| ask.pages.len()).collect()
+        };
+        assert_eq!(pages(&play, Span::ZERO, Round::All), [PAGES_MAX]);
+        assert_eq!(pages(&play, Span::ZERO, Round::Whole), [PAGES_MAX, PAGES_MAX]);
+        play.tell(Event::Stopped).expect("open");
+        play.run_out();
+        assert_eq!(pages(&play, hours(1), Round::Whole), [PAGES_MAX, PAGES_MAX]);
     }
 
     /// A sale whose only hold was let go of, and that is closed since.
