@@ -54,8 +54,8 @@ impl Chat {
     async fn given_up(&self) -> Option<String> {
         let parked = self.engine.store().outbox().await.ok()?.parked;
         (parked > 0).then(|| {
-            let tasks = if parked == 1 { "1 task needs" } else { &format!("{parked} tasks need") };
-            format!("{tasks} you. Fixed the reason? !sale retry · more at the desk")
+            let tasks = text::tasks_need_you(parked);
+            format!("{tasks}. Fixed the reason? !sale retry · more at the desk")
         })
     }
 
@@ -201,7 +201,7 @@ pub(super) fn which(running: &[Arc<View>]) -> No {
     No::Say(format!("Which one? {}. Add its number, like #{}", names(running), running[0].number))
 }
 
-fn names(views: &[Arc<View>]) -> String {
+pub(super) fn names(views: &[Arc<View>]) -> String {
     let name = |view: &Arc<View>| match view.secret {
         // The room may read along.
         true => format!("#{} (armed)", view.number),

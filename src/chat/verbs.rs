@@ -217,15 +217,11 @@ impl Chat {
         if also.is_empty() {
             return self.stop(message, Some(first.number)).await;
         }
-        let names: Vec<String> = on
-            .iter()
-            .map(|view| format!("#{} {}", view.number, text::plain(&view.title)))
-            .collect();
         let also: Vec<SaleId> = also.iter().map(|view| view.id).collect();
         let what = format!(
             "This ends {} sales and closes their payment pages: {}. To confirm, type !sale yes within",
             on.len(),
-            names.join(", ")
+            answer::names(&on)
         );
         self.asks(message, (first.id, Event::Stopped, None), &also, &what).await
     }
@@ -372,7 +368,7 @@ fn checking_out(n: u32) -> String {
 }
 
 fn people(n: u32) -> String {
-    if n == 1 { "1 buyer".to_owned() } else { format!("{n} buyers") }
+    text::counted(n.into(), "buyer")
 }
 
 fn stock_now(view: &View) -> String {

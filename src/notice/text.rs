@@ -94,7 +94,7 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
         }
         Trouble::Short { units } => format!(
             "{} sold that you don't have. Restock, or contact the buyers: !sale report #{number}",
-            if *units == 1 { "1 unit".to_owned() } else { format!("{units} units") }
+            counted((*units).into(), "unit")
         ),
         // The number of the page that a whole sale shares.
         Trouble::CannotClose { hold: 0, why } => format!(
@@ -129,6 +129,16 @@ fn trouble_text(number: u32, trouble: &Trouble) -> String {
             plain(why)
         ),
     }
+}
+
+/// So many of something whose plural ends in *s*: `1 unit`, `2 units`.
+pub fn counted(n: u64, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
+/// That so many tasks were given up.
+pub fn tasks_need_you(n: u64) -> String {
+    format!("{} you", counted(n, "task") + if n == 1 { " needs" } else { " need" })
 }
 
 /// The stock line of a running sale.

@@ -295,9 +295,11 @@ async fn a_sale_that_is_taken_back_holds_the_queue_as_well() {
 async fn stop_all_ends_every_sale_after_one_yes() {
     let mut world = World::new(&format!("{MUG}{BOWL}")).await;
     world.says("!sale start mug 10m").await;
-    world.says("!sale start bowl 10m").await;
+    world.says("!sale arm bowl 10m").await;
     let said = first(&mut world, "!sale stop all").await;
     assert!(said.starts_with("This ends 2 sales and closes their payment pages: #"), "{said}");
+    // The room may read along.
+    assert!(said.contains("#2 (armed)") && !said.contains("bowl"), "{said}");
     assert!(said.ends_with("To confirm, type !sale yes within 30 s."), "{said}");
     assert!(world.app.engine.views().all().iter().all(|view| !view.state.is_over()));
     let said = first(&mut world, "!sale yes").await;
