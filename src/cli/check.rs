@@ -15,6 +15,7 @@ use crate::{
     http::peer::{STRANGE_PROXY, strange_proxy_mend},
     listen::{DOUBLE, DOUBLE_MEND},
     lossy::visible,
+    notice::text,
     replica::programs::differing,
     store::{self, Access, SqlStore, Store},
 };
@@ -98,25 +99,26 @@ async fn of_store(loaded: &Loaded) -> Result<Vec<Finding>> {
     let outbox = store.outbox().await?;
     let archived = match store.archived().await? {
         0 => String::new(),
-        n => format!(", {n} sale(s) archived"),
+        n => format!(", {} archived", text::counted(n, "sale")),
     };
-    let waiting = outbox.waiting;
-    let says = format!("{} opens, {waiting} effect(s) wait{archived}", store::shown(url));
+    let waiting = text::counted(outbox.waiting, "effect");
+    let says = format!("{} opens, {waiting} waiting{archived}", store::shown(url));
     let mut lines = vec![verdict(can_run(loaded, Some(&store)).await, says)];
     lines.extend(empty_lists(Some(&store), &loaded.templates).await?);
     lines.extend(given_up::groups(&store).await?.iter().map(parked));
     lines.extend(doubles(&store).await?);
     lines.extend(strange_proxies(loaded, &store).await?);
     lines.extend(programs(loaded, &store).await?);
-    let mut strays = BTreeMap::<String, usize>::new();
+    let mut strays = BTreeMap::<String, u64>::new();
     for (provider, _) in store.unmatched().await? {
         *strays.entry(provider).or_default() += 1;
     }
     for (provider, n) in strays {
         let says = format!(
-            "{n} payment(s) belong to no sale so far. While livetill runs it asks whose they are, \
-             and forgets those of the seller's other sales; one that stays here is to be looked at \
-             in the provider's dashboard"
+            "{} of no sale so far. While livetill runs it asks whose they are, and forgets those of \
+             the seller's other sales; one that stays here is to be looked at in the provider's \
+             dashboard",
+            text::counted(n, "payment")
         );
         lines.push(Finding::warning(format!("payments at {provider}"), says));
     }

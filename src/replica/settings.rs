@@ -85,7 +85,7 @@ impl Settings {
         let more = found.len().saturating_sub(NAMED_MAX);
         if more > 0 {
             found.truncate(NAMED_MAX);
-            found.push(format!("{more} more difference(s) to {they}"));
+            found.push(format!("{more} more differences to {they}"));
         }
         found
     }
@@ -262,7 +262,7 @@ mod tests {
         };
         let said = differences(&many("1.00"), &many("2.00"));
         assert_eq!(said.len(), NAMED_MAX + 1);
-        assert_eq!(said[NAMED_MAX], "92 more difference(s) to that program");
+        assert_eq!(said[NAMED_MAX], "92 more differences to that program");
         let whole = settings(&many("1.00"));
         assert!(serde_json::to_string(&whole).expect("JSON").len() < 100_000);
         let mut newer = settings("[templates.mug]\nprice = \"1.00\"\n");

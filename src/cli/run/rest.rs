@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Result;
 
 use super::{LOOK_EVERY, left_on, say};
-use crate::{app::App, cli::Ended, clock::Span, reconcile, view::View};
+use crate::{app::App, cli::Ended, clock::Span, notice::text, reconcile, view::View};
 
 /// How long pages stay up after the last sale is done, once input has ended.
 const LINGER: Duration = Duration::from_secs(5);
@@ -18,18 +18,16 @@ pub(super) async fn to_the_end(
     let mut asked = false;
     loop {
         match app.at_rest().await {
-            Ok((true, 0)) => {
+            // Nobody will ask again until the next start: word of a payment may be lost.
+            Ok((true, 0)) if !asked => {
+                asked = true;
                 linger(app, stopped).await;
-                // Nobody will ask again until the next start: word of a payment may be lost.
-                if !asked {
-                    asked = true;
-                    reconcile::once_more(&app.engine).await;
-                    continue;
-                }
-                return Ok(Ended::Well);
+                reconcile::once_more(&app.engine).await;
+                continue;
             }
+            Ok((true, 0)) => return Ok(Ended::Well),
             Ok((true, parked)) => {
-                say(&format!("{parked} piece(s) of work wait for a person: livetill check"));
+                say(&format!("{}. What and why: livetill check", text::tasks_need_you(parked)));
                 return Ok(Ended::Failed);
             }
             Ok((false, _)) => {}
