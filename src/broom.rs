@@ -16,9 +16,6 @@ pub const KNOWN_FOR: Span = Span::from_mins(45 * 24 * 60);
 /// How often to look for what can be forgotten or archived.
 pub const SWEEP_EVERY: Span = Span::from_mins(60);
 
-/// Between two strokes: whoever sells goes first.
-const BETWEEN: Span = Span::from_millis(200);
-
 /// Sales that are archived in one pass at the most.
 const ARCHIVED_MAX: u32 = 50;
 
@@ -36,7 +33,7 @@ pub async fn sweep(engine: &Engine, stop: &CancellationToken) -> Result<u32, Sto
     while engine.store().forget(before).await? {
         strokes += 1;
         tokio::select! {
-            () = engine.clock().sleep_until(engine.now() + BETWEEN) => {}
+            () = engine.rest() => {}
             () = stop.cancelled() => break,
         }
     }

@@ -14,11 +14,11 @@ use crate::{
     store::{SaleLine, StoreError},
 };
 
+/// Between two strokes of work that may wait.
+const BETWEEN_STROKES: Span = Span::from_millis(200);
+
 /// Who archives, in the journal.
 const BY: &str = "archive";
-
-/// Between two strokes: whoever sells goes first.
-const BETWEEN: Span = Span::from_millis(200);
 
 /// What became of an old sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,9 @@ impl Engine {
         Ok(Archival::Done)
     }
 
-    async fn rest(&self) {
-        self.clock().sleep_until(self.now() + BETWEEN).await;
+    /// Waits a little between two strokes of work that may wait: whoever sells goes first.
+    pub async fn rest(&self) {
+        self.clock().sleep_until(self.now() + BETWEEN_STROKES).await;
     }
 
     /// Notes what stays of a sale; from then on its details are not read any more. Says why not, if
