@@ -7,11 +7,7 @@
 //!
 //! A backup that is put in the file's place has no log beside it, and is taken for what it is.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, path::Path, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, Row, query};
@@ -150,17 +146,6 @@ pub(super) async fn look(path: &Path) -> Result<(), OpenError> {
         "this database is older than what was written here last, like a backup that was put back"
     );
     Ok(())
-}
-
-/// The file that a link leads to: what SQLite and we keep beside a file stands beside that one.
-pub(super) fn real(path: &Path) -> PathBuf {
-    if !path.is_symlink() {
-        return path.to_owned();
-    }
-    std::fs::canonicalize(path).unwrap_or_else(|_| match std::fs::read_link(path) {
-        Ok(to) => path.parent().map_or(to.clone(), |folder| folder.join(&to)),
-        Err(_) => path.to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AnyConnection, AnyPool};
 
 use super::{
-    mark,
     open::OpenError,
     postgres,
     sqlite::{self, sqlite_path},
@@ -27,7 +26,8 @@ impl Place {
             return Ok(Self::Server(SecretString::from(url)));
         }
         let path = sqlite_path(url).filter(|path| !path.as_os_str().is_empty());
-        path.map(|path| Self::File(mark::real(path))).ok_or_else(|| OpenError::Url(shown(url)))
+        path.map(|path| Self::File(sqlite::resolved(path)))
+            .ok_or_else(|| OpenError::Url(shown(url)))
     }
 
     /// A connection for writing to tables that are there already.

@@ -33,6 +33,17 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
+/// The file that a link leads to: what SQLite and we keep beside a file stands beside that one.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    if !path.is_symlink() {
+        return path.to_owned();
+    }
+    std::fs::canonicalize(path).unwrap_or_else(|_| match std::fs::read_link(path) {
+        Ok(to) => path.parent().map_or(to.clone(), |folder| folder.join(&to)),
+        Err(_) => path.to_owned(),
+    })
+}
+
 /// Buyers' names and addresses are nobody else's business. What SQLite makes beside the file gets
 /// the file's own mode.
 pub(super) fn keep_private(path: &Path) {
