@@ -149,7 +149,8 @@ impl Chat {
         let (user, room) = (&message.user, &message.room);
         let taken = self.engine.shop_change(|shop, now| shop.confirm(user, room, now)).await?;
         let ask = taken.ok_or_else(|| {
-            No::Say("Nothing to confirm (a question expires after 30 s).".to_owned())
+            let lasts = ASK_FOR.words();
+            No::Say(format!("Nothing to confirm (a question expires after {lasts})."))
         })?;
         if let Event::Started(start) = ask.event {
             return self.start_as_asked(message, &start, ask.start.unwrap_or_default()).await;
@@ -159,8 +160,10 @@ impl Chat {
             _ => None,
         };
         if !ask.also.is_empty() {
-            let numbers = self.stop_each(message, &ask).await?;
-            let line = format!("Stopping {numbers}");
+            let line = match self.stop_each(message, &ask).await?.as_slice() {
+                [] => "They are over already.".to_owned(),
+                numbers => format!("Stopping {}", numbers.join(", ")),
+            };
             return Ok(Reply::lines([line].into_iter().chain(queue).collect()));
         }
         let told = self.tell(message, ask.sale, ask.event.clone()).await?;
@@ -169,8 +172,8 @@ impl Chat {
         Ok(Reply::lines([line].into_iter().chain(queue).collect()))
     }
 
-    /// Stops several sales; their numbers in words.
-    async fn stop_each(&self, message: &Message, ask: &Ask) -> Result<String, No> {
+    /// Stops several sales; the numbers of those that were not over yet, like `#7`.
+    async fn stop_each(&self, message: &Message, ask: &Ask) -> Result<Vec<String>, No> {
         let mut numbers = Vec::new();
         for (n, sale) in std::iter::once(&ask.sale).chain(&ask.also).enumerate() {
             // Each sale counts the message once; one that ended meanwhile is as it should be.
@@ -183,7 +186,7 @@ impl Chat {
         }
         let instead = "To start one once more: !sale again".to_owned();
         self.ended(message, Outcome::Never(ask.sale, instead)).await;
-        Ok(numbers.join(", "))
+        Ok(numbers)
     }
 
     /// Asks for a *yes* before something that touches other people's holds.

@@ -1,8 +1,8 @@
 //! What was probably meant. A guess is suggested, never run.
 
 use super::{
-    SPECS, Spec,
-    words::{Mistake, Word},
+    Args, SPECS, Spec,
+    words::{Mistake, Word, time},
 };
 
 /// Words that other programs, and people, use for our verbs.
@@ -74,7 +74,7 @@ pub(super) fn unknown_template(
 ) -> Mistake {
     let shown = clip(word);
     let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-    if number && matches!(spec.args, super::Args::Template { number: true }) {
+    if number && matches!(spec.args, Args::Template { number: true }) {
         return Mistake(format!(
             "No template {shown}. Did you mean: !sale {} #{shown}?",
             spec.verb
@@ -128,10 +128,9 @@ pub(super) fn known_templates(templates: &[&str]) -> String {
 pub(super) fn stray(spec: &Spec, word: &Word) -> Mistake {
     let shown = clip(&word.text);
     let (verb, example) = (spec.verb, spec.examples[0]);
-    let is_time = super::words::time(&word.text).is_ok();
+    let is_time = time(&word.text).is_ok();
     let is_number = word.text.bytes().all(|b| b.is_ascii_digit());
-    let takes_sale =
-        !matches!(spec.args, super::Args::Nothing | super::Args::Verb | super::Args::Rehearsal);
+    let takes_sale = !matches!(spec.args, Args::Nothing | Args::Verb | Args::Rehearsal);
     Mistake(match verb {
         "pause" if is_time => "A pause has no time: it lasts until !sale resume".to_owned(),
         "again" => format!(
@@ -188,7 +187,7 @@ pub(super) fn odd_word(
         return Mistake(format!("One template per sale: {} is one too many.", clip(word)));
     }
     match word.chars().next() {
-        Some(c) if c.is_ascii_digit() => match super::words::time(word) {
+        Some(c) if c.is_ascii_digit() => match time(word) {
             Err(error) => Mistake(format!("{error}.")),
             Ok(_) => Mistake(format!("I don't understand \"{}\" here.", clip(word))),
         },
@@ -215,7 +214,7 @@ fn unquoted_text(before: &[Word], word: &str, behind: &[Word]) -> Option<String>
     if !key.eq_ignore_ascii_case("title") {
         return None;
     }
-    let is_text = |word: &&Word| word.option().is_none() && super::words::time(&word.text).is_err();
+    let is_text = |word: &&Word| word.option().is_none() && time(&word.text).is_err();
     let more = behind.iter().take_while(is_text).map(|word| word.text.as_str());
     let words: Vec<&str> = [begun, word].into_iter().chain(more).collect();
     Some(format!("Put it in quotes: title=\"{}\"", clip_to(words.join(" ").trim(), 80)))

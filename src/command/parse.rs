@@ -217,7 +217,7 @@ fn given(spec: &Spec, args: &mut Cursor, templates: &[&str]) -> Result<Given, Mi
             }
             Some((key, value)) => option(spec, &mut given, &key.to_lowercase(), value)?,
             None => match time(&word.text) {
-                Ok(time) => set(&mut given.overrides.duration, time, "the time")?,
+                Ok(time) => set(&mut given.overrides.duration, time, "The time")?,
                 Err(_) => {
                     let before = &args.words[first..args.at - 1];
                     let behind = args.rest();
@@ -264,7 +264,6 @@ fn whole(key: &str, value: &str) -> Result<u32, Mistake> {
 
 fn set<T>(slot: &mut Option<T>, value: T, what: &str) -> Result<(), Mistake> {
     if slot.is_some() {
-        let what = what.replace("the time", "The time");
         return Err(Mistake(format!("{what} is given twice.")));
     }
     *slot = Some(value);

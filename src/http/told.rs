@@ -77,15 +77,11 @@ pub(super) fn tell(facts: &Facts, now: Timestamp, back: bool) -> Told {
     match &facts.hold.state {
         HoldState::Waiting { .. } => {
             let says = match facts.place {
-                Some(0) | None => {
-                    "You are next. Keep this page open; it changes by itself.".to_owned()
-                }
-                Some(1) => "One person is ahead of you. Keep this page open; it changes by itself."
-                    .to_owned(),
-                Some(n) => format!(
-                    "{n} people are ahead of you. Keep this page open; it changes by itself."
-                ),
+                Some(0) | None => "You are next.".to_owned(),
+                Some(1) => "One person is ahead of you.".to_owned(),
+                Some(n) => format!("{n} people are ahead of you."),
             };
+            let says = format!("{says} Keep this page open; it changes by itself.");
             under_way("In line", "all_held", says)
         }
         HoldState::Offered { until } => Told {
@@ -187,26 +183,22 @@ fn released(facts: &Facts, why: Lapse) -> Told {
     if let Some(payment) = money(facts).next() {
         return not_kept(facts, payment, "came when nothing was left");
     }
-    let says = match why {
-        Lapse::LeftLine => "You left the line. You were not charged.",
-        Lapse::NotTaken => {
-            "You did not take yours in time, so it went to the next in line. You were not charged."
-        }
-        Lapse::LetGo => "You cancelled. You were not charged.",
-        Lapse::NoPage => {
-            "The payment page could not be made. You were not charged; please try again."
-        }
-        Lapse::SaleEnded => {
-            "The sale ended. You were not charged. If you did pay at the last moment, it counts or \
-             goes back to you, and this page will say so."
-        }
+    let (what, then) = match why {
+        Lapse::LeftLine => ("You left the line.", ""),
+        Lapse::NotTaken => ("You did not take yours in time, so it went to the next in line.", ""),
+        Lapse::LetGo => ("You cancelled.", ""),
+        Lapse::NoPage => ("The payment page could not be made.", " Please try again."),
+        Lapse::SaleEnded => ("The sale ended.", IF_PAID_LATE),
         Lapse::TimeUp | Lapse::WrongAmount | Lapse::Unwanted => {
-            "Your time to pay is over. You were not charged. If you did pay at the last moment, it \
-             counts or goes back to you, and this page will say so."
+            ("Your time to pay is over.", IF_PAID_LATE)
         }
     };
-    over("Over", "ended", says.to_owned())
+    over("Over", "ended", format!("{what} You were not charged.{then}"))
 }
+
+/// A payment may have been made as its page closed.
+const IF_PAID_LATE: &str = " If you did pay at the last moment, it counts or goes back to you, and \
+                            this page will say so.";
 
 /// Payments that are money, or may become it, or were said to be.
 fn money(facts: &Facts) -> impl Iterator<Item = &Payment> {

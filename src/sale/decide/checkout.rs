@@ -356,7 +356,7 @@ fn release_if_closed(draft: &mut Draft<'_>, id: HoldId) {
     parts::end(draft, id);
 }
 
-/// The page stays payable for ever: so do its units stay reserved.
+/// The page stays payable for ever, so its units stay taken.
 pub(super) fn cannot_close(draft: &mut Draft<'_>, id: HoldId, nth: u32, page: Option<&CheckoutId>) {
     if page.is_none() {
         mark_closed(draft, id, nth, None);
