@@ -8,5 +8,6 @@ mod histories;
 mod pages;
 mod parts;
 pub(crate) mod play;
+mod refunds;
 mod reversals;
 mod second;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     parts::part,
-    play::{CloseMood, Play, template, usd},
+    play::{CloseMood, Play, offers, template, usd},
 };
 use crate::{
     clock::Span,
@@ -15,7 +15,7 @@ use crate::{
         effect::Effect,
         event::{Claim, ClaimLimits, Event},
         hold::{HoldState, Lapse},
-        offer::{Choice, CodeList, Extras, Offers, Special, Upsell, Value, Whose},
+        offer::Extras,
         payment::PaymentFact,
         refusal::Refusal,
         template::{Ask, Delivery, Template},
@@ -121,27 +121,9 @@ fn one_unit_a_claim_where_the_provider_sells_no_more_and_none_is_no_claim() {
     assert_eq!(play.tell(Event::LetGo { hold: warm }), Err(Refusal::UnknownHold));
 }
 
-fn offers() -> Offers {
-    let value = |name: &str, add| Value { name: name.into(), label: name.into(), add: usd(add) };
-    let sticker =
-        Upsell { name: "sticker".into(), label: "Sticker".into(), price: usd("4"), stock: Some(1) };
-    let card = Upsell { name: "card".into(), label: "Card".into(), price: usd("1"), stock: None };
-    let list = CodeList { name: "friends".into(), once: true };
-    Offers {
-        options: vec![Choice {
-            name: "size".into(),
-            label: "Size".into(),
-            values: vec![value("M", "0"), value("XL", "2.50")],
-        }],
-        upsells: vec![sticker, card],
-        condition: None,
-        specials: vec![Special { price: usd("12"), of: Whose::List(list) }],
-    }
-}
-
 #[test]
 fn a_page_made_ahead_goes_to_nobody_who_wants_anything_else() {
-    let offered = Template { offers: offers(), per_buyer: 2, stock: 9, ..template() };
+    let offered = Template { offers: offers(1), per_buyer: 2, stock: 9, ..template() };
     let plain = offered.offers.plain();
     let xl = BTreeMap::from([("size".to_owned(), "XL".to_owned())]);
     let with = |name: &str| Extras { upsells: [name.to_owned()].into(), ..plain.clone() };
@@ -169,7 +151,7 @@ fn a_page_made_ahead_goes_to_nobody_who_wants_anything_else() {
 
 #[test]
 fn an_up_sell_that_is_gone_is_not_sold_waited_for_or_paid_late() {
-    let mut play = Play::open(Template { offers: offers(), ..template() });
+    let mut play = Play::open(Template { offers: offers(1), ..template() });
     let plain = play.sale.head.template.offers.plain();
     let sticker = Extras { upsells: ["sticker".to_owned()].into(), ..plain.clone() };
     let wants = |who: &str| Claim { extras: sticker.clone(), ..of(who) };
@@ -185,7 +167,7 @@ fn an_up_sell_that_is_gone_is_not_sold_waited_for_or_paid_late() {
     let fact = play.pay_page(&page).expect("payable");
     play.deliver(&fact);
     assert_eq!((play.fate(&fact), play.state(ana)), ("refunding", "released"));
-    let mut play = Play::open(Template { offers: offers(), ..template() });
+    let mut play = Play::open(Template { offers: offers(1), ..template() });
     for who in ["bo", "cy", "dee"] {
         play.claims(Claim { extras: plain.clone(), ..of(who) }).expect("free");
     }

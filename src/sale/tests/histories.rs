@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::archive::money_outlives_its_claims;
-use super::play::{CloseMood, Page, Play, delivery, template, usd};
+use super::play::{CloseMood, Page, Play, delivery, offers, template};
 use crate::{
     clock::Span,
     sale::{
@@ -13,7 +13,7 @@ use crate::{
         effect::Effect,
         event::{Claim, Event},
         hold::{Hold, HoldState},
-        offer::{Choice, CodeList, Extras, Offers, Special, Upsell, Value, Whose},
+        offer::{Extras, Offers},
         payment::{Fate, RefundFact, RefundStatus},
         refusal::Refusal,
         template::{CheckoutShape, Template},
@@ -114,28 +114,6 @@ fn templates() -> impl Strategy<Value = (Template, bool)> {
             (Template { stock, per_buyer, warm, delivery, checkout, offers, ..template() }, arm)
         },
     )
-}
-
-/// Two sizes, a few stickers, a card for every order, and a price for friends.
-fn offers(stickers: u32) -> Offers {
-    let value = |name: &str, add| Value { name: name.into(), label: name.into(), add: usd(add) };
-    let upsell = |name: &str, price, stock| Upsell {
-        name: name.into(),
-        label: name.into(),
-        price: usd(price),
-        stock,
-    };
-    let list = CodeList { name: "friends".into(), once: true };
-    Offers {
-        options: vec![Choice {
-            name: "size".into(),
-            label: "Size".into(),
-            values: vec![value("M", "0"), value("XL", "2.50")],
-        }],
-        upsells: vec![upsell("sticker", "4", Some(stickers)), upsell("card", "1", None)],
-        condition: None,
-        specials: vec![Special { price: usd("12"), of: Whose::List(list) }],
-    }
 }
 
 /// What a buyer chooses, by the bits of a number; with the highest, nothing of it.

@@ -16,7 +16,7 @@ use crate::{
         effect::Effect,
         event::{Claim, ClaimLimits, CloseAnswer, Event, Listing, Start, Verdict},
         hold::{Checkout, Hold},
-        offer::{Extras, Offers},
+        offer::{Choice, CodeList, Extras, Offers, Special, Upsell, Value, Whose},
         payment::{PaymentFact, PaymentStatus, RefundFact, RefundStatus},
         refusal::Refusal,
         start,
@@ -62,6 +62,28 @@ pub fn template() -> Template {
 
 pub fn delivery(name: &str, fee: &str) -> Delivery {
     Delivery { name: name.into(), label: name.into(), fee: usd(fee), ask_address: name == "ship" }
+}
+
+/// Two sizes, a few stickers, a card for every order, and a price for friends.
+pub fn offers(stickers: u32) -> Offers {
+    let value = |name: &str, add| Value { name: name.into(), label: name.into(), add: usd(add) };
+    let upsell = |label: &str, price, stock| Upsell {
+        name: label.to_lowercase(),
+        label: label.into(),
+        price: usd(price),
+        stock,
+    };
+    let list = CodeList { name: "friends".into(), once: true };
+    Offers {
+        options: vec![Choice {
+            name: "size".into(),
+            label: "Size".into(),
+            values: vec![value("M", "0"), value("XL", "2.50")],
+        }],
+        upsells: vec![upsell("Sticker", "4", Some(stickers)), upsell("Card", "1", None)],
+        condition: None,
+        specials: vec![Special { price: usd("12"), of: Whose::List(list) }],
+    }
 }
 
 pub fn capabilities() -> Capabilities {
