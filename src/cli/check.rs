@@ -109,16 +109,15 @@ async fn of_store(loaded: &Loaded) -> Result<Vec<Finding>> {
     lines.extend(doubles(&store).await?);
     lines.extend(strange_proxies(loaded, &store).await?);
     lines.extend(programs(loaded, &store).await?);
-    let mut strays = BTreeMap::<String, u64>::new();
+    let mut strays = BTreeMap::<String, usize>::new();
     for (provider, _) in store.unmatched().await? {
         *strays.entry(provider).or_default() += 1;
     }
     for (provider, n) in strays {
         let says = format!(
-            "{} of no sale so far. While livetill runs it asks whose they are, and forgets those of \
-             the seller's other sales; one that stays here is to be looked at in the provider's \
-             dashboard",
-            text::counted(n, "payment")
+            "payments that belong to no sale so far: {n}. While livetill runs it asks whose they are, \
+             and forgets those of the seller's other sales; one that stays here is to be looked at \
+             in the provider's dashboard"
         );
         lines.push(Finding::warning(format!("payments at {provider}"), says));
     }

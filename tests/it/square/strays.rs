@@ -101,7 +101,7 @@ async fn what_nobody_can_tell_is_one_line_and_is_forgotten_after_days() {
     }
     let lines = checked(&shop).await;
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].starts_with("warn") && lines[0].contains("200 payments"), "{lines:?}");
+    assert!(lines[0].starts_with("warn") && lines[0].contains("no sale so far: 200."), "{lines:?}");
     // Pages that are opened meanwhile ask nothing more.
     shop.passes(mins(3)).await;
     let before = shop.square.calls("GET /v2/orders/till-");
