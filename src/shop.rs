@@ -18,6 +18,9 @@ use crate::{
 /// How long a question waits for its *yes*.
 pub const ASK_FOR: Span = Span::from_secs(30);
 
+/// The verb that answers a question.
+const YES: &str = "yes";
+
 /// How long a cheap thing can be taken back.
 pub const UNDO_FOR: Span = Span::from_secs(20);
 
@@ -249,10 +252,14 @@ impl Shop {
     }
 
     /// Notes that somebody is about to do something: whatever they did before can no longer be
-    /// taken back, even if the program ends right now.
+    /// taken back, even if the program ends right now. A question of theirs is answered by a *yes*
+    /// and withdrawn by anything else: a later *yes* must not do what was left behind.
     pub fn begins(&self, by: Deed<'_>, verb: &str, now: Timestamp) -> Self {
         let mut next = self.tidied(now);
         let user = by.user.key();
+        if verb != YES {
+            next.asks.retain(|ask| ask.user != user);
+        }
         next.undos.retain(|undo| undo.user != user);
         next.undos.push(Undo {
             user,
@@ -394,6 +401,12 @@ mod tests {
         );
         let (after, undo) = asked.undo(&ana, now).expect("a question");
         assert_eq!((undo.stays, after.asks.len()), (Some(Stays::Asked), 0));
+        // And with whatever its asker does next, but for the answer; others' words are no answer.
+        let ben = user("b");
+        for (who, verb, stays) in [(&ana, "stop", 0), (&ana, "yes", 1), (&ben, "stop", 1)] {
+            let next = asked.begins(Deed { user: who, message: "9" }, verb, now);
+            assert_eq!(next.asks.len(), stays, "{verb}");
+        }
     }
 
     #[test]

@@ -292,6 +292,19 @@ async fn a_sale_that_is_taken_back_holds_the_queue_as_well() {
 }
 
 #[tokio::test]
+async fn a_yes_is_no_answer_to_a_question_that_was_left_behind() {
+    let mut world = World::new(&format!("{MUG}{BOWL}")).await;
+    world.says("!sale start mug 10m").await;
+    assert!(first(&mut world, "!sale start mug 5m").await.contains("A second one?"));
+    // To look is not to go on.
+    world.says("!sale status").await;
+    assert_eq!(first(&mut world, "!sale stop all").await, "Stopping #1");
+    assert!(first(&mut world, "!sale yes").await.starts_with("Nothing to confirm"));
+    assert!(world.app.engine.views().all().iter().all(|view| view.state.is_over()));
+    world.done().await;
+}
+
+#[tokio::test]
 async fn stop_all_ends_every_sale_after_one_yes() {
     let mut world = World::new(&format!("{MUG}{BOWL}")).await;
     world.says("!sale start mug 10m").await;
