@@ -120,6 +120,9 @@ pub enum Trouble {
         amount: Money,
         /// What about it.
         why: String,
+        /// Whether no unit is kept for it.
+        #[serde(default)]
+        unreserved: bool,
     },
     /// An effect was given up.
     Parked {

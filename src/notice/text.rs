@@ -78,9 +78,10 @@ fn worded(why: &str) -> String {
 
 fn trouble_text(number: u32, trouble: &Trouble) -> String {
     match trouble {
-        Trouble::Payment { payment, amount, why } => format!(
-            "payment {payment} ({amount}) needs your decision: {}. It isn't counted as a sale; its unit stays reserved",
-            plain(why)
+        Trouble::Payment { payment, amount, why, unreserved } => format!(
+            "payment {payment} ({amount}) needs your decision: {}. It isn't counted as a sale; {}",
+            plain(why),
+            if *unreserved { "no unit is reserved for it" } else { "its unit stays reserved" }
         ),
         Trouble::Parked { what, why } => {
             let why = plain(why);

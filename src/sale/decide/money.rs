@@ -223,10 +223,14 @@ fn wrong_amount(draft: &mut Draft<'_>, mut payment: Payment, mut hold: Hold) {
 
 pub(super) fn before_person(draft: &mut Draft<'_>, payment: Payment) {
     if let Fate::Person { why } = &payment.fate {
+        let hold = payment.hold.and_then(|id| draft.hold(id));
+        let is_reserved =
+            |hold: &Hold| hold.is_taken() && !matches!(hold.state, HoldState::Paid { .. });
         draft.tell(Trouble::Payment {
             payment: payment.fact.id.to_string(),
             amount: payment.fact.amount,
             why: why.clone(),
+            unreserved: !hold.is_some_and(is_reserved),
         });
     }
     draft.put_payment(payment);
