@@ -19,8 +19,7 @@ pub const SWEEP_EVERY: Span = Span::from_mins(60);
 /// Sales that are archived in one pass at the most.
 const ARCHIVED_MAX: u32 = 50;
 
-/// Old sales that are looked at in one pass at the most: those that stay whole are looked at each
-/// time it is their turn.
+/// Old sales that are looked at in one pass at the most.
 const LOOKED_MAX: u32 = 100;
 
 /// Forgets everything that is old enough; says how often there was something.
@@ -56,6 +55,7 @@ impl Archivist {
     }
 
     /// One pass; says how many sales were archived in it, or had something left of them removed.
+    /// What is wrong with one sale does not keep the others from their turn.
     ///
     /// # Errors
     /// If the store fails; the next pass begins with the same sale.
@@ -64,23 +64,36 @@ impl Archivist {
         let old = engine.store().old_sales(before, self.at, LOOKED_MAX).await?;
         let all = old.len() < LOOKED_MAX as usize;
         let mut archived = 0;
-        for line in old {
+        for (number, line) in old {
             if archived == ARCHIVED_MAX {
                 return Ok(archived);
             }
-            match engine.archive(&line, before).await? {
-                Archival::Done => archived += 1,
-                Archival::Left => {}
-                Archival::Whole(why) => {
-                    tracing::debug!(sale = %line.id, number = line.number, why, "stays whole");
-                }
+            let done = match line {
+                Ok(line) => engine.archive(&line, before).await,
+                Err(damaged) => Err(damaged.into()),
+            };
+            match done {
+                Ok(Archival::Done) => archived += 1,
+                Ok(Archival::Left) => {}
+                Ok(Archival::Whole(why)) => tracing::debug!(number, why, "a sale stays whole"),
+                Err(error) if is_of_all(&error) => return Err(error),
+                Err(error) => tracing::warn!(%error, number, "an old sale could not be archived"),
             }
-            self.at = line.number;
+            self.at = number;
         }
         if all {
             self.at = 0;
         }
         Ok(archived)
+    }
+}
+
+/// Whether the next sale would fare no better.
+fn is_of_all(error: &TellError) -> bool {
+    match error {
+        TellError::Store(error) => !matches!(error, StoreError::Damaged { .. }),
+        TellError::Busy => true,
+        _ => false,
     }
 }
 

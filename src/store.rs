@@ -135,13 +135,13 @@ pub trait Store: Send + Sync + 'static {
     async fn unmatched(&self) -> Result<Vec<(String, PaymentFact)>, StoreError>;
 
     /// Closed sales that began before then, have a number above `after` and still have details,
-    /// archived ones included; by their numbers, `limit` at most.
+    /// archived ones included; by their numbers, `limit` at most. A damaged one has its number.
     async fn old_sales(
         &self,
         before: Timestamp,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<SaleLine>, StoreError>;
+    ) -> Result<Vec<OldSale>, StoreError>;
 
     /// How many sales are archived.
     async fn archived(&self) -> Result<u64, StoreError>;
@@ -264,6 +264,9 @@ pub struct SaleLine {
     #[serde(skip)]
     pub head: Head,
 }
+
+/// An old sale: its number, and what can be read of it.
+pub type OldSale = (u32, Result<SaleLine, StoreError>);
 
 /// A page at a provider, by one of the names it has there.
 #[derive(Clone, Debug, PartialEq, Eq)]

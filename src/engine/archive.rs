@@ -11,7 +11,7 @@ use crate::{
         archive::{Archiving, stays_whole},
         event::Event,
     },
-    store::{SaleLine, StoreError},
+    store::SaleLine,
 };
 
 /// Between two strokes of work that may wait.
@@ -36,7 +36,8 @@ impl Engine {
     /// do not agree; or goes on removing what an archived one left.
     ///
     /// # Errors
-    /// If the store fails; what is left is removed the next time.
+    /// If the store fails, or something of the sale is damaged; what is left is removed the next
+    /// time.
     pub async fn archive(&self, line: &SaleLine, before: Timestamp) -> Result<Archival, TellError> {
         if line.head.archived.is_none() {
             let ended = line.head.phase.end().map(|end| end.at);
@@ -78,12 +79,7 @@ impl Engine {
         if !self.store().work_of(id).await?.is_empty() {
             return Ok(Some("work of it is left to do, or was given up".to_owned()));
         }
-        let (sale, journal) = match self.store().books(id).await {
-            Ok(Some(books)) => books,
-            Ok(None) => return Err(TellError::Unknown),
-            Err(damaged @ StoreError::Damaged { .. }) => return Ok(Some(damaged.to_string())),
-            Err(error) => return Err(error.into()),
-        };
+        let (sale, journal) = self.store().books(id).await?.ok_or(TellError::Unknown)?;
         if let Some(why) = stays_whole(&sale) {
             return Ok(Some(why.to_owned()));
         }

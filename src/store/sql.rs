@@ -98,8 +98,8 @@ statements! {
 
     /// The first line of a sale's journal is the last of its details to go: while it is there,
     /// there is something to do, and looking for it takes no index of its own.
-    SELECT_OLD_SALES = "select s.body from sale s where s.phase = 'closed' and s.created_at < $1 \
-        and s.number > $2 and exists (select 1 from journal j where j.sale = s.id \
+    SELECT_OLD_SALES = "select s.number, s.body from sale s where s.phase = 'closed' \
+        and s.created_at < $1 and s.number > $2 and exists (select 1 from journal j where j.sale = s.id \
         and j.revision = 1) order by s.number limit $3";
     COUNT_ARCHIVED = "select cast(count(*) as bigint) as n from sale s where s.phase = 'closed' \
         and not exists (select 1 from journal j where j.sale = s.id and j.revision = 1)";

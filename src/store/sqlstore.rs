@@ -8,8 +8,9 @@ use sqlx::{AnyConnection, AnyPool, Connection, Row, any::AnyRow, query};
 use tokio::sync::mpsc;
 
 use super::{
-    Change, Commit, Committed, Doc, DocChange, Holding, JournalLine, LeaseAsk, Leased, OutboxCount,
-    PageRef, ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Turn, Work,
+    Change, Commit, Committed, Doc, DocChange, Holding, JournalLine, LeaseAsk, Leased, OldSale,
+    OutboxCount, PageRef, ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Turn,
+    Work,
     group::Writer,
     listener::{Speaker, listen},
     load::{first_line, head, journal, load},
@@ -266,10 +267,11 @@ impl Store for SqlStore {
         before: Timestamp,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<SaleLine>, StoreError> {
+    ) -> Result<Vec<OldSale>, StoreError> {
         let find = query(sql::SELECT_OLD_SALES).bind(before.millis());
         let find = find.bind(i64::from(after)).bind(i64::from(limit));
-        find.fetch_all(&self.pool).await?.iter().map(sale_line).collect()
+        let rows = find.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((count(row, "sale", "number")?, sale_line(row)))).collect()
     }
 
     async fn archived(&self) -> Result<u64, StoreError> {

@@ -29,8 +29,8 @@ use livetill::{
     },
     shop::Shop,
     store::{
-        Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount, PageRef,
-        ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Work,
+        Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OldSale, OutboxCount,
+        PageRef, ParkedEffect, Peers, PutOff, SaleLine, Seen, Store, StoreError, Work,
     },
     view::View,
 };
@@ -170,7 +170,7 @@ fused_store! {
     retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
     journal(sale: SaleId) -> Vec<JournalLine>;
-    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<SaleLine>;
+    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<OldSale>;
     archived() -> u64;
     books(sale: SaleId) -> Option<(Sale, Vec<JournalLine>)>;
 }

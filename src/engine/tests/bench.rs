@@ -30,9 +30,9 @@ use crate::{
     },
     shop::Shop,
     store::{
-        Access, Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OutboxCount,
-        PageRef, ParkedEffect, PutOff, QueuedEffect, SaleChange, SaleLine, Seen, Store, StoreError,
-        Work, open,
+        Access, Commit, Committed, Doc, DocChange, JournalLine, LeaseAsk, Leased, OldSale,
+        OutboxCount, PageRef, ParkedEffect, PutOff, QueuedEffect, SaleChange, SaleLine, Seen,
+        Store, StoreError, Work, open,
     },
 };
 
@@ -197,7 +197,7 @@ lossy! {
     work_of(sale: SaleId) -> Vec<Work>;
     retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
-    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<SaleLine>;
+    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<OldSale>;
     archived() -> u64;
     clear_archived(sale: SaleId) -> bool;
     journal(sale: SaleId) -> Vec<JournalLine>;
