@@ -4,7 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Span,
+    clock::{Span, Timestamp},
     engine::{Archival, Engine, TellError},
     store::StoreError,
 };
@@ -21,6 +21,10 @@ const ARCHIVED_MAX: u32 = 50;
 
 /// Old sales that are looked at in one pass at the most.
 const LOOKED_MAX: u32 = 100;
+
+/// So long after all were looked at it begins again with the oldest: what has to stay whole does so
+/// for long.
+pub const LOOK_AGAIN_AFTER: Span = Span::from_mins(24 * 60);
 
 /// Forgets everything that is old enough; says how often there was something.
 ///
@@ -46,12 +50,14 @@ pub struct Archivist {
     after: Span,
     /// The number of the sale that was looked at last; the next pass goes on behind it.
     at: u32,
+    /// When to begin again, once all were looked at.
+    again_at: Option<Timestamp>,
 }
 
 impl Archivist {
     /// One that begins with the oldest sale.
     pub fn new(after: Span) -> Self {
-        Self { after, at: 0 }
+        Self { after, at: 0, again_at: None }
     }
 
     /// One pass; says how many sales were archived in it, or had something left of them removed.
@@ -60,6 +66,9 @@ impl Archivist {
     /// # Errors
     /// If the store fails; the next pass begins with the same sale.
     pub async fn pass(&mut self, engine: &Engine) -> Result<u32, TellError> {
+        if self.again_at.is_some_and(|at| engine.now() < at) {
+            return Ok(0);
+        }
         let before = engine.now() - self.after;
         let old = engine.store().old_sales(before, self.at, LOOKED_MAX).await?;
         let all = old.len() < LOOKED_MAX as usize;
@@ -82,7 +91,7 @@ impl Archivist {
             self.at = number;
         }
         if all {
-            self.at = 0;
+            (self.at, self.again_at) = (0, Some(engine.now() + LOOK_AGAIN_AFTER));
         }
         Ok(archived)
     }

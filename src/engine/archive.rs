@@ -8,7 +8,7 @@ use crate::{
     report::to_keep,
     sale::{
         Sale,
-        archive::{Archiving, stays_whole},
+        archive::{Archiving, stays_whole, stays_whole_by_head},
         event::Event,
     },
     store::SaleLine,
@@ -44,6 +44,9 @@ impl Engine {
             if ended.is_none_or(|at| at >= before) {
                 return Ok(Archival::Whole("it ended not long enough ago".to_owned()));
             }
+            if let Some(why) = stays_whole_by_head(&line.head) {
+                return Ok(Archival::Whole(why.to_owned()));
+            }
             if let Some(why) = self.give_up_details(line.id).await? {
                 return Ok(Archival::Whole(why));
             }
@@ -74,15 +77,17 @@ impl Engine {
     }
 
     /// Notes what stays of a sale; from then on its details are not read any more. Says why not, if
-    /// it keeps them.
+    /// it keeps them. The journal, most of what there is, is read last.
     async fn give_up_details(&self, id: SaleId) -> Result<Option<String>, TellError> {
         if !self.store().work_of(id).await?.is_empty() {
             return Ok(Some("work of it is left to do, or was given up".to_owned()));
         }
-        let (sale, journal) = self.store().books(id).await?.ok_or(TellError::Unknown)?;
+        let sale = self.store().load(id).await?.ok_or(TellError::Unknown)?;
         if let Some(why) = stays_whole(&sale) {
             return Ok(Some(why.to_owned()));
         }
+        drop(sale);
+        let (sale, journal) = self.store().books(id).await?.ok_or(TellError::Unknown)?;
         let figures = match to_keep(&sale, &journal) {
             Ok(figures) => figures,
             Err(wrong) => return Ok(Some(format!("its books do not agree: {wrong}"))),

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ListingState, Sale,
+    Head, ListingState, Sale,
     draft::Draft,
     hold::{Checkout, Hold, HoldState},
     payment::{Fate, Payment, PaymentStatus},
@@ -87,9 +87,8 @@ pub struct Archiving {
     pub figures: Figures,
 }
 
-/// Why a sale keeps its details however old it is; `None` if they may go.
-pub fn stays_whole(sale: &Sale) -> Option<&'static str> {
-    let head = &sale.head;
+/// Why a sale keeps its details however old it is, as far as its head tells.
+pub fn stays_whole_by_head(head: &Head) -> Option<&'static str> {
     let tally = &head.tally;
     if !head.is_closed() {
         return Some("it is not closed");
@@ -102,6 +101,14 @@ pub fn stays_whole(sale: &Sale) -> Option<&'static str> {
     }
     if tally.unsettled > 0 || tally.warm > 0 || tally.waiting > 0 || head.parts > 0 {
         return Some("something of it is not settled");
+    }
+    None
+}
+
+/// Why a sale keeps its details however old it is; `None` if they may go.
+pub fn stays_whole(sale: &Sale) -> Option<&'static str> {
+    if let Some(why) = stays_whole_by_head(&sale.head) {
+        return Some(why);
     }
     if sale.next_deadline().is_some() {
         return Some("something of it is still to come");
