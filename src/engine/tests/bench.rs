@@ -21,7 +21,7 @@ use crate::{
         Webhook, WebhookError, Whose,
     },
     sale::{
-        Sale,
+        Head, Sale,
         effect::Effect,
         event::Event,
         payment::PaymentFact,
@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until it is moved; whoever may wait moves it.
 pub(crate) struct Still(AtomicI64);
 
 impl Clock for Still {
@@ -44,8 +44,9 @@ impl Clock for Still {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 
-    fn sleep_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::pending())
+    fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.fetch_max(until.millis(), Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -82,6 +83,8 @@ pub(crate) struct Stub {
     pub(crate) whose: Mutex<Option<HoldId>>,
     /// Whether it answers questions about its state.
     pub(crate) is_away: AtomicBool,
+    /// What it says next when it is to forget a sale; then, that nothing is left.
+    pub(crate) forgets: Mutex<VecDeque<Result<bool, ProviderError>>>,
 }
 
 #[async_trait]
@@ -136,6 +139,10 @@ impl Provider for Stub {
         Ok(self.whose.lock().expect("unpoisoned").map_or(Whose::Unknown, Whose::Ours))
     }
 
+    async fn forget(&self, _: SaleId) -> Result<bool, ProviderError> {
+        self.forgets.lock().expect("unpoisoned").pop_front().unwrap_or(Ok(false))
+    }
+
     fn checkout_hosts(&self) -> Vec<String> {
         Vec::new()
     }
@@ -148,6 +155,41 @@ pub(crate) struct Lossy {
     pub(crate) fails: AtomicU32,
     /// So many were asked for.
     pub(crate) commits: AtomicU32,
+    /// The number of a sale that cannot be read.
+    pub(crate) damaged: AtomicU32,
+    /// What was asked, by the name of the call.
+    pub(crate) asked: Mutex<Vec<&'static str>>,
+    /// What happens right after a call of that name was answered, once.
+    pub(crate) meanwhile: Mutex<Option<(&'static str, Meanwhile)>>,
+}
+
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Lossy {
+    fn new(inner: Arc<dyn Store>) -> Self {
+        let (fails, commits, damaged) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        Self {
+            inner,
+            fails,
+            commits,
+            damaged,
+            asked: Mutex::default(),
+            meanwhile: Mutex::default(),
+        }
+    }
+
+    /// How often a call was made.
+    pub(crate) fn times(&self, call: &str) -> usize {
+        self.asked.lock().expect("unpoisoned").iter().filter(|name| **name == call).count()
+    }
+
+    async fn answered(&self, call: &'static str) {
+        self.asked.lock().expect("unpoisoned").push(call);
+        let now = self.meanwhile.lock().expect("unpoisoned").take_if(|(name, _)| *name == call);
+        if let Some((_, work)) = now {
+            work.await;
+        }
+    }
 }
 
 /// The whole `impl`, since an attribute cannot see through a macro inside it.
@@ -164,8 +206,26 @@ macro_rules! lossy {
                 self.inner.commit(commit).await
             }
 
+            async fn old_sales(
+                &self,
+                before: Timestamp,
+                after: u32,
+                limit: u32,
+            ) -> Result<Vec<OldSale>, StoreError> {
+                let mut sales = self.inner.old_sales(before, after, limit).await?;
+                let damaged = self.damaged.load(Ordering::SeqCst);
+                for (_, line) in sales.iter_mut().filter(|(number, _)| *number == damaged) {
+                    let (table, id, what) = ("sale", damaged.to_string(), "nonsense".to_owned());
+                    *line = Err(StoreError::Damaged { table, id, what });
+                }
+                self.answered("old_sales").await;
+                Ok(sales)
+            }
+
             $(async fn $name(&self, $($arg: $kind),*) -> Result<$answer, StoreError> {
-                self.inner.$name($($arg),*).await
+                let answer = self.inner.$name($($arg),*).await;
+                self.answered(stringify!($name)).await;
+                answer
             })*
         }
     };
@@ -197,7 +257,6 @@ lossy! {
     work_of(sale: SaleId) -> Vec<Work>;
     retry(id: EffectId, now: Timestamp) -> bool;
     unmatched() -> Vec<(String, PaymentFact)>;
-    old_sales(before: Timestamp, after: u32, limit: u32) -> Vec<OldSale>;
     archived() -> u64;
     clear_archived(sale: SaleId) -> bool;
     journal(sale: SaleId) -> Vec<JournalLine>;
@@ -225,8 +284,8 @@ impl Bench {
         let url = format!("sqlite:{}", dir.path().join("x.db").display());
         let inner = Arc::new(open(&url, Access::Write).await.expect("a store"));
         inner.secret([1; 32]).await.expect("made");
-        let store = Arc::new(Lossy { inner, fails: AtomicU32::new(0), commits: AtomicU32::new(0) });
-        assert_eq!(store.commit(as_new(play)).await.expect("writes"), Committed::Applied);
+        let store = Arc::new(Lossy::new(inner));
+        put(&*store, play).await;
         let clock = Arc::new(Still(AtomicI64::new(play.now.millis())));
         let stub = Arc::new(stub);
         let engine = engine(&store, &clock, &stub);
@@ -238,12 +297,22 @@ impl Bench {
         engine(&self.store, &self.clock, &self.stub)
     }
 
+    /// Another sale beside it.
+    pub(crate) async fn also(&self, play: &Play) {
+        put(&*self.store.inner, play).await;
+    }
+
     pub(crate) fn pass(&self, span: Span) {
         self.clock.0.fetch_add(span.millis(), Ordering::SeqCst);
     }
 
     pub(crate) async fn tell(&self, event: Event, origin: Origin) -> Result<Told, TellError> {
         self.engine.tell(self.sale, event, "test", origin).await
+    }
+
+    /// How many lines its journal has.
+    pub(crate) async fn lines(&self) -> usize {
+        self.store.journal(self.sale).await.expect("reads").len()
     }
 
     /// Takes a piece of the provider's work, if one is due.
@@ -274,8 +343,26 @@ fn engine(store: &Arc<Lossy>, clock: &Arc<Still>, stub: &Arc<Stub>) -> Engine {
     })
 }
 
-/// The whole sale, as if it were new, with its work.
-fn as_new(play: &Play) -> Commit {
+/// Stores a sale: how it began, and the rest of it with its work.
+async fn put(store: &dyn Store, play: &Play) {
+    let first = play.journal.first().expect("it began");
+    let head = Head { revision: first.revision, ..play.sale.head.clone() };
+    let began = SaleChange {
+        head,
+        expected: None,
+        wake_at: None,
+        holds: Vec::new(),
+        pages: Vec::new(),
+        payments: Vec::new(),
+        journal: vec![first.clone()],
+    };
+    let begins = Commit { sale: Some(began), at: play.now, ..Commit::default() };
+    for commit in [begins, the_rest(play, first.revision)] {
+        assert_eq!(store.commit(commit).await.expect("writes"), Committed::Applied);
+    }
+}
+
+fn the_rest(play: &Play, began: u64) -> Commit {
     let sale = &play.sale;
     let head = &sale.head;
     let pages = sale.holds().flat_map(|hold| {
@@ -299,12 +386,12 @@ fn as_new(play: &Play) -> Commit {
         effects: effects.collect(),
         sale: Some(SaleChange {
             head: head.clone(),
-            expected: None,
+            expected: Some(began),
             wake_at: sale.next_deadline(),
             holds: sale.holds().cloned().map(Arc::new).collect(),
             pages: pages.collect(),
             payments: sale.payments().cloned().collect(),
-            journal: Vec::new(),
+            journal: play.journal[1..].to_vec(),
         }),
         at: play.now,
         ..Commit::default()

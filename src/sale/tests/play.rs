@@ -22,6 +22,7 @@ use crate::{
         start,
         template::{Bounds, Capabilities, CheckoutShape, Delivery, RefundKind, Template},
     },
+    store::JournalLine,
 };
 
 pub fn usd(text: &str) -> Money {
@@ -137,6 +138,8 @@ pub struct Play {
     pub said: Vec<(Room, Notice)>,
     /// Every event so far, to be repeated out of order.
     pub history: Vec<Event>,
+    /// What the store would keep of it.
+    pub journal: Vec<JournalLine>,
     pub listings: i32,
     pub payable: bool,
     next: u32,
@@ -150,10 +153,21 @@ impl Play {
     }
 
     pub fn start(template: Template, arm: bool) -> Self {
+        Self::begin(template, arm, 7)
+    }
+
+    /// An open sale of that number, 7 or more; nothing of it has a name that another's has.
+    pub fn numbered(template: Template, number: u8) -> Self {
+        let mut play = Self::begin(template, false, number);
+        play.work();
+        play
+    }
+
+    fn begin(template: Template, arm: bool, number: u8) -> Self {
         let now = Timestamp::from_millis(1_767_225_600_000);
         let order = Start {
-            id: SaleId::new(now, [1; 16]),
-            number: 7,
+            id: SaleId::new(now, [number - 6; 16]),
+            number: number.into(),
             template: Arc::new(template),
             capabilities: capabilities(),
             rooms: vec![ROOM.parse().expect("a room")],
@@ -171,10 +185,12 @@ impl Play {
             payments: Vec::new(),
             said: Vec::new(),
             history: Vec::new(),
+            journal: Vec::new(),
             listings: 0,
             payable: true,
-            next: 1,
+            next: u32::from(number - 7) * 1000 + 1,
         };
+        play.note(Event::Started(Box::new(order)), &decision);
         play.take(&decision);
         play
     }
@@ -185,6 +201,18 @@ impl Play {
         play.work();
         assert!(matches!(play.sale.head.phase, Phase::Open { .. }), "{:?}", play.sale.head.phase);
         play
+    }
+
+    fn note(&mut self, event: Event, decision: &Decision) {
+        self.journal.push(JournalLine {
+            revision: decision.head.revision,
+            at: decision.head.last_at,
+            by: "test".to_owned(),
+            stock: decision.head.stock,
+            event: Some(Arc::new(event)),
+            moves: decision.moves.clone(),
+            quarantined: None,
+        });
     }
 
     fn take(&mut self, decision: &Decision) {
@@ -199,6 +227,9 @@ impl Play {
         let decision = decide(&self.sale, &event, self.now)?;
         assert_eq!(decision.changed, decision.head.revision > before);
         self.sale.apply(decision.clone());
+        if decision.changed {
+            self.note(event.clone(), &decision);
+        }
         self.take(&decision);
         if let Err(broken) = self.sale.audit() {
             panic!("{broken} after {event:?}");
