@@ -1,6 +1,6 @@
 //! The rules by example, and by random histories against a model of a provider.
 
-mod archive;
+pub(crate) mod archive;
 mod bounds;
 mod cases;
 mod ends;
