@@ -1,6 +1,8 @@
 //! Writes that share one transaction: what is refused of them leaves nothing behind, and takes
 //! nothing with it. What is told in one `join!` waits before the writer begins, and is one group.
 
+mod archive;
+
 use tempfile::TempDir;
 use tokio::join;
 
