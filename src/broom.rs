@@ -99,11 +99,7 @@ impl Archivist {
 
 /// Whether the next sale would fare no better.
 fn is_of_all(error: &TellError) -> bool {
-    match error {
-        TellError::Store(error) => !matches!(error, StoreError::Damaged { .. }),
-        TellError::Busy => true,
-        _ => false,
-    }
+    matches!(error, TellError::Store(error) if !matches!(error, StoreError::Damaged { .. }))
 }
 
 /// Sweeps now and then until stopped; archives sales that ended longer than `archive_after` ago, if
@@ -127,5 +123,109 @@ pub async fn run(engine: Engine, archive_after: Option<Span>, stop: Cancellation
             },
             () = stop.cancelled() => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::{
+        engine::tests::bench::Bench,
+        sale::{
+            event::Event,
+            tests::{
+                archive::over,
+                play::{Play, template},
+            },
+        },
+        store::Store,
+    };
+
+    const AFTER: Span = Span::from_mins(90 * 24 * 60);
+
+    /// A sale that nobody bought in.
+    fn empty(number: u8) -> Play {
+        let mut play = Play::numbered(template(), number);
+        play.tell(Event::Stopped).expect("open");
+        play.run_out();
+        play
+    }
+
+    /// One that stays whole.
+    fn whole(number: u8) -> Play {
+        let mut play = empty(number);
+        play.sale.head.short = 1;
+        play
+    }
+
+    /// Sales that are old, and who archives them.
+    async fn old(plays: impl IntoIterator<Item = Play>) -> (Bench, Archivist) {
+        let mut plays = plays.into_iter();
+        let bench = Bench::new(&plays.next().expect("one")).await;
+        for play in plays {
+            bench.also(&play).await;
+        }
+        bench.pass(AFTER + Span::from_mins(60));
+        (bench, Archivist::new(AFTER))
+    }
+
+    #[tokio::test]
+    async fn in_one_pass_a_bounded_number_is_archived_and_the_rest_in_the_next() {
+        let (bench, mut archivist) = old((7..=58).map(empty)).await;
+        for archived in [ARCHIVED_MAX, 2, 0] {
+            assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), archived);
+        }
+        assert_eq!(bench.store.archived().await.expect("counts"), 52);
+    }
+
+    #[tokio::test]
+    async fn what_stays_whole_is_looked_at_again_a_day_later() {
+        let (bench, mut archivist) = old([whole(7)]).await;
+        let mut looked = Vec::new();
+        for _ in 0..50 {
+            archivist.pass(&bench.engine).await.expect("answers");
+            looked.push(bench.store.times("old_sales"));
+            bench.pass(SWEEP_EVERY);
+        }
+        assert_eq!([looked[0], looked[23], looked[24], looked[47], looked[48]], [1, 1, 2, 2, 3]);
+        // A program that begins looks at once.
+        Archivist::new(AFTER).pass(&bench.engine).await.expect("answers");
+        assert_eq!(bench.store.times("old_sales"), 4);
+    }
+
+    #[tokio::test]
+    async fn many_that_stay_whole_keep_no_other_from_its_turn_and_it_begins_again() {
+        let last = u8::try_from(LOOKED_MAX).expect("few") + 10;
+        let (bench, mut archivist) = old((9..last).map(whole).chain([over(last)])).await;
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 0);
+        bench.pass(SWEEP_EVERY);
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 1, "the next hour");
+        bench.also(&over(7)).await;
+        bench.pass(SWEEP_EVERY);
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 0, "not at once");
+        bench.pass(LOOK_AGAIN_AFTER);
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 1, "with the oldest");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_one_keeps_no_other_from_being_archived() {
+        let (bench, mut archivist) = old([over(7), over(8), over(9)]).await;
+        bench.store.damaged.store(8, Ordering::SeqCst);
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 2);
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 0, "a day later");
+        bench.store.damaged.store(0, Ordering::SeqCst);
+        bench.pass(LOOK_AGAIN_AFTER);
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 1, "mended");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_ends_the_pass_and_the_next_one_goes_on_there() {
+        let (bench, mut archivist) = old([over(7), over(8)]).await;
+        bench.store.fails.store(1, Ordering::SeqCst);
+        let error = archivist.pass(&bench.engine).await.expect_err("away");
+        assert!(matches!(error, TellError::Store(StoreError::Away(_))), "{error}");
+        assert_eq!(archivist.pass(&bench.engine).await.expect("answers"), 2);
     }
 }
