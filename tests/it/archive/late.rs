@@ -8,7 +8,7 @@ use livetill::{
     sale::payment::{RefundFact, RefundStatus},
 };
 
-use super::{CONFIG, LONG, archives, books, evening, report, sums, whole::stray};
+use super::{CONFIG, LONG, archives, books, evening, report, sums};
 use crate::{
     database::Engine,
     square::shop::{MUG, Shop},
@@ -101,31 +101,6 @@ async fn what_goes_back_late_is_booked_as_ever() {
         world.settle().await;
         assert_eq!(report(&world, id).await.undecided.minor, kept.fact.amount.minor - 600);
         assert!(!world.heard().is_empty(), "a person hears of it");
-        world.app.stop().await;
-    }
-}
-
-/// A sale that is being archived while money comes in keeps it.
-#[tokio::test]
-async fn money_that_comes_while_a_sale_is_archived_is_kept() {
-    for n in 0..8 {
-        let mut world = World::new(CONFIG).await;
-        let id = evening(&mut world).await;
-        world.clock.advance(LONG);
-        let engine = world.app.engine.clone();
-        let fact = stray("pay_race", id, world.clock.now());
-        let pays = tokio::spawn(async move {
-            for _ in 0..n * 20 {
-                tokio::task::yield_now().await;
-            }
-            engine.take("sandbox", News::Payment(fact), None).await
-        });
-        archives(&world).await;
-        pays.await.expect("no panic").expect("taken");
-        let after = report(&world, id).await;
-        assert_eq!(after.undecided.minor, 1800, "before or after, it is before a person");
-        let (sale, journal) = books(&world, id).await;
-        assert!(livetill::report::prove(&sale, &journal).wrong.is_empty());
         world.app.stop().await;
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Money on a sale that nobody claimed anything for.
-pub fn stray(id: &str, sale: SaleId, at: Timestamp) -> PaymentFact {
+fn stray(id: &str, sale: SaleId, at: Timestamp) -> PaymentFact {
     let amount = livetill::money::Money::new(1800, "USD".parse().expect("a currency"));
     PaymentFact {
         id: PaymentId::from(id),
