@@ -10,6 +10,8 @@ pub(crate) mod rest;
 pub mod sandbox;
 pub mod signature;
 pub mod square;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use async_trait::async_trait;
 

@@ -229,7 +229,10 @@ pub(super) fn list<'a>(answer: &'a Value, path: &str) -> &'a [Value] {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::provider::tests::service::{Answer, Service};
 
     fn refused(status: u16) -> Fault {
         let after = Some(Span::from_secs(3));
@@ -258,5 +261,82 @@ mod tests {
             waits(Fault::Lost("gone".to_owned())) && waits(refused(502)) && waits(refused(408))
         );
         assert!(!waits(refused(409)) && !waits(refused(422)));
+    }
+
+    fn rest(base: &str) -> Rest {
+        let http = client(base, Duration::from_millis(200)).expect("a client");
+        let complaint = |_: &Value| None;
+        let base = base.to_owned();
+        Rest { http, base, name: "It", complaint, drift: Drift::default() }
+    }
+
+    async fn asked(answer: Answer) -> (Result<Value, Fault>, Vec<String>) {
+        let service = Service::plays([("GET /x", vec![answer])]).await;
+        let said = rest(&service.url).call(Method::GET, "/x", &[], None).await;
+        (said, service.calls())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_or_never_ends_is_none() {
+        for (answer, says) in [
+            (Answer::Bytes(b""), "It cannot be reached"),
+            (
+                Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"),
+                "It cannot be reached",
+            ),
+            (
+                Answer::Bytes(b"HTTP/1.1 400 No\r\ncontent-length: 9\r\n\r\n{}"),
+                "It cannot be reached",
+            ),
+            (
+                Answer::Bytes(b"HTTP/1.1 204 OK\r\ntransfer-encoding: chunked\r\n"),
+                "It cannot be reached",
+            ),
+            (Answer::Stuck(b""), "It did not answer in time"),
+            (
+                Answer::Stuck(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"),
+                "It did not answer in time",
+            ),
+        ] {
+            let text = format!("{answer:?}");
+            let (said, _) = asked(answer).await;
+            assert_eq!(said, Err(Fault::Lost(says.to_owned())), "{text}");
+        }
+        let (said, _) = asked(Answer::Is(200, json!("{"))).await;
+        assert_eq!(said, Ok(json!("{")));
+        let (said, _) =
+            asked(Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{")).await;
+        assert_eq!(said, Err(Fault::Lost("It answered with something unreadable".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_asked_for_is_nobody_s() {
+        const TWO: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1\
+                             HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n2";
+        let service =
+            Service::plays([("GET /x", vec![Answer::Loose(TWO), Answer::from(json!(3))])]).await;
+        let rest = rest(&service.url);
+        let ask = || rest.call(Method::GET, "/x", &[], None);
+        assert_eq!(ask().await, Ok(json!(1)));
+        // Lost with its connection, or answered by itself: never by what was left over.
+        assert_ne!(ask().await, Ok(json!(2)));
+        assert_eq!(ask().await, Ok(json!(3)));
+    }
+
+    #[tokio::test]
+    async fn where_else_to_look_is_not_followed_and_how_long_to_wait_is_heeded() {
+        let to = Answer::With(302, "location", "/y".to_owned(), json!({}));
+        let (said, calls) = asked(to).await;
+        assert_eq!(said.expect_err("no answer").status(), Some(302));
+        assert_eq!(calls, ["GET /x"]);
+        for status in [409, 429, 503] {
+            let waits = Answer::With(status, "retry-after", "7".to_owned(), json!({}));
+            let (said, _) = asked(waits).await;
+            let after = match said.expect_err("no answer").steady() {
+                ProviderError::Retry { after, .. } | ProviderError::SlowDown { after } => after,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(after, Some(Span::from_secs(7)), "{status}");
+        }
     }
 }

@@ -97,3 +97,43 @@ pub(super) fn text<'a>(answer: &'a Value, path: &str) -> Result<&'a str, Fault> 
     let found = answer.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
     found.ok_or_else(|| Fault::Lost(format!("answered without {}", path.trim_start_matches('/'))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::tests::service::{Answer, Service};
+
+    async fn asked(answer: Answer) -> Result<Value, Fault> {
+        let service = Service::plays([("GET /x", vec![answer])]).await;
+        let http = client(&service.url, Duration::from_millis(200)).expect("a client");
+        let (base, version) = (service.url.clone(), "2025-08-20".to_owned());
+        let token = Secret::from("token");
+        Client { http, base, version, token, drift: Drift::default() }.get("/x").await
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_or_never_ends_is_none() {
+        const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}";
+        const HALF_A_NO: &[u8] = b"HTTP/1.1 404 No\r\ncontent-length: 9\r\n\r\n{}";
+        for (answer, says) in [
+            (Answer::Bytes(b""), "cannot be reached"),
+            (Answer::Bytes(HALF), "cannot be reached"),
+            // Not even a no is one before all of it is there.
+            (Answer::Bytes(HALF_A_NO), "cannot be reached"),
+            (Answer::Stuck(b""), "did not answer in time"),
+            (Answer::Stuck(HALF), "did not answer in time"),
+            (Answer::Is(200, Value::Null), "answered with something unreadable"),
+            (
+                Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{"),
+                "answered with something unreadable",
+            ),
+        ] {
+            let text = format!("{answer:?}");
+            assert_eq!(asked(answer).await, Err(Fault::Lost(says.to_owned())), "{text}");
+        }
+        assert_eq!(
+            asked(serde_json::json!({ "a": 1 }).into()).await,
+            Ok(serde_json::json!({ "a": 1 }))
+        );
+    }
+}

@@ -203,4 +203,16 @@ mod tests {
         assert_eq!(fault.says(), "Square answers 502: <html> Bad gateway");
         assert!(matches!(fault.hasty(), ProviderError::Retry { .. }));
     }
+
+    #[test]
+    fn how_long_to_wait_is_heeded_whatever_the_reason() {
+        let three = Some(Span::from_secs(3));
+        for (status, code) in [(503, "X"), (409, "CONFLICT"), (429, "RATE_LIMITED")] {
+            let after = match refused(status, code, "no").hasty() {
+                ProviderError::Retry { after, .. } | ProviderError::SlowDown { after } => after,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(after, three, "{status}");
+        }
+    }
 }

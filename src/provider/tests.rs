@@ -1,0 +1,3 @@
+//! What adapters are tried against.
+
+pub(crate) mod service;
