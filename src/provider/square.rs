@@ -18,6 +18,8 @@ mod probe;
 mod settings;
 mod status;
 mod stock;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::{

@@ -60,13 +60,20 @@ impl Square {
         page: &Checkout,
     ) -> Result<Vec<News>, Fault> {
         let mut news = Vec::new();
-        for id in payment_ids(order) {
-            let Some(mut fact) = payment_fact(&self.payment(&id).await?) else { continue };
+        let payments = payment_ids(order);
+        for id in &payments {
+            let payment = match self.payment(id).await {
+                Ok(payment) => payment,
+                // The order names it: it is only not visible yet, and the others are.
+                Err(fault) if fault.is_not_found() => continue,
+                Err(fault) => return Err(fault),
+            };
+            let Some(mut fact) = payment_fact(&payment) else { continue };
             fact.hold = Some(hold);
             fact.checkout = Some(page.id.clone());
             news.push(News::Payment(fact));
         }
-        if news.is_empty() && order["state"] == "CANCELED" && !page.closed {
+        if payments.is_empty() && order["state"] == "CANCELED" && !page.closed {
             news.push(News::PageClosed { checkout: page.id.clone() });
         }
         Ok(news)

@@ -47,6 +47,9 @@ pub struct Faults {
     pub delete_lies: bool,
     /// Orders change behind our back before each of that many updates.
     pub order_races: u32,
+    /// That many reads of an order find it not visible yet, and that many of a payment.
+    pub hidden_orders: u32,
+    pub hidden_payments: u32,
     /// The catalog shows a stocked item as sold out for that many reads more.
     pub stale_reads: u32,
     /// Adds this to every order's total.
@@ -244,6 +247,12 @@ impl Books {
                 (200, json!({ "payment_links": links }))
             }
             ("DELETE", ["online-checkout", "payment-links", id]) => self.delete_link(id),
+            ("GET", ["orders", _]) if hides(&mut self.faults.hidden_orders) => {
+                no(404, "NOT_FOUND", "Order not found.")
+            }
+            ("GET", ["payments", _]) if hides(&mut self.faults.hidden_payments) => {
+                no(404, "NOT_FOUND", "Payment not found.")
+            }
             ("GET", ["orders", id]) => match self.orders.get(*id) {
                 Some(order) => (200, json!({ "order": order })),
                 None => no(404, "NOT_FOUND", "Order not found."),
@@ -307,6 +316,13 @@ impl Books {
         }
         (200, json!({ "subscription": known }))
     }
+}
+
+/// Whether something is not visible this once.
+fn hides(times: &mut u32) -> bool {
+    let hides = *times > 0;
+    *times = times.saturating_sub(1);
+    hides
 }
 
 fn location() -> Value {

@@ -274,3 +274,51 @@ async fn a_first_page_that_does_not_come_up_is_told_while_the_start_waits() {
     shop.world.heard();
     shop.done().await;
 }
+
+#[tokio::test]
+async fn an_order_and_a_payment_that_are_not_visible_yet_are_waited_for() {
+    for paid in [true, false] {
+        let mut shop = Shop::new(&one()).await;
+        shop.opens().await;
+        shop.world.clicks("ana").await;
+        shop.world.advance(secs(175)).await;
+        if paid {
+            shop.pays_silently("ana").await;
+        }
+        {
+            let mut books = shop.square.books();
+            books.events.clear();
+            books.faults.delete_cancels_nothing = true;
+            (books.faults.hidden_orders, books.faults.hidden_payments) = (2, u32::from(paid));
+        }
+        // Nobody tells, and nobody asks but whoever closes the page.
+        shop.world.advance(secs(6)).await;
+        let view = shop.world.newest();
+        assert_eq!((view.paid, view.held, view.left), (0, 1, 0), "{paid}: nothing is given back");
+        shop.world.advance(secs(30)).await;
+        let view = shop.world.newest();
+        assert_eq!((view.paid, view.held), (u32::from(paid), 0), "{paid}: {view:?}");
+        shop.passes(mins(13)).await;
+        shop.world.heard();
+        shop.done().await;
+    }
+}
+
+#[tokio::test]
+async fn asking_goes_on_past_a_payment_that_is_not_visible_yet() {
+    let mut shop = Shop::new(MUG).await;
+    shop.opens().await;
+    for who in ["ana", "bo"] {
+        shop.world.clicks(who).await;
+        shop.pays_silently(who).await;
+    }
+    shop.square.books().events.clear();
+    shop.square.books().faults.hidden_payments = 1;
+    shop.asks().await;
+    assert_eq!(shop.world.newest().paid, 1, "of the other it is heard at once");
+    shop.passes(secs(6)).await;
+    assert_eq!(shop.world.newest().paid, 2);
+    shop.passes(mins(13)).await;
+    shop.world.heard();
+    shop.done().await;
+}

@@ -1,0 +1,3 @@
+//! The adapter against answers of every kind.
+
+pub(super) mod answers;
