@@ -12,6 +12,8 @@ mod options;
 mod page;
 mod settings;
 mod status;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::sync::{Mutex, OnceLock};
