@@ -14,6 +14,8 @@ mod order;
 mod refund;
 mod settings;
 mod status;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::sync::{Arc, Mutex};

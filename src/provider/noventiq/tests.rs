@@ -1,0 +1,3 @@
+//! The adapter against answers of every kind.
+
+mod answers;
