@@ -330,6 +330,7 @@ pub async fn empty_lists(
 mod tests {
     use super::*;
     use crate::{
+        provider::tests::service::{Answer, Service},
         sale::{
             offer::{Condition, Offers, Special},
             tests::play::{Play, template, usd},
@@ -450,5 +451,58 @@ mod tests {
             assert!(matches!(admit("X").await, Err(Refusal::CodeWrong { .. })));
         }
         assert_eq!(admit("V1").await, Err(Refusal::CodeTries { after: TRIES_WITHIN }));
+    }
+
+    /// Judged by the shop's own server at `url`.
+    async fn asking(url: String) -> (Gate, SqlStore, View, tempfile::TempDir) {
+        let (gate, store, mut view, dir) = gate().await;
+        let condition = Condition { label: "Code".into(), judge: Judge::Url { url } };
+        view.offers.condition = Some(condition);
+        (gate, store, view, dir)
+    }
+
+    #[tokio::test]
+    async fn a_code_that_could_not_be_checked_is_no_wrong_one_and_what_is_no_code_is_not_asked_about()
+     {
+        let service =
+            Service::plays([("POST /check", vec![Answer::Is(503, serde_json::Value::Null)])]).await;
+        let (gate, store, view, _dir) = asking(format!("{}/check", service.url)).await;
+        let admit = async |who, code: &str| {
+            let given = (guest(who), Given { code: Some(code), special: None });
+            gate.admit(&store, &view, given, NOW, &mut Extras::default()).await
+        };
+        for _ in 0..10 {
+            let away = Refusal::CheckAway { label: "Code".into() };
+            assert_eq!(admit("ana", "V1").await, Err(away));
+        }
+        assert_eq!(service.calls().len(), 10);
+        for bad in ["x".repeat(101), "a\u{7}".to_owned(), String::new()] {
+            assert!(matches!(admit("bo", &bad).await, Err(Refusal::CodeWrong { .. })), "{bad}");
+        }
+        assert_eq!(service.calls().len(), 10, "the shop hears of none of them");
+    }
+
+    #[tokio::test]
+    async fn where_many_guessed_nobody_is_told_that_a_code_is_wrong_and_a_right_one_is_let_in() {
+        let (mut gate, store, view, _dir) = gate().await;
+        gate.guesses.slowly = std::time::Duration::from_millis(1);
+        let admit = async |who: &str, code, special| {
+            let guest = Guest { buyer: who, address: Some("net") };
+            let given = (guest, Given { code: Some(code), special });
+            gate.admit(&store, &view, given, NOW, &mut Extras::default()).await
+        };
+        // A wrong code for a special price is one as well.
+        for n in 0..20 {
+            let wrong = match n % 2 {
+                0 => admit(&format!("b{n}"), "X", None).await,
+                _ => admit(&format!("b{n}"), "V1", Some("X")).await,
+            };
+            assert!(matches!(wrong, Err(Refusal::CodeWrong { .. })), "{n}: {wrong:?}");
+        }
+        let many = Err(Refusal::CodeTries { after: TRIES_WITHIN });
+        assert_eq!(admit("cy", "X", None).await, many);
+        assert_eq!(admit("cy", "V1", Some("X")).await, many);
+        assert_eq!(admit("dee", "V1", None).await, Ok(()));
+        assert_eq!(admit("dee", "V1", Some("F1")).await, Ok(()));
     }
 }

@@ -90,6 +90,79 @@ async fn read(mut answer: reqwest::Response) -> Option<Value> {
             return None;
         }
     }
-    let mut body: Value = serde_json::from_slice(&bytes).ok()?;
-    Some(body["ok"].take())
+    let body: Value = serde_json::from_slice(&bytes).ok()?;
+    // What is no object has no such field.
+    body.get("ok").cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        provider::tests::service::{Answer, Service},
+        sale::tests::play::{Play, template},
+    };
+
+    fn check() -> Check {
+        let quick = client("http://", Duration::from_millis(200)).expect("a client");
+        Check { http: quick.clone(), local: quick, secret: Secret::from("secret") }
+    }
+
+    async fn says(answers: Vec<Answer>) -> Vec<Option<bool>> {
+        let many = answers.len();
+        let service = Service::plays([("POST /check", answers)]).await;
+        let (check, url) = (check(), format!("{}/check", service.url));
+        let view = View::of(&Play::open(template()).sale, "LINK");
+        let at = Timestamp::from_millis(1_767_225_600_000);
+        let mut said = Vec::new();
+        for _ in 0..many {
+            let question = Question { url: &url, code: "V1", view: &view, at };
+            said.push(check.ask(&question).await.ok());
+        }
+        let asked = service.bodies("POST /check");
+        assert!(asked.iter().all(|body| body["code"] == "V1" && body["sale"]["number"] == 7));
+        said
+    }
+
+    #[tokio::test]
+    async fn only_a_plain_answer_is_one() {
+        for (status, body, expected) in [
+            (200, json!({ "ok": true }), Some(true)),
+            (201, json!({ "ok": false, "why": "used" }), Some(false)),
+            (200, json!({ "ok": "true" }), None),
+            (200, json!({ "ok": 1 }), None),
+            (200, json!({ "ok": null }), None),
+            (200, json!([true]), None),
+            (200, json!("ok"), None),
+            (200, json!(true), None),
+            (200, Value::Null, None),
+            (200, json!({ "ok": true, "more": "x".repeat(ANSWER_MAX) }), None),
+            (404, json!({ "ok": true }), None),
+            (500, json!({ "ok": true }), None),
+            (500, json!({ "ok": false }), None),
+        ] {
+            let text = format!("{status} {:.40}", body.to_string());
+            assert_eq!(says(vec![Answer::Is(status, body)]).await, [expected], "{text}");
+        }
+        let to = Answer::With(307, "location", "/yes".to_owned(), json!({ "ok": true }));
+        assert_eq!(says(vec![to]).await, [None]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_or_never_ends_is_none() {
+        for answer in [
+            Answer::Bytes(b""),
+            Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"ok\": true}"),
+            Answer::Stuck(b""),
+            Answer::Stuck(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"ok\": true}"),
+        ] {
+            let text = format!("{answer:?}");
+            assert_eq!(says(vec![answer]).await, [None], "{text}");
+        }
+        // A yes that nobody asked for is no answer to the next question.
+        const TWO: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"ok\":false}\
+                             HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"ok\":true} ";
+        let said = says(vec![Answer::Loose(TWO), json!({ "ok": false }).into()]).await;
+        assert!(!said.contains(&Some(true)), "{said:?}");
+    }
 }

@@ -88,6 +88,8 @@ pub(super) struct Guesses {
     counted: Mutex<Counted>,
     hasher: RandomState,
     slow: Semaphore,
+    /// How long a slow answer takes.
+    pub(super) slowly: Duration,
 }
 
 /// A guess that is about to be judged.
@@ -106,6 +108,7 @@ impl Default for Guesses {
             counted: Mutex::new(counted),
             hasher: RandomState::new(),
             slow: Semaphore::new(SLOW_MAX),
+            slowly: SLOWLY,
         }
     }
 }
@@ -153,7 +156,7 @@ impl Guesses {
     /// Waits as long as a slow answer takes, and keeps its place; `None` if all places are taken.
     pub(super) async fn slowly(&self) -> Option<SemaphorePermit<'_>> {
         let place = self.slow.try_acquire().ok()?;
-        tokio::time::sleep(SLOWLY).await;
+        tokio::time::sleep(self.slowly).await;
         Some(place)
     }
 }
@@ -250,5 +253,28 @@ mod tests {
         assert!(slow(Span::ZERO));
         assert!(slow(TRIES_WITHIN), "the last ones may be that young");
         assert!(!slow(Span::from_mins(20)));
+    }
+
+    #[test]
+    fn right_codes_leave_a_network_as_it_was() {
+        let guesses = Guesses::default();
+        for n in 0..2 * TRIES_PER_ADDRESS {
+            let name = format!("b{n}");
+            let guess = guesses.begin(guest(&name, "net"), NOW).expect("a guess");
+            assert!(!guess.is_slow, "{n}");
+            guesses.take_back(guest(&name, "net"), NOW);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_place_is_taken_until_its_answer_is_given() {
+        let guesses = Guesses { slowly: Duration::from_millis(1), ..Guesses::default() };
+        let mut places = Vec::new();
+        for _ in 0..SLOW_MAX {
+            places.push(guesses.slowly().await.expect("a place"));
+        }
+        assert!(guesses.slowly().await.is_none());
+        places.pop();
+        assert!(guesses.slowly().await.is_some());
     }
 }
