@@ -21,7 +21,7 @@ use tracing::Instrument;
 
 pub(crate) use self::outcome::{event_of, rejected};
 use self::{
-    outcome::{not_sent, span},
+    outcome::{not_sent, span, word},
     pace::Pace,
     wait::SLOWED,
 };
@@ -75,6 +75,8 @@ pub struct Worker {
     hand: Hand,
     target: String,
     pace: Arc<Mutex<Pace>>,
+    /// How long a call may take.
+    within: Duration,
 }
 
 /// What one step did.
@@ -96,7 +98,8 @@ impl Worker {
             Hand::Provider(provider) => provider.name().to_owned(),
             Hand::Platform(platform) => crate::engine::say_target(platform.name().as_str()),
         };
-        Self { engine, hand, target, pace: Arc::new(Mutex::new(pace)) }
+        let pace = Arc::new(Mutex::new(pace));
+        Self { engine, hand, target, pace, within: CALL_DEADLINE }
     }
 
     /// The outbox name it works for.
@@ -244,13 +247,13 @@ impl Worker {
         }
         let call = Call { key: retry::key(&leased), now: self.engine.now(), first };
         let work = provider.perform(&effect, &leased.body, &call);
-        let answer = tokio::time::timeout(CALL_DEADLINE, work).await;
+        let answer = tokio::time::timeout(self.within, work).await;
         let took = self.engine.now().since(call.now).to_std();
         let answer = answer.unwrap_or_else(|_| {
-            let says = format!("no answer within {} s", CALL_DEADLINE.as_secs());
+            let says = format!("no answer within {} s", self.within.as_secs());
             Err(ProviderError::Retry { says, after: None })
         });
-        meter::effect(&self.target, effect.word(), outcome_word(&answer), took);
+        meter::effect(&self.target, effect.word(), word(&answer), took);
         match answer {
             Ok(outcome) => {
                 self.pace().went_well();
@@ -372,16 +375,6 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-fn outcome_word(answer: &Result<Outcome, ProviderError>) -> &'static str {
-    match answer {
-        Ok(_) => "done",
-        Err(ProviderError::Retry { .. }) => "unknown",
-        Err(ProviderError::SlowDown { .. }) => "slowed",
-        Err(ProviderError::Reject { .. }) => "refused",
-        Err(ProviderError::Amend { .. }) => "amended",
     }
 }
 

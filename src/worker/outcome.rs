@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Span,
-    provider::Outcome,
+    provider::{Outcome, ProviderError},
     sale::{
         effect::Effect,
         event::{CloseAnswer, Event, Verdict},
@@ -73,6 +73,17 @@ pub(crate) fn rejected(effect: &Effect, says: &str) -> Option<Event> {
             as_of: None,
         })),
         Effect::Restock { .. } | Effect::Retire | Effect::Announce { .. } => None,
+    }
+}
+
+/// How a call went, in one word for those who count.
+pub(super) fn word(answer: &Result<Outcome, ProviderError>) -> &'static str {
+    match answer {
+        Ok(_) => "done",
+        Err(ProviderError::Retry { .. }) => "unknown",
+        Err(ProviderError::SlowDown { .. }) => "slowed",
+        Err(ProviderError::Reject { .. }) => "refused",
+        Err(ProviderError::Amend { .. }) => "amended",
     }
 }
 

@@ -137,4 +137,27 @@ mod tests {
             .collect();
         assert_eq!(firsts, [false, false, false, true, false, false, false, true]);
     }
+
+    #[test]
+    fn a_quiet_time_saves_up_half_a_second_and_no_more() {
+        for (rate, at_once) in [(10.0, 5), (1.0, 1)] {
+            let mut pace = Pace::new(rate, rate);
+            let now = at(3_600_000);
+            let mut calls = 0;
+            while pace.ready_at(now) <= now {
+                pace.spend(now, 1, Class::Buyer);
+                calls += 1;
+            }
+            assert_eq!(calls, at_once, "{rate}");
+        }
+    }
+
+    #[test]
+    fn of_two_wishes_the_later_time_counts() {
+        let mut pace = Pace::new(10.0, 10.0);
+        pace.slow_down(at(0), Some(Span::from_secs(10)));
+        pace.slow_down(at(1000), Some(Span::from_secs(1)));
+        assert_eq!(pace.ready_at(at(1000)), at(10_000));
+        assert!((pace.rate() - 7.0).abs() < 0.01, "one lesson");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CALL_DEADLINE, Worker};
+use super::Worker;
 use crate::{
     clock::Span,
     engine::TellError,
@@ -48,7 +48,7 @@ impl Worker {
             key: leased.id.as_str().to_owned(),
             again: leased.attempts > 1,
         };
-        let said = tokio::time::timeout(CALL_DEADLINE, platform.announce(&post)).await;
+        let said = tokio::time::timeout(self.within, platform.announce(&post)).await;
         match said.unwrap_or_else(|_| Err(SayError::Retry("no answer".to_owned()))) {
             Ok(()) => self.tell(&leased, Event::Done).await,
             Err(SayError::Retry(why)) => self.put_off(&leased, &why, None).await,

@@ -238,3 +238,57 @@ async fn what_is_no_longer_so_is_not_said_late_and_a_repetition_is_known_as_one(
         assert_eq!(again, [false, true][..said], "{late} s late, over: {over}");
     }
 }
+
+#[tokio::test]
+async fn a_call_without_an_end_is_one_whose_outcome_nobody_knows() {
+    let (play, bo) = ordered();
+    let bench = Bench::new(&play).await;
+    bench.stub.is_stuck.store(true, Ordering::SeqCst);
+    let quick = Worker { within: std::time::Duration::from_millis(1), ..worker(&bench) };
+    assert_eq!(quick.run_one().await.expect("works"), Ran::One);
+    assert!(due_at(&bench).await.expect("put off") > bench.clock.now());
+    assert_eq!(bench.stored().await.hold(bo).expect("there").state.word(), "opening");
+    // It is repeated under the same key, and not as a first one.
+    bench.stub.is_stuck.store(false, Ordering::SeqCst);
+    will_say(&bench, Err(retry(None)));
+    bench.pass(Span::from_secs(5));
+    assert!(runs(&bench).await);
+    let calls = bench.stub.calls.lock().expect("unpoisoned").clone();
+    assert!(calls[0].key == calls[1].key && calls[0].first && !calls[1].first);
+}
+
+#[tokio::test]
+async fn what_the_provider_asks_for_makes_no_wait_shorter() {
+    let (play, _) = ordered();
+    let bench = Bench::new(&play).await;
+    for _ in 0..6 {
+        will_say(&bench, Err(retry(Some(Span::from_millis(1)))));
+        assert!(runs(&bench).await);
+        let waits = due_at(&bench).await.expect("put off").since(bench.clock.now());
+        assert!(waits >= Span::from_millis(800), "{waits:?}");
+        bench.pass(Span::from_secs(20));
+    }
+}
+
+#[tokio::test]
+async fn an_effect_is_paced_by_all_the_calls_that_it_takes() {
+    let (play, _) = ordered();
+    let bench = Bench::with(&play, Stub { more_calls: 3, ..Stub::default() }).await;
+    let hand = Hand::Provider(bench.stub.clone());
+    let worker = Worker::new(bench.engine.clone(), hand, Pace::new(1.0, 1.0));
+    will_say(&bench, Err(ProviderError::SlowDown { after: Some(Span::from_millis(1)) }));
+    assert_eq!(worker.run_one().await.expect("works"), Ran::One);
+    let now = bench.clock.now();
+    let Ran::NotBefore(at) = worker.run_one().await.expect("works") else { panic!("at once") };
+    assert!(at.since(now) >= Span::from_secs(4), "{:?}", at.since(now));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_fit_is_none() {
+    let (play, bo) = ordered();
+    let bench = Bench::new(&play).await;
+    will_say(&bench, Ok(Outcome::Retired));
+    assert!(runs(&bench).await);
+    assert!(due_at(&bench).await.expect("put off") > bench.clock.now());
+    assert_eq!(bench.stored().await.hold(bo).expect("there").state.word(), "opening");
+}

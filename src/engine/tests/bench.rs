@@ -81,6 +81,10 @@ pub(crate) struct Stub {
     pub(crate) idempotent: bool,
     pub(crate) asked_whose: AtomicU32,
     pub(crate) whose: Mutex<Option<HoldId>>,
+    /// Calls that each effect takes beyond one.
+    pub(crate) more_calls: u32,
+    /// Whether its answers never come.
+    pub(crate) is_stuck: AtomicBool,
     /// Whether it answers questions about its state.
     pub(crate) is_away: AtomicBool,
     /// What it says next when it is to forget a sale; then, that nothing is left.
@@ -112,11 +116,14 @@ impl Provider for Stub {
         call: &Call,
     ) -> Result<Outcome, ProviderError> {
         self.calls.lock().expect("unpoisoned").push(call.clone());
+        if self.is_stuck.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.answers.lock().expect("unpoisoned").pop_front().expect("an answer")
     }
 
     fn calls(&self, _: &Effect) -> u32 {
-        1
+        1 + self.more_calls
     }
 
     async fn status(&self, _: &StatusAsk) -> Result<Vec<News>, ProviderError> {
