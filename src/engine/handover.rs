@@ -30,7 +30,11 @@ impl Engine {
                 Ok(Some((url, _))) => return url,
                 _ => return None,
             }
-            let views = views.as_mut()?;
+            let Some(views) = views.as_mut() else {
+                // Looking made it known: from here on it is followed, and looked at once more.
+                views = Some(self.views().follow(hold.sale)?);
+                continue;
+            };
             let changed = tokio::select! {
                 changed = views.changed() => changed.is_ok(),
                 () = self.clock().sleep_until(deadline) => false,

@@ -4,4 +4,6 @@
 mod archive;
 mod batches;
 pub(crate) mod bench;
+mod handover;
+mod starts;
 mod strays;

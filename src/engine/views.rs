@@ -172,4 +172,20 @@ mod tests {
         assert_eq!(views.get(id).expect("known").revision, 6);
         assert!(follows.has_changed().expect("open") && bell.has_changed().expect("open"));
     }
+
+    #[test]
+    fn of_sales_that_are_over_the_oldest_are_forgotten() {
+        let views = Views::default();
+        let play = Play::open(template());
+        let all: Vec<SaleId> = (0..Views::KEPT_MAX as u8 + 2)
+            .map(|n| SaleId::new(play.now + crate::clock::Span::from_secs(n.into()), [n; 16]))
+            .collect();
+        for (n, id) in all.iter().enumerate() {
+            let number = u32::try_from(n).expect("few");
+            views.publish(View { id: *id, number, closed: n > 0, ..view(&play, 5) });
+        }
+        let known: Vec<bool> = all.iter().map(|id| views.get(*id).is_some()).collect();
+        // The first one runs.
+        assert!(known[0] && !known[1] && known[2..].iter().all(|known| *known), "{known:?}");
+    }
 }

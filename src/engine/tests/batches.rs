@@ -20,6 +20,7 @@ use crate::{
         template::Template,
         tests::play::{CloseMood, Play, template},
     },
+    shop::Shop,
     store::Store,
 };
 
@@ -299,4 +300,56 @@ async fn work_whose_outcome_breaks_the_program_waits_for_a_person() {
     assert!(matches!(told, Err(TellError::Quarantined(_))), "{told:?}");
     let parked = bench.store.parked().await.expect("reads");
     assert_eq!(parked.iter().map(|one| &one.id).collect::<Vec<_>>(), [&leased.id]);
+}
+
+#[tokio::test]
+async fn moderators_hear_of_what_was_set_aside() {
+    let mut play = open(3);
+    play.claim("first").expect("takes the first page");
+    let bench = Bench::new(&no_numbers(play)).await;
+    let told = bench.tell(claim("bo"), once("b")).await;
+    assert!(matches!(told, Err(TellError::Quarantined(_))), "{told:?}");
+    let work = bench.store.work_of(bench.sale).await.expect("reads");
+    let trouble = work.iter().filter(|one| match &one.effect {
+        Effect::Announce { room, notice } => {
+            let said = crate::notice::text::line(notice, "LINK");
+            *room == crate::room::Room::console() && said.contains("work off an event")
+        }
+        _ => false,
+    });
+    assert_eq!(trouble.count(), 1, "{work:?}");
+}
+
+#[tokio::test]
+async fn changes_of_the_shop_that_meet_are_all_made() {
+    let bench = Bench::new(&open(1)).await;
+    let other = bench.another();
+    let next = |shop: &Shop| Shop {
+        version: shop.version + 1,
+        next_number: shop.next_number + 1,
+        ..shop.clone()
+    };
+    let change = |engine: &crate::engine::Engine| {
+        let engine = engine.clone();
+        async move { engine.shop_change(|shop, _| Some((next(shop), ()))).await }
+    };
+    let before = bench.store.shop().await.expect("reads").next_number;
+    for _ in 0..8 {
+        let (one, two) = join!(change(&bench.engine), change(&other));
+        assert_eq!((one.expect("made"), two.expect("made")), (Some(()), Some(())));
+    }
+    assert_eq!(bench.store.shop().await.expect("reads").next_number, before + 16);
+}
+
+#[tokio::test]
+async fn given_up_work_of_another_sale_is_not_taken_up() {
+    let bench = Bench::new(&Play::new(template())).await;
+    let leased = bench.lease("t").await.expect("work");
+    let event = Event::Parked { effect: leased.effect.clone(), why: "away".to_owned() };
+    let origin = Origin::Parked(leased.id.clone(), leased.token, "away".to_owned());
+    bench.tell(event, origin).await.expect("told");
+    let number = bench.stored().await.head.number;
+    for (of, taken) in [(Some(number + 1), 0), (Some(number), 1), (None, 0)] {
+        assert_eq!(bench.engine.retry_all(of).await.expect("looks"), taken, "{of:?}");
+    }
 }

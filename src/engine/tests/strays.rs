@@ -147,3 +147,40 @@ async fn a_correction_counts_only_of_what_is_known_and_needs_no_other_name() {
     assert_eq!(stored.payment(&fact.id).expect("known").fact.refunded, 500);
     assert_eq!(stored.payment(&fact.id).expect("known").hold, Some(ana));
 }
+
+#[tokio::test]
+async fn a_page_of_ours_says_more_than_a_reference_that_is_not() {
+    let mut play = Play::open(template());
+    let ana = play.claim("ana").expect("free");
+    play.work();
+    let fact = play.pay_page(&play.page_of(ana)).expect("payable");
+    let bench = Bench::new(&play).await;
+    let elsewhere = HoldId { sale: SaleId::new(play.now, [9; 16]), n: 1 };
+    let fact = PaymentFact { hold: Some(elsewhere), ..fact };
+    bench.engine.take("model", News::Payment(fact), None).await.expect("taken");
+    assert!(is_paid(&bench, ana).await);
+}
+
+#[tokio::test]
+async fn a_stray_is_heard_once() {
+    let (play, _, _, fact) = unheard();
+    let bench = Bench::new(&play).await;
+    arrives(&bench, &fact).await;
+    assert!(!bench.store.hear(seen("e1"), play.now).await.expect("writes"), "it was heard");
+}
+
+#[tokio::test]
+async fn a_page_that_the_provider_closed_by_itself_is_closed() {
+    let mut play = Play::open(template());
+    let ana = play.claim("ana").expect("free");
+    play.work();
+    let page = play.page_of(ana);
+    let bench = Bench::new(&play).await;
+    for checkout in [CheckoutId::from("of somebody else"), page.clone()] {
+        let news = News::PageClosed { checkout };
+        bench.engine.take("model", news, None).await.expect("taken");
+    }
+    let stored = bench.stored().await;
+    let hold = stored.hold(ana).expect("there");
+    assert!(hold.checkout(&page).expect("its page").closed, "{hold:?}");
+}
