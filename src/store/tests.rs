@@ -124,3 +124,18 @@ async fn a_buyer_s_old_hold_may_end_as_the_new_one_begins() {
     let second = change(&play, Some(5), 6);
     assert_eq!(store.commit(second).await.expect("writes"), Committed::Applied);
 }
+
+#[tokio::test]
+async fn what_waits_when_the_store_is_closed_is_written() {
+    let (store, dir) = empty().await;
+    let now = held().now;
+    let writer = store.writer.clone().expect("it writes");
+    let (heard, ()) = join!(store.hear(seen("a"), now), writer.close());
+    assert!(heard.expect("written"));
+    assert!(store.hear(seen("b"), now).await.is_err(), "it is closed");
+    store.close().await;
+    drop((store, writer));
+    let url = format!("sqlite:{}", dir.path().join("x.db").display());
+    let store = open(&url, Access::Write).await.expect("a store");
+    assert!(!store.hear(seen("a"), now).await.expect("writes"), "it was");
+}
