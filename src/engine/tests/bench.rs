@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// A clock that stands still until it is moved; whoever may wait moves it.
-pub(crate) struct Still(AtomicI64);
+pub(crate) struct Still(AtomicI64, AtomicBool);
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
@@ -45,6 +45,9 @@ impl Clock for Still {
     }
 
     fn sleep_until(&self, until: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        if self.1.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
         self.0.fetch_max(until.millis(), Ordering::SeqCst);
         Box::pin(std::future::ready(()))
     }
@@ -293,7 +296,7 @@ impl Bench {
         inner.secret([1; 32]).await.expect("made");
         let store = Arc::new(Lossy::new(inner));
         put(&*store, play).await;
-        let clock = Arc::new(Still(AtomicI64::new(play.now.millis())));
+        let clock = Arc::new(Still(AtomicI64::new(play.now.millis()), AtomicBool::new(false)));
         let stub = Arc::new(stub);
         let engine = engine(&store, &clock, &stub);
         Self { engine, store, clock, stub, sale: play.sale.head.id, _dir: dir }
@@ -307,6 +310,11 @@ impl Bench {
     /// Another sale beside it.
     pub(crate) async fn also(&self, play: &Play) {
         put(&*self.store.inner, play).await;
+    }
+
+    /// From now on no sleep ends: time passes by [`Bench::pass`] alone.
+    pub(crate) fn nobody_wakes(&self) {
+        self.clock.1.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn pass(&self, span: Span) {

@@ -30,6 +30,7 @@ async fn a_page_is_handed_over_when_it_is_there_by_a_program_that_never_heard_of
     for known in [true, false] {
         let (play, bo, events) = waits(true);
         let bench = Bench::new(&play).await;
+        bench.nobody_wakes();
         if known {
             bench.engine.look(bench.sale, |_| ()).await.expect("there");
         }
@@ -51,6 +52,7 @@ async fn a_page_is_handed_over_when_it_is_there_by_a_program_that_never_heard_of
 async fn nobody_waits_for_a_page_that_will_not_come() {
     let (play, bo, _) = waits(true);
     let bench = Bench::new(&play).await;
+    bench.nobody_wakes();
     let nobody = HoldId { n: 99, ..bo };
     assert_eq!(bench.engine.handed_over(nobody, Span::from_secs(5)).await, None);
     let let_go = bench.tell(Event::LetGo { hold: bo }, Origin::Any);
