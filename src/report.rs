@@ -105,6 +105,8 @@ pub struct Extra {
     pub elsewhere: Sum,
     /// Parts of a price whose rest never came.
     pub incomplete: Sum,
+    /// More than one person may have, or paid with a code that another order has.
+    pub limit: Sum,
 }
 
 /// So many payments, and what they come to.
@@ -202,7 +204,13 @@ impl Report {
             net: zero,
             completed: 0,
             foreign: 0,
-            extra: Extra { surplus: none, double: none, elsewhere: none, incomplete: none },
+            extra: Extra {
+                surplus: none,
+                double: none,
+                elsewhere: none,
+                incomplete: none,
+                limit: none,
+            },
             funnel: figures.funnel,
             checkout_delay: figures.delay,
             payments: rows,
@@ -235,6 +243,7 @@ impl Report {
                     RefundReason::Double => &mut self.extra.double,
                     RefundReason::Elsewhere => &mut self.extra.elsewhere,
                     RefundReason::Incomplete => &mut self.extra.incomplete,
+                    RefundReason::Limit => &mut self.extra.limit,
                 };
                 sum.count += 1;
                 sum.amount.minor += amount;

@@ -140,6 +140,7 @@ fn tell_payment(payment: &Payment) -> String {
                 RefundReason::Double => "a second payment for one hold",
                 RefundReason::Elsewhere => "refunded at the provider",
                 RefundReason::Incomplete => "the rest of the price never came",
+                RefundReason::Limit => "more than one person or one code may have",
             };
             let status = match status {
                 RefundStatus::Requested => "being refunded",

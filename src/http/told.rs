@@ -221,6 +221,9 @@ fn not_kept(facts: &Facts, payment: &Payment, why: &str) -> Told {
         Fate::Refund { why: RefundReason::Incomplete, .. } | Fate::Part => {
             "did not cover the price"
         }
+        Fate::Refund { why: RefundReason::Limit, .. } => {
+            "was for more than one person may have in this sale"
+        }
         _ => why,
     };
     let it = match why {

@@ -77,6 +77,7 @@ impl Report {
             (&extra.double, "paid twice"),
             (&extra.elsewhere, "refunded at the provider"),
             (&extra.incomplete, "paid in part only"),
+            (&extra.limit, "more than one person or one code may have"),
         ];
         let some: Vec<String> = kinds
             .iter()

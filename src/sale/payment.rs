@@ -161,6 +161,8 @@ pub enum RefundReason {
     Elsewhere,
     /// A part of the price whose rest never came.
     Incomplete,
+    /// More than one person may have, or paid with a code that another order has.
+    Limit,
 }
 
 /// How far a refund got.
@@ -245,6 +247,7 @@ impl RefundReason {
             Self::Double => "double",
             Self::Elsewhere => "elsewhere",
             Self::Incomplete => "incomplete",
+            Self::Limit => "limit",
         }
     }
 }

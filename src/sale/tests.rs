@@ -5,6 +5,7 @@ mod bounds;
 mod cases;
 mod ends;
 mod histories;
+mod limits;
 mod pages;
 mod parts;
 pub(crate) mod play;

@@ -183,7 +183,7 @@ async fn a_code_let_go_in_the_batch_that_claimed_it_is_free_and_then_the_next_on
 }
 
 #[tokio::test]
-async fn a_late_payment_is_kept_and_takes_no_code_from_whoever_has_it_now() {
+async fn a_late_payment_takes_no_code_from_whoever_has_it_now() {
     let mut play = open(3);
     let ana = play.claims(*with_code("ana")).expect("free");
     play.work();
@@ -197,9 +197,10 @@ async fn a_late_payment_is_kept_and_takes_no_code_from_whoever_has_it_now() {
     let paid = Event::PaymentSeen(Box::new(fact.clone()));
     bench.tell(paid, once("e1")).await.expect("money is never refused");
     let stored = bench.stored().await;
-    assert_eq!(stored.hold(ana).expect("there").state.word(), "paid");
+    assert_eq!(stored.hold(ana).expect("there").state.word(), "released");
+    assert_eq!(stored.payment(&fact.id).expect("there").fate.word(), "refunding");
     let bos = stored.holds_of(&Buyer::from("bo")).next().expect("his").id;
-    // Bo lets go, and the code stays with the payment that was kept or is free; nothing is stuck.
+    // Bo lets go; nothing is stuck.
     bench.tell(Event::LetGo { hold: bos }, Origin::Any).await.expect("may let go");
 }
 

@@ -134,7 +134,33 @@ pub(super) fn buy(draft: &mut Draft<'_>, mut payment: Payment, hold: Hold) {
         payment.surplus = true;
         return refund(draft, payment, RefundReason::Surplus);
     }
+    if is_beyond_limits(draft, &hold) {
+        return refund(draft, payment, RefundReason::Limit);
+    }
     keep(draft, payment, hold);
+}
+
+/// Whether its buyer would have more than one person may, or its code belongs to another order by
+/// now: a payment after the time was over is a way to a unit like any other. Nobody knows who pays
+/// on a page that all share.
+fn is_beyond_limits(draft: &Draft<'_>, hold: &Hold) -> bool {
+    let sale = draft.base();
+    let is_other = |other: &&Hold| other.id != hold.id;
+    let is_paid = |other: &&Hold| matches!(other.state, HoldState::Paid { .. });
+    if let Some(buyer) = &hold.buyer {
+        let others = sale.holds_of(buyer).filter(is_other).filter(is_paid);
+        let units: u32 = others.map(|other| other.units).sum();
+        if units > 0 && units + hold.units > draft.head.template.per_buyer {
+            return true;
+        }
+    }
+    let codes = &hold.extras.codes;
+    if codes.is_empty() || !matches!(hold.state, HoldState::Released { .. }) {
+        return false;
+    }
+    let has_one = |other: &Hold| other.extras.codes.iter().any(|code| codes.contains(code));
+    let mut taken = sale.holds().filter(is_other).filter(|other| other.is_taken());
+    taken.any(has_one)
 }
 
 /// The hold a payment belongs to; on a shared page every payment is a hold of its own.
@@ -267,6 +293,7 @@ fn reason(why: RefundReason) -> &'static str {
         RefundReason::Double => "it was paid twice",
         RefundReason::Elsewhere => "it was refunded at the provider",
         RefundReason::Incomplete => "the rest of the price never came",
+        RefundReason::Limit => "it is more than one person or one code may have",
     }
 }
 
