@@ -108,8 +108,13 @@ fn joined(words: Vec<Word>) -> Vec<Word> {
     joined
 }
 
-/// Two words that are one time, like `10` and `min`, or `hold=1m` and `30s`.
+/// Two words that are one time, like `10` and `min`, or `hold=1m` and `30s`. Two numbers one after
+/// the other, as in `3 5m`, are not: the first one was meant as something else.
 fn one_time(first: &str, second: &str) -> Option<String> {
+    let ends_in_digit = first.ends_with(|c: char| c.is_ascii_digit());
+    if ends_in_digit && second.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     let (before, number) = match first.split_once('=') {
         Some((key, value)) if key.eq_ignore_ascii_case("hold") => (&first[..=key.len()], value),
         Some(_) => return None,
@@ -202,7 +207,7 @@ mod tests {
         ] {
             assert_eq!(texts(typed), Ok(vec![read.to_owned()]), "{typed}");
         }
-        for apart in ["5m 6m", "stock=5 m", "3 mug", "\"5\" m"] {
+        for apart in ["5m 6m", "stock=5 m", "3 mug", "\"5\" m", "3 5m", "hold=1 5m", "10 5m"] {
             assert_eq!(texts(apart).map(|words| words.len()), Ok(2), "{apart}");
         }
         assert_eq!(time("10M"), Ok(Span::from_mins(10)));
