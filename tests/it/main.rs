@@ -50,6 +50,7 @@ mod square;
 mod store;
 mod streams;
 mod supply;
+mod terminal;
 mod time;
 mod twitch;
 mod webhooks;
