@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     StoreError,
     listener::Speaker,
-    log::Log,
+    log::{Displaced, Log},
     place::Place,
     pulse::{LATELY, Pulse, TRIAL_REST, Watch},
     together::{keeps, together},
@@ -73,8 +73,12 @@ impl Writer {
         Self { orders, pulse }
     }
 
-    /// Writes, and answers once it is on disk.
+    /// Writes, and answers once it is on disk. While the writer is stuck nobody waits for what is
+    /// known; its own trials find out when it works again.
     pub(super) async fn write(&self, write: Write) -> Answer {
+        if let Some(why) = self.pulse.stuck() {
+            return Err(why);
+        }
         let gone = || StoreError::Away("the store is closed".to_owned());
         let (answer, answered) = oneshot::channel();
         let order = Order::Write(Job { write, answer });
@@ -143,7 +147,12 @@ impl Line {
                             Order::Close(closed) => closes = Some(closed),
                         }
                     }
-                    if self.write_all(&mut group).await {
+                    // They came while the write before them was stuck.
+                    if let Some(why) = self.pulse.stuck() {
+                        for job in group.drain(..) {
+                            let _ = job.answer.send(Err(why.clone()));
+                        }
+                    } else if self.write_all(&mut group).await {
                         watch.wrote(&self.pulse);
                     }
                 }
@@ -158,12 +167,16 @@ impl Line {
         // taking the same rows crosswise.
         group.sort_by_cached_key(|job| job.write.turn());
         let pulse = self.pulse.clone();
-        let answers = in_time(&pulse, self.write(group)).await;
+        let mut answers = in_time(&pulse, self.write(group)).await;
         let kept = group.iter().zip(&answers).filter(|(_, answer)| keeps(answer));
         let newest = kept.filter_map(|(job, _)| job.write.of_a_sale()).next_back();
         // Before anybody hears of it.
-        if let (Some(log), Some(newest)) = (&mut self.log, newest) {
-            log.note(newest);
+        if let (Some(log), Some(newest)) = (&mut self.log, newest)
+            && let Err(changed) = log.note(newest)
+        {
+            let why = StoreError::Unsure(changed.explain(&self.place));
+            self.note_failure(&why, group.len());
+            answers = group.iter().map(|_| Err(why.clone())).collect();
         }
         for (job, answer) in group.drain(..).zip(answers) {
             // Nobody waits any more: it is on disk all the same.
@@ -177,8 +190,12 @@ impl Line {
 
     async fn close(mut self, closed: Option<oneshot::Sender<()>>) {
         if let (Some(log), Some(db)) = (&mut self.log, &mut self.db) {
-            // Without a polite end there is nobody to wait for it: SQLite does it by itself.
-            if closed.is_some()
+            if log.displaced() == Some(Displaced::LogChanged) {
+                tracing::error!("the database's log is not the one that was written: it is left");
+                // Whoever closes the last connection would fold that log into the file.
+                std::mem::forget(self.db.take());
+            } else if closed.is_some()
+                // Without a polite end there is nobody to wait for it: SQLite does it by itself.
                 && let Err(error) = log.end(db).await
             {
                 tracing::warn!(%error, "the newest part of the database stays in its -wal file");
@@ -218,7 +235,7 @@ impl Line {
     }
 
     async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Answer>, Failed> {
-        self.in_place().map_err(|error| Failed { error, again: false })?;
+        self.in_place().await.map_err(|error| Failed { error, again: false })?;
         let (mut db, fresh) = match self.db.take() {
             Some(db) => (db, false),
             None => (Self::connect(&self.place, self.speaker.as_deref()).await?, true),
@@ -284,19 +301,20 @@ impl Line {
         }
     }
 
-    /// Whether the file is where it was opened.
-    fn in_place(&self) -> Result<(), StoreError> {
-        match &self.log {
-            Some(log) if !log.is_in_place() => {
-                let why = format!("{} was moved, removed or replaced: put it back", self.place);
-                Err(StoreError::Away(why))
-            }
-            _ => Ok(()),
+    /// Whether file and log are those that were written last.
+    async fn in_place(&mut self) -> Result<(), StoreError> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let Some(moved) = log.displaced() else { return Ok(()) };
+        if moved == Displaced::LogRemoved
+            && let Some(db) = &mut self.db
+        {
+            log.save_removed(db).await;
         }
+        Err(StoreError::Away(moved.explain(&self.place)))
     }
 
     async fn trial(&mut self) -> Result<(), StoreError> {
-        self.in_place()?;
+        self.in_place().await?;
         let mut db = match self.db.take() {
             Some(db) => db,
             None => {
@@ -340,7 +358,7 @@ async fn in_time<T>(pulse: &Pulse, work: impl Future<Output = T>) -> T {
         return done;
     }
     let secs = LATE_AFTER.as_secs();
-    if pulse.failed(StoreError::Away(format!("a write has waited for more than {secs} s"))) {
+    if pulse.sticks(StoreError::Away(format!("a write has waited for more than {secs} s"))) {
         tracing::error!("a write has waited for more than {secs} s: is the database locked?");
     }
     work.await

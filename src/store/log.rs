@@ -38,21 +38,123 @@ pub(super) struct Log {
     mark: MarkFile,
     /// Which file it was when it was opened.
     file: Option<FileId>,
+    /// The log as it was after the last commit.
+    written: Option<Written>,
+    /// What was in a log that was removed is in the file.
+    saved: bool,
     groups: u32,
+}
+
+/// A log as it was after a commit. It is only ever written on: begun anew, its salt counts on.
+#[derive(Debug)]
+struct Written {
+    wal: File,
+    id: Option<FileId>,
+    len: u64,
+    salt: u32,
+}
+
+/// Between two commits a log is begun anew so often at the most.
+const ANEW_MAX: u32 = 1000;
+
+/// What became of file or log under a running program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Displaced {
+    /// The file was moved, removed or replaced.
+    File,
+    /// The log was moved or removed.
+    LogRemoved,
+    /// The log was cut, or another one put in its place.
+    LogChanged,
+}
+
+impl Displaced {
+    /// What was done to the database at `place`, and the fix.
+    pub(super) fn explain(self, place: &impl std::fmt::Display) -> String {
+        match self {
+            Self::File => format!("{place} was moved, removed or replaced: put it back"),
+            Self::LogRemoved => format!(
+                "{place}-wal was removed while livetill runs. What was written is in {place} now: \
+                 start livetill again"
+            ),
+            Self::LogChanged => format!(
+                "{place}-wal was cut or replaced while livetill runs. Put the right one back, or \
+                 stop livetill and restore a whole backup"
+            ),
+        }
+    }
+}
+
+impl Written {
+    /// The log of that file as it is now; `None` if there is none yet.
+    fn now(path: &std::path::Path) -> Option<Self> {
+        let wal = File::open(sqlite::beside(path, "-wal")).ok()?;
+        let meta = wal.metadata().ok()?;
+        let salt = salt(&wal)?;
+        Some(Self { wal, id: id_of(&meta), len: meta.len(), salt })
+    }
+
+    /// Notes how far it is written; false if it is not the one that was written before.
+    fn look_again(&mut self) -> bool {
+        let Ok(meta) = self.wal.metadata() else { return false };
+        match salt(&self.wal).filter(|salt| self.goes_on(*salt, meta.len())) {
+            Some(salt) => {
+                (self.len, self.salt) = (meta.len(), salt);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether a log with that salt and length is this one, written on or begun anew.
+    fn goes_on(&self, salt: u32, len: u64) -> bool {
+        match salt.wrapping_sub(self.salt) {
+            0 => len >= self.len,
+            times => times <= ANEW_MAX,
+        }
+    }
+
+    /// What became of it, if anything.
+    fn displaced(&self, path: &std::path::Path) -> Option<Displaced> {
+        let Ok(meta) = std::fs::metadata(sqlite::beside(path, "-wal")) else {
+            return Some(Displaced::LogRemoved);
+        };
+        let is_it = id_of(&meta) == self.id
+            && salt(&self.wal).is_some_and(|salt| self.goes_on(salt, meta.len()));
+        (!is_it).then_some(Displaced::LogChanged)
+    }
+}
+
+/// The first salt of a log: bytes 16 to 19 of its header (SQLite's file format, section 4.1).
+#[cfg(unix)]
+fn salt(wal: &File) -> Option<u32> {
+    use std::os::unix::fs::FileExt;
+    let mut salt = [0; 4];
+    wal.read_exact_at(&mut salt, 16).ok()?;
+    Some(u32::from_be_bytes(salt))
+}
+
+/// Elsewhere a file that is open can be neither moved nor removed.
+#[cfg(not(unix))]
+fn salt(_wal: &File) -> Option<u32> {
+    None
 }
 
 /// What tells a file from another of the same name: its device and number.
 type FileId = (u64, u64);
 
-#[cfg(unix)]
 fn file_id(path: &std::path::Path) -> Option<FileId> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+    std::fs::metadata(path).ok().as_ref().and_then(id_of)
 }
 
-/// Elsewhere a file that is open can be neither moved nor removed.
+#[cfg(unix)]
+fn id_of(meta: &std::fs::Metadata) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    Some((meta.dev(), meta.ino()))
+}
+
 #[cfg(not(unix))]
-fn file_id(_path: &std::path::Path) -> Option<FileId> {
+fn id_of(_meta: &std::fs::Metadata) -> Option<FileId> {
     None
 }
 
@@ -61,23 +163,57 @@ impl Log {
         let mut mark = MarkFile::new(&path, lock.clone());
         mark.ends(false);
         let file = file_id(&path);
-        Self { path, lock, mark, file, groups: 0 }
+        Self { path, lock, mark, file, written: None, saved: false, groups: 0 }
     }
 
-    /// Whether the file still has its name: what is written to one that was moved away or
-    /// replaced would be missing from where everybody looks.
-    pub(super) fn is_in_place(&self) -> bool {
-        file_id(&self.path) == self.file
+    /// What became of file or log since the last commit, if anything: what is written to one that
+    /// was moved away or replaced would be missing from where everybody looks, and a log that is
+    /// another one must not be folded into the file.
+    pub(super) fn displaced(&self) -> Option<Displaced> {
+        if file_id(&self.path) != self.file {
+            return Some(Displaced::File);
+        }
+        self.written.as_ref().and_then(|written| written.displaced(&self.path))
     }
 
     /// Notes what was committed last.
-    pub(super) fn note(&mut self, (sale, revision): (SaleId, u64)) {
+    ///
+    /// # Errors
+    /// If the log was cut or replaced while it was written on.
+    pub(super) fn note(&mut self, (sale, revision): (SaleId, u64)) -> Result<(), Displaced> {
+        match &mut self.written {
+            Some(written) => {
+                if !written.look_again() {
+                    return Err(Displaced::LogChanged);
+                }
+            }
+            None => self.written = Written::now(&self.path),
+        }
         self.mark.note(sale, revision);
+        Ok(())
+    }
+
+    /// Folds a log that was removed into the file: a connection that has it open still reads it.
+    pub(super) async fn save_removed(&mut self, db: &mut AnyConnection) {
+        if self.saved {
+            return;
+        }
+        match self.end(db).await {
+            Ok(()) => self.saved = true,
+            Err(error) => {
+                tracing::warn!(%error, "what is in the removed log could not be saved yet");
+            }
+        }
     }
 
     /// Whether there is anything in the log of that file.
     pub(super) fn is_there(path: &std::path::Path) -> bool {
         std::fs::metadata(sqlite::beside(path, "-wal")).is_ok_and(|meta| meta.len() > 0)
+    }
+
+    /// Whether there is a log beside a file that is empty or not there.
+    pub(super) fn is_alone(path: &std::path::Path) -> bool {
+        std::fs::metadata(path).map_or(0, |meta| meta.len()) == 0 && Self::is_there(path)
     }
 
     /// Folds it now and then.
@@ -89,6 +225,7 @@ impl Log {
         self.groups = 0;
         let wal = sqlite::beside(&self.path, "-wal");
         if std::fs::metadata(wal).is_ok_and(|meta| meta.len() > LONG)
+            && self.displaced().is_none()
             && let Err(error) = self.fold().await
         {
             tracing::warn!(%error, "the database's log could not be folded into its file");

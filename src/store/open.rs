@@ -79,6 +79,12 @@ pub enum OpenError {
          which is not of that state. Move {0}-wal and {0}-shm away; nothing was touched"
     )]
     StrayLog(String),
+    /// There is a log, and nothing that it belongs to: SQLite would remove it.
+    #[error(
+        "{0} is empty or not there, and its log {0}-wal is. Put the file back beside its log, or \
+         restore a whole backup and move the log away; nothing was touched"
+    )]
+    LogAlone(String),
     /// File and log are older than what was committed.
     #[error(
         "{0} is not what was written last: its log {0}-wal was cut, damaged or replaced by an \
@@ -174,6 +180,9 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
     let explain = |error: sqlx::Error| place.explain(&error);
     let (mut lock, mut itself) = (None, None);
     if let Place::File(path) = &place {
+        if Log::is_alone(path) {
+            return Err(OpenError::LogAlone(place.to_string()));
+        }
         match access {
             Access::Write => lock = Some(Arc::new(sqlite::lock(path)?)),
             Access::Read | Access::Beside if !path.exists() => {

@@ -26,6 +26,8 @@ pub(super) const LATELY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pulse {
     failing: AtomicBool,
+    /// A write waits for longer than it may: the next would wait behind it.
+    stuck: AtomicBool,
     why: Mutex<Option<StoreError>>,
     /// Nothing was written lately: whether it can be, only a written row tells.
     stale: AtomicBool,
@@ -39,6 +41,7 @@ impl Default for Pulse {
     fn default() -> Self {
         Self {
             failing: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             why: Mutex::default(),
             stale: AtomicBool::new(true),
             asked: Notify::new(),
@@ -60,6 +63,18 @@ impl Pulse {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Why nothing is to be tried for now, if so: a write waited for too long, and none went through
+    /// since.
+    pub(super) fn stuck(&self) -> Option<StoreError> {
+        if self.stuck.load(Ordering::Relaxed) { self.why() } else { None }
+    }
+
+    /// Notes that a write waits for too long; says whether it is new that writing fails.
+    pub(super) fn sticks(&self, why: StoreError) -> bool {
+        self.stuck.store(true, Ordering::Relaxed);
+        self.failed(why)
+    }
+
     /// Notes that writing failed; says whether that is new.
     pub(super) fn failed(&self, why: StoreError) -> bool {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -68,6 +83,7 @@ impl Pulse {
 
     /// Notes that a trial ended well; says whether writing failed before.
     pub(super) fn works(&self) -> bool {
+        self.stuck.store(false, Ordering::Relaxed);
         self.failing.swap(false, Ordering::Relaxed)
     }
 

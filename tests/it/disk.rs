@@ -124,6 +124,12 @@ impl Running {
         Browser::new().get(&format!("{}/readyz", self.base)).await.status
     }
 
+    /// Whether nothing is left to do, so that nothing is written unasked.
+    async fn at_rest(&self) -> bool {
+        let ready = Browser::new().get(&format!("{}/readyz", self.base)).await.text;
+        ready.contains("\"waiting\":0")
+    }
+
     /// A claim of somebody new; where it led, if it was taken.
     async fn claim(&self) -> Option<String> {
         let mut browser = Browser::new();
@@ -285,6 +291,9 @@ async fn a_locked_file_is_not_ready_until_it_is_let_go() {
         eventually("it is late", async || store.trouble().is_some()),
     );
     assert!(matches!(hear, Err(livetill::store::StoreError::Away(_))), "{hear:?}");
+    // Nobody waits again for what is known by now.
+    let refused = tokio::time::timeout(Duration::from_secs(2), store.hear(seen("a"), now)).await;
+    assert!(refused.expect("at once").is_err());
     db.execute("rollback").await.expect("let go");
     eventually("it is ready again", async || store.ready().await.is_ok()).await;
     assert!(store.hear(seen("a"), now).await.expect("writes"));

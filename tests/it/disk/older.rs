@@ -148,3 +148,72 @@ async fn a_file_that_is_moved_away_is_not_written_until_it_is_back() {
     eventually("it is ready again", async || running.ready().await == 200).await;
     running.claim().await.expect("taken");
 }
+
+/// A program with one claim in its log.
+#[cfg(unix)]
+async fn selling(dir: &Path) -> (Running, PathBuf) {
+    fs::write(dir.join("config.toml"), CONFIG).expect("written");
+    let database = dir.join("x.db");
+    let mut running = Running::start(dir, &database);
+    running.types("!sale start mug 2h");
+    running.until("SALE OPEN");
+    running.claim().await.expect("taken");
+    (running, database)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_is_removed_under_a_running_program_loses_nothing() {
+    for end in ["-KILL", "-TERM"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut running, database) = selling(dir.path()).await;
+        fs::remove_file(dir.path().join("x.db-wal")).expect("removed");
+        assert_eq!(running.claim().await, None, "nothing is promised");
+        assert_eq!(running.ready().await, 503);
+        running.until("x.db-wal was removed while livetill runs");
+        running.signal(end);
+        assert_eq!(held(&Running::start(dir.path(), &database)).await, "1", "{end}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_is_cut_or_replaced_under_a_running_program_is_never_folded_into_the_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut running, database) = selling(dir.path()).await;
+    let log = dir.path().join("x.db-wal");
+    let older = fs::read(&log).expect("read");
+    running.claim().await.expect("taken");
+    eventually("nothing is left to write", async || running.at_rest().await).await;
+    let file = fs::read(&database).expect("read");
+    let whole = fs::read(&log).expect("read");
+    for bytes in [&whole[..0], &older, &whole[..whole.len() - 1]] {
+        // In place, as `cp` does.
+        fs::write(&log, bytes).expect("written");
+        assert_eq!(running.claim().await, None, "{}: nothing is promised", bytes.len());
+        assert_eq!(running.ready().await, 503);
+        fs::write(&log, &whole).expect("put back");
+        eventually("it is ready again", async || running.ready().await == 200).await;
+    }
+    fs::write(&log, &older).expect("written");
+    running.signal("-TERM");
+    assert_eq!(fs::read(&log).expect("read"), older, "it is left as it is");
+    assert_eq!(fs::read(&database).expect("read"), file);
+    fs::write(&log, &whole).expect("put back");
+    assert_eq!(held(&Running::start(dir.path(), &database)).await, "2");
+}
+
+#[tokio::test]
+async fn a_log_beside_an_empty_file_or_none_is_not_touched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (database, _) = killed(dir.path()).await;
+    let (file, log) = (fs::read(&database).expect("read"), dir.path().join("x.db-wal"));
+    let whole = fs::read(&log).expect("read");
+    fs::write(&database, "").expect("emptied");
+    is_refused(dir.path(), &database, "is empty or not there");
+    fs::remove_file(&database).expect("removed");
+    is_refused(dir.path(), &database, "is empty or not there");
+    assert_eq!(fs::read(&log).expect("still there"), whole);
+    fs::write(&database, file).expect("put back");
+    assert_eq!(held(&Running::start(dir.path(), &database)).await, "3");
+}
