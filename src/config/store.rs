@@ -76,5 +76,7 @@ mod tests {
         assert!(with("2159h59m59s").is_err_and(|says| says.contains("2160h (90 days)")));
         assert!(with("90d").is_err_and(|says| says.contains("No such unit: d")));
         assert!(with("2160").is_err_and(|says| says.contains("2160 what?")));
+        let short = Store { archive_after: "2159h".to_owned(), ..Store::default() };
+        assert_eq!(short.archive_after(), None, "what is refused archives nothing");
     }
 }
