@@ -206,13 +206,19 @@ pub enum SpanError {
     /// A unit other than `h`, `m`, `s`.
     #[error("No such unit: {0}. Times look like 90s, 10m or 1h30m")]
     Unit(String),
+    /// No time at all.
+    #[error("A time must be longer than nothing. Times look like 90s, 10m or 1h30m")]
+    Zero,
+    /// Longer than anything that is meant.
+    #[error("{0} is too long: 9600h at most")]
+    Long(String),
     /// Anything else.
     #[error("Not a time: {0}. Times look like 90s, 10m or 1h30m")]
     Form(String),
 }
 
 /// The longest length of time that is read, in seconds: 400 days.
-const LONGEST_SECS: i64 = 400 * 24 * 3600;
+const LONGEST_SECS: i64 = 9600 * 3600;
 
 /// Strict: one or more of `<n>h`, `<n>m`, `<n>s`, in that order, nothing else.
 impl FromStr for Span {
@@ -222,7 +228,8 @@ impl FromStr for Span {
         let shown = || text.chars().take(20).collect::<String>();
         let form = || SpanError::Form(shown());
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(SpanError::NoUnit(shown()));
+            let none = text.bytes().all(|b| b == b'0');
+            return Err(if none { SpanError::Zero } else { SpanError::NoUnit(shown()) });
         }
         let mut rest = text;
         let mut secs = 0_i64;
@@ -251,11 +258,11 @@ impl FromStr for Span {
                 .checked_mul(scale)
                 .and_then(|part| secs.checked_add(part))
                 .filter(|total| *total <= LONGEST_SECS)
-                .ok_or_else(form)?;
+                .ok_or_else(|| SpanError::Long(shown()))?;
             rest = tail;
         }
         if secs == 0 {
-            return Err(form());
+            return Err(if text.is_empty() { form() } else { SpanError::Zero });
         }
         Ok(Self::from_secs(secs))
     }
@@ -375,6 +382,11 @@ mod tests {
             Err("10 what? Write 10m for minutes or 10s for seconds".to_owned())
         );
         assert_eq!("10x".parse::<Span>(), Err(SpanError::Unit("x".to_owned())));
+        for none in ["0", "00", "0s", "0h0m"] {
+            assert_eq!(none.parse::<Span>(), Err(SpanError::Zero), "{none}");
+        }
+        assert_eq!("9600h".parse::<Span>(), Ok(Span::from_mins(9600 * 60)));
+        assert_eq!("9600h1s".parse::<Span>(), Err(SpanError::Long("9600h1s".to_owned())));
     }
 
     #[test]

@@ -17,6 +17,7 @@ impl Config {
         let real = |is: bool| if is { "real money" } else { "test money" }.to_owned();
         let (square, polar, noventiq) = (&providers.square, &providers.polar, &providers.noventiq);
         let account = format!("{:?} {}", square.environment, square.location_id).to_lowercase();
+        let after = store.archive_after().map_or_else(String::new, |after| after.to_string());
         let market = format!("{} {}", real(noventiq.takes_real_money()), noventiq.market_id);
         [
             ("shop.name", format!("{:?}", shop.name)),
@@ -25,7 +26,7 @@ impl Config {
             ("shop.mod_rooms", format!("{:?}", rooms(&shop.mod_rooms))),
             ("http.holds_per_address", http.holds_per_address.to_string()),
             ("http.tries_per_buyer", http.tries_per_buyer.to_string()),
-            ("store.archive_after", format!("{:?}", store.archive_after)),
+            ("store.archive_after", format!("{after:?}")),
             ("providers.square", set_up(square.is_configured(), account)),
             ("providers.polar", set_up(polar.is_configured(), real(polar.takes_real_money()))),
             ("providers.noventiq", set_up(noventiq.is_configured(), market)),
