@@ -13,8 +13,15 @@ use crate::{
 /// chat services for minutes; by hand people do it for some weeks.
 pub const KNOWN_FOR: Span = Span::from_mins(45 * 24 * 60);
 
-/// How often to look for what can be forgotten or archived.
+/// When to look first for what can be forgotten or archived: a program may run for a show alone,
+/// and what begins with it goes first.
+pub const FIRST_SWEEP_AFTER: Span = Span::from_mins(1);
+
+/// How often to look after that.
 pub const SWEEP_EVERY: Span = Span::from_mins(60);
+
+/// When to look again where the store failed.
+const AGAIN_AFTER: Span = Span::from_mins(10);
 
 /// Sales that are archived in one pass at the most.
 const ARCHIVED_MAX: u32 = 50;
@@ -102,28 +109,45 @@ fn is_of_all(error: &TellError) -> bool {
     matches!(error, TellError::Store(error) if !matches!(error, StoreError::Damaged { .. }))
 }
 
-/// Sweeps now and then until stopped; archives sales that ended longer than `archive_after` ago, if
-/// there is such a time.
+/// Sweeps soon after the start, then now and then until stopped; archives sales that ended longer
+/// than `archive_after` ago, if there is such a time.
 pub async fn run(engine: Engine, archive_after: Option<Span>, stop: CancellationToken) {
     let mut archivist = archive_after.map(Archivist::new);
+    let mut pause = FIRST_SWEEP_AFTER;
     loop {
         tokio::select! {
-            () = engine.clock().sleep_until(engine.now() + SWEEP_EVERY) => {}
+            () = engine.clock().sleep_until(engine.now() + pause) => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = sweep(&engine, &stop).await {
-            tracing::warn!(%error, "what was heard long ago could not be forgotten");
-        }
-        let Some(archivist) = &mut archivist else { continue };
         tokio::select! {
-            done = archivist.pass(&engine) => match done {
-                Ok(0) => {}
-                Ok(sales) => tracing::info!(sales, "old sales were archived"),
-                Err(error) => tracing::warn!(%error, "old sales could not be archived"),
-            },
+            well = round(&engine, archivist.as_mut(), &stop) => {
+                pause = if well { SWEEP_EVERY } else { AGAIN_AFTER };
+            }
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// Forgets and archives once; says whether the store did not fail.
+async fn round(
+    engine: &Engine,
+    archivist: Option<&mut Archivist>,
+    stop: &CancellationToken,
+) -> bool {
+    let swept = sweep(engine, stop).await;
+    if let Err(error) = &swept {
+        tracing::warn!(%error, "what was heard long ago could not be forgotten");
+    }
+    let Some(archivist) = archivist else { return swept.is_ok() };
+    match archivist.pass(engine).await {
+        Ok(0) => {}
+        Ok(sales) => tracing::info!(sales, "old sales were archived"),
+        Err(error) => {
+            tracing::warn!(%error, "old sales could not be archived");
+            return false;
+        }
+    }
+    swept.is_ok()
 }
 
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use livetill::{broom, clock::Span, config::Config};
+use livetill::{
+    broom,
+    clock::{Clock, Span},
+    config::Config,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG, LONG, evening, rows};
@@ -43,6 +47,27 @@ async fn the_sweep_archives_where_it_is_asked_for() {
     assert_eq!(month(after, |left| *left == [0, 0, 1, 4]).await, [0, 0, 1, 4]);
 }
 
+/// Many a shop runs the program for its shows alone: never for an hour at a time.
+#[tokio::test]
+async fn a_program_that_runs_for_minutes_archives_as_well() {
+    let mut world = World::new(CONFIG).await;
+    evening(&mut world).await;
+    world.clock.advance(LONG);
+    let (stop, after) = (CancellationToken::new(), Some(livetill::config::ARCHIVE_AFTER_MIN));
+    let sweeps = tokio::spawn(broom::run(world.app.engine.clone(), after, stop.clone()));
+    let begun = world.clock.now();
+    eventually("it is archived", async || {
+        world.clock.advance(Span::from_secs(1));
+        rows(&world).await == [0, 0, 1, 4]
+    })
+    .await;
+    let took = world.clock.now().since(begun);
+    stop.cancel();
+    sweeps.await.expect("no panic");
+    world.app.stop().await;
+    assert!(took < Span::from_mins(30), "{took}");
+}
+
 #[test]
 fn less_than_ninety_days_is_refused_in_a_sentence() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -64,5 +89,8 @@ fn less_than_ninety_days_is_refused_in_a_sentence() {
     let (code, said) = check("2160h");
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = check("90d");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = check("9601h");
     assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("9600h (400 days) at most"), "{said}");
 }
