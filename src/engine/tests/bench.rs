@@ -39,6 +39,12 @@ use crate::{
 /// A clock that stands still until it is moved; whoever may wait moves it.
 pub(crate) struct Still(AtomicI64, AtomicBool);
 
+impl Still {
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.millis()), AtomicBool::new(false))
+    }
+}
+
 impl Clock for Still {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
@@ -55,7 +61,7 @@ impl Clock for Still {
 
 /// Random numbers that are the same every time.
 #[derive(Default)]
-struct Counted(AtomicU64);
+pub(crate) struct Counted(AtomicU64);
 
 impl Entropy for Counted {
     fn bytes(&self) -> [u8; 16] {
@@ -296,7 +302,7 @@ impl Bench {
         inner.secret([1; 32]).await.expect("made");
         let store = Arc::new(Lossy::new(inner));
         put(&*store, play).await;
-        let clock = Arc::new(Still(AtomicI64::new(play.now.millis()), AtomicBool::new(false)));
+        let clock = Arc::new(Still::at(play.now));
         let stub = Arc::new(stub);
         let engine = engine(&store, &clock, &stub);
         Self { engine, store, clock, stub, sale: play.sale.head.id, _dir: dir }
