@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Engine, TRIES_MAX, TellError, fold};
 use crate::{
     id::SaleId,
+    notice::text::plain,
     room::{Room, User},
     sale::{
         self, Phase, Sale,
@@ -97,11 +98,11 @@ impl Engine {
             if known.is_some_and(|view| view.template != template.name) {
                 continue;
             }
-            let (name, title) = (template.name.clone(), template.title.clone());
+            let (name, title) = (template.name.clone(), as_shown(&template.title));
             let same = move |sale: &Sale| {
                 let head = &sale.head;
                 let over = matches!(head.phase, Phase::Closing { .. } | Phase::Closed { .. });
-                let same = head.template.name == name && head.template.title == title;
+                let same = head.template.name == name && as_shown(&head.template.title) == title;
                 (same && !over).then_some(head.number)
             };
             match self.look(id, same).await {
@@ -115,4 +116,9 @@ impl Engine {
         }
         Ok(None)
     }
+}
+
+/// A title as buyers compare it: nobody sees a second space or minds a capital.
+fn as_shown(title: &str) -> String {
+    plain(title).to_lowercase()
 }

@@ -177,6 +177,11 @@ async fn a_second_sale_of_one_shelf_needs_a_yes() {
     for line in ["!sale start mug 5m", "!sale arm mug", "!sale next mug 7m"] {
         assert_eq!(first(&mut world, line).await, asks, "{line}");
     }
+    // A title that reads the same is the same.
+    for title in ["fern mug", "Fern  Mug", " FERN mug "] {
+        let said = first(&mut world, &format!("!sale start mug 5m title=\"{title}\"")).await;
+        assert!(said.contains("is on already (#1). A second one?"), "{title}: {said}");
+    }
     assert_eq!(other(&world, "ben", "!sale start mug 10m").await, [asks]);
     assert_eq!(world.app.engine.views().all().len(), 1, "nothing was started");
     // Other goods of the same template are another shelf, and so is another template.
