@@ -24,6 +24,7 @@ mod row;
 pub mod sql;
 mod sqlite;
 mod sqlstore;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -49,11 +50,12 @@ use crate::{
 
 pub use self::{
     error::StoreError,
-    open::{Access, MIGRATIONS, OpenError, could_write, open},
+    open::{Access, OpenError, could_write, open},
     outbox::{LeaseAsk, Leased, OutboxCount, ParkedEffect, PutOff, QueuedEffect, Work},
     peers::{Change, Holding, Peers, Turn},
     place::shown,
     sqlstore::SqlStore,
+    tables::MIGRATIONS,
 };
 
 /// Where sales live.

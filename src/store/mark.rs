@@ -64,6 +64,11 @@ fn noted(path: &Path) -> Option<Mark> {
     std::fs::read_to_string(sqlite::beside(path, "-lock")).ok().as_deref().and_then(Mark::parse)
 }
 
+/// Whether something was committed once.
+pub(super) fn is_noted(path: &Path) -> bool {
+    noted(path).is_some()
+}
+
 impl MarkFile {
     /// The marks of the file that is locked by `lock`.
     pub(super) fn new(path: &Path, lock: Arc<File>) -> Self {

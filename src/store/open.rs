@@ -1,14 +1,9 @@
 //! Opens a database, and says plainly why it cannot.
 
-use std::{borrow::Cow, fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use secrecy::ExposeSecret;
-use sqlx::{
-    AnyConnection, AnyPool, Connection, Database, Row, SqlStr, Sqlite,
-    any::install_default_drivers,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
-    query,
-};
+use sqlx::{AnyConnection, Connection, any::install_default_drivers};
 
 use super::{
     StoreError,
@@ -19,24 +14,9 @@ use super::{
     place::Place,
     postgres, sqlite,
     sqlstore::{Shared, SqlStore},
+    tables::{applied, check_version, migrate, newest},
     trial::{Room, prove_row, try_tables},
 };
-
-/// The files of `migrations/`, in order; one text serves both engines. Listed here instead of
-/// gathered by a macro, which would compile SQLite a second time for the compiler's own use; a
-/// test compares list and folder.
-pub const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "start", include_str!("../../migrations/0001_start.sql")),
-    (2, "plain_checks", include_str!("../../migrations/0002_plain_checks.sql")),
-];
-
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
-        let sql = SqlStr::from_static(sql);
-        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
-    });
-    Migrator::with_migrations(migrations.collect())
-}
 
 /// Why a database cannot be used. Every message says what to do; none holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +40,31 @@ pub enum OpenError {
         /// The system's words.
         why: String,
     },
+    /// The file that keeps a second program out cannot be written.
+    #[error(
+        "cannot write {lock}: {why}. Give it to the user that livetill runs as, or remove it while \
+         no livetill runs"
+    )]
+    Lock {
+        /// That file.
+        lock: String,
+        /// The system's words.
+        why: String,
+    },
+    /// There is no such folder.
+    #[error("there is no folder {folder} for {place}: make it, or set store.url")]
+    NoFolder {
+        /// The file.
+        place: String,
+        /// Its folder.
+        folder: String,
+    },
+    /// The file was there, and is gone.
+    #[error(
+        "{0} is gone, while {0}-lock or {0}-wal still knows of sales in it. Put it back, or remove \
+         these two to begin with an empty shop"
+    )]
+    Gone(String),
     /// The database is not ours.
     #[error(
         "{0} is not a livetill database. Set store.url to another one; this one was not touched"
@@ -185,10 +190,13 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
         }
         match access {
             Access::Write => lock = Some(Arc::new(sqlite::lock(path)?)),
-            Access::Read | Access::Beside if !path.exists() => {
+            Access::Read | Access::Beside => {}
+        }
+        if !path.exists() {
+            sqlite::could_make(path, mark::is_noted(path) || Log::is_there(path))?;
+            if access != Access::Write {
                 return Err(OpenError::Missing(place.to_string()));
             }
-            Access::Read | Access::Beside => {}
         }
         sqlite::check_header(path)?;
         mark::look(path).await?;
@@ -299,7 +307,10 @@ pub async fn could_write(url: &str) -> Result<(), OpenError> {
     let explain = |error: sqlx::Error| place.explain(&error);
     let _lock = match &place {
         // It is made at the first start.
-        Place::File(path) if !path.exists() => return Ok(()),
+        Place::File(path) if !path.exists() => {
+            sqlite::could_make(path, mark::is_noted(path) || Log::is_there(path))?;
+            return sqlite::try_to_make(path);
+        }
         Place::File(path) => match sqlite::lock(path) {
             Err(OpenError::Busy(_)) => return Ok(()),
             locked => Some(locked?),
@@ -338,49 +349,4 @@ async fn look_at_file(path: &Path) -> Result<(), OpenError> {
         log::mend(path).await.map_err(explain)?;
     }
     db.close().await.map_err(explain)
-}
-
-/// Brings the tables up to date. Several programs may try at the same time: the migrator takes a
-/// lock on the database first.
-async fn migrate(db: &mut AnyConnection, place: &Place) -> Result<(), OpenError> {
-    // Where there is nothing to do, no right to make tables is needed.
-    if place.is_server() && applied(db).await == Some(newest()) {
-        return Ok(());
-    }
-    migrator().run(db).await.map_err(|error| match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
-            OpenError::Newer(place.to_string())
-        }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            place.explain(&error)
-        }
-        error => OpenError::Other { place: place.to_string(), why: error.to_string() },
-    })
-}
-
-fn newest() -> i64 {
-    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
-}
-
-const SELECT_VERSION: &str =
-    "select cast(coalesce(max(version), 0) as bigint) as version from _sqlx_migrations";
-
-/// The version of the tables, if there are any.
-async fn applied(db: &mut AnyConnection) -> Option<i64> {
-    let there = match db.backend_name() {
-        Sqlite::NAME => "select count(*) as n from sqlite_master where name = '_sqlx_migrations'",
-        _ => "select count(to_regclass('_sqlx_migrations')) as n",
-    };
-    let row = query(there).fetch_one(&mut *db).await.ok()?;
-    if row.try_get::<i64, _>("n").ok()? == 0 {
-        return None;
-    }
-    query(SELECT_VERSION).fetch_one(db).await.ok()?.try_get("version").ok()
-}
-
-async fn check_version(pool: &AnyPool, place: &Place) -> Result<(), OpenError> {
-    let explain = |error: sqlx::Error| place.explain(&error);
-    let row = query(SELECT_VERSION).fetch_one(pool).await.map_err(explain)?;
-    let have: i64 = row.try_get("version").map_err(explain)?;
-    if have > newest() { Err(OpenError::Newer(place.to_string())) } else { Ok(()) }
 }

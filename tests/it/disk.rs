@@ -1,5 +1,6 @@
 //! The database's file: a disk that fills up, a log that is lost, whoever may read it.
 
+mod gone;
 mod older;
 
 use std::{
