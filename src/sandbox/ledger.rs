@@ -25,7 +25,7 @@ use crate::{
 
 pub(super) const LISTING: &str = "sandbox_listing";
 pub(super) const PAGE: &str = "sandbox_page";
-const PAYMENT: &str = "sandbox_payment";
+pub(super) const PAYMENT: &str = "sandbox_payment";
 pub(super) const KEY: &str = "sandbox_key";
 pub(super) const HOOK: &str = "sandbox_hook";
 

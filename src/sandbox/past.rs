@@ -1,8 +1,9 @@
-//! Books of a sale that is long over: what can no longer be paid goes, payments stay.
+//! Books of a sale that is long over: what can no longer be paid goes, payments stay, without
+//! names.
 
 use super::{
-    book::{LedgerError, PageState, SandboxListing, SandboxPage},
-    ledger::{KEY, LISTING, Ledger, PAGE, read},
+    book::{LedgerError, PageState, SandboxListing, SandboxPage, SandboxPayment},
+    ledger::{KEY, LISTING, Ledger, PAGE, PAYMENT, change, read},
 };
 use crate::store::{Doc, DocChange};
 
@@ -25,6 +26,7 @@ impl Ledger {
                     continue;
                 }
                 gone.extend(self.keys(&page.id).await?);
+                gone.extend(self.nameless(&page.id).await?);
                 gone.push(remove(PAGE, page));
             }
             if all {
@@ -37,6 +39,19 @@ impl Ledger {
             return Err(LedgerError::Invalid("something changed: again".to_owned()));
         }
         Ok(some)
+    }
+
+    /// A page's payments without who paid: amounts stay, and what refunds need.
+    async fn nameless(&self, page: &str) -> Result<Vec<DocChange>, LedgerError> {
+        let mut changes = Vec::new();
+        for doc in self.store.docs(PAYMENT, Some(page)).await? {
+            let payment: SandboxPayment = read(&doc)?;
+            if payment.name.is_some() || payment.address.is_some() {
+                let payment = SandboxPayment { name: None, address: None, ..payment };
+                changes.push(change(PAYMENT, &doc.id, &doc.parent, doc.version, &payment));
+            }
+        }
+        Ok(changes)
     }
 
     /// What was answered about something.

@@ -59,16 +59,56 @@ pub(super) fn keep_private(path: &Path) {
 /// One program per file: an operating system's lock, gone with the process however it ends.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let name = beside(path, "-lock");
+    let is_there = name.symlink_metadata().is_ok();
+    let file = file::open_private(&name).map_err(|error| {
+        let why = error.to_string();
+        match folder_of(path) {
+            _ if is_there => OpenError::Lock { lock: name.display().to_string(), why },
+            folder if !folder.exists() => no_folder(path),
+            _ => OpenError::Unwritable { place: path.display().to_string(), why },
+        }
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path.display().to_string())),
+        Err(TryLockError::Error(error)) => {
+            Err(OpenError::Lock { lock: name.display().to_string(), why: error.to_string() })
+        }
+    }
+}
+
+/// Whether a file that is not there may be made. `known`: something beside it knows of sales in it.
+pub(super) fn could_make(path: &Path, known: bool) -> Result<(), OpenError> {
+    if !folder_of(path).exists() {
+        return Err(no_folder(path));
+    }
+    if known { Err(OpenError::Gone(path.display().to_string())) } else { Ok(()) }
+}
+
+/// Tries whether a file that is not there could be made, and leaves nothing behind.
+pub(super) fn try_to_make(path: &Path) -> Result<(), OpenError> {
+    if beside(path, "-lock").symlink_metadata().is_ok() {
+        match lock(path) {
+            // Another program is about to make it.
+            Err(OpenError::Busy(_)) => return Ok(()),
+            locked => locked.map(drop)?,
+        }
+    }
     let unwritable = |error: std::io::Error| OpenError::Unwritable {
         place: path.display().to_string(),
         why: error.to_string(),
     };
-    let file = file::open_private(&name).map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(unwritable(error)),
-    }
+    file::can_replace(path).map_err(unwritable)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+fn no_folder(path: &Path) -> OpenError {
+    let (place, folder) = (path.display().to_string(), folder_of(path).display().to_string());
+    OpenError::NoFolder { place, folder }
 }
 
 /// The file itself is locked as well: it may have another name, or its lock file be removed.
@@ -137,6 +177,8 @@ pub(super) async fn create(path: &Path) -> Result<(), sqlx::Error> {
 pub(super) async fn writer(path: &Path) -> Result<AnyConnection, sqlx::Error> {
     let mut db = plain(path).await?;
     db.execute("pragma journal_mode = wal").await?;
+    // Names and addresses that are deleted or written over do not stay in the file.
+    db.execute("pragma secure_delete = on").await?;
     // A file that has just got its log is let go until it is read: whoever closes it meanwhile
     // would be the last, and fold everything.
     query("select count(*) from sqlite_master").fetch_one(&mut db).await?;

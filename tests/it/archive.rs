@@ -2,6 +2,7 @@
 //! is unsettled or said of them later is lost.
 
 mod evening;
+mod gone;
 mod growth;
 mod killed;
 mod late;
