@@ -12,16 +12,17 @@ mod offer;
 mod rooms;
 mod store;
 mod template;
+mod variables;
 
 use serde::Deserialize;
 
 pub use self::{
     load::{
-        ConfigError, Loaded, SECRETS_FILE, is_setting, load, read, reload_templates, secrets,
-        secrets_file,
+        ConfigError, Loaded, SECRETS_FILE, load, read, reload_templates, secrets, secrets_file,
     },
     store::{ARCHIVE_AFTER_MIN, Store},
     template::templates,
+    variables::is_setting,
 };
 use crate::{
     command::guess::nearest,

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 /// Names the line and the mend; never shows the line, which may hold a secret.
 pub fn read(text: &str) -> Result<HashMap<String, String>, String> {
     let mut found = HashMap::new();
+    let mut lines = HashMap::new();
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     for (n, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -16,6 +17,10 @@ pub fn read(text: &str) -> Result<HashMap<String, String>, String> {
             continue;
         }
         let (key, value) = entry(line).map_err(|says| format!("line {}: {says}", n + 1))?;
+        if let Some(before) = lines.insert(key, n + 1) {
+            let says = format!("{key} is set in line {before} as well: remove one of the two");
+            return Err(format!("line {}: {says}", n + 1));
+        }
         found.insert(key.to_owned(), value);
     }
     Ok(found)
@@ -140,7 +145,6 @@ mod tests {
             ("KEY=pa$", "pa$"),
             ("\u{FEFF}KEY=v\r\n", "v"),
             ("#KEY=w\r\n\r\nKEY=v\r\n", "v"),
-            ("KEY=v\nKEY=w", "w"),
         ];
         for (line, value) in cases {
             assert_eq!(one(line).as_deref(), Ok(value), "{line}");
@@ -173,6 +177,12 @@ mod tests {
             let error = read(&format!("A=secret\n\n{line}\n")).expect_err(line);
             assert!(error.starts_with("line 3: ") && !error.contains("secret"), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_set_twice_is_named_with_both_lines() {
+        let error = read("A=1\n\nB=secret\nexport A=2\n").expect_err("twice");
+        assert_eq!(error, "line 4: A is set in line 1 as well: remove one of the two");
     }
 
     #[test]

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use config::{File, FileFormat};
 
-use super::{Config, env_file, templates};
+use super::{
+    Config, env_file, templates,
+    variables::{self, PREFIX, is_setting, variable_of},
+};
 use crate::{command::guess::nearest, file, finding::Finding, sale::template::Template};
-
-/// Keys in the environment begin with this; `__` stands between levels.
-const PREFIX: &str = "LIVETILL_";
 
 /// Secrets may also stand in this file beside the configuration.
 pub const SECRETS_FILE: &str = "livetill.env";
@@ -71,20 +72,14 @@ pub enum ConfigError {
 /// # Errors
 /// Says what is wrong, where, and how to mend it.
 pub fn load(path: &Path, environment: &HashMap<String, String>) -> Result<Loaded, ConfigError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            return Err(ConfigError::Unreadable { path: path.to_owned(), why: error.to_string() });
-        }
-    };
+    let text = text_of(path)?;
     let mut variables = secrets_file(path)?;
+    let doubtful = variables::check(environment, &variables, &path.with_file_name(SECRETS_FILE))?;
     variables.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
-    in_capitals(&variables)?;
-    two_underscores(&variables)?;
     secret_files(&mut variables)?;
     let there = text.is_some().then(|| path.to_owned());
     let mut loaded = read(path, text.as_deref().unwrap_or_default(), variables)?;
+    loaded.warnings.extend(doubtful);
     if text.is_none() && loaded.templates.is_empty() {
         let says = format!(
             "there is no {} here: the defaults run, with nothing to sell. Make one with: livetill \
@@ -133,8 +128,8 @@ pub fn reload_templates(
 fn check_text(path: &Path, text: &str) -> Result<(), ConfigError> {
     let config = toml::from_str::<Config>(text).map_err(|error| {
         let mut says = error.to_string().trim_end().to_owned();
-        if let Some(guess) = suggestion(error.message()) {
-            says.push_str(&format!("\nDid you mean {guess}?"));
+        if let Some(mend) = mend(error.message()) {
+            says.push_str(&format!("\n{mend}"));
         }
         if error.message().contains("invalid type") && error.message().contains("string") {
             says.push_str("\nIt is a text: put it in quotes.");
@@ -152,6 +147,16 @@ fn check_text(path: &Path, text: &str) -> Result<(), ConfigError> {
         }
         None => Ok(()),
     }
+}
+
+/// What to write instead.
+fn mend(message: &str) -> Option<String> {
+    if message.contains("invalid socket address syntax") {
+        let says = "Write an IP address and a port, like 127.0.0.1:8080 for this machine or \
+                    0.0.0.0:8080 for all its networks";
+        return Some(says.to_owned());
+    }
+    suggestion(message).map(|guess| format!("Did you mean {guess}?"))
 }
 
 /// The known key nearest to the unknown one that serde complains about.
@@ -179,8 +184,8 @@ const LISTS: [&str; 9] = [
 fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, ConfigError> {
     let wrong = |error: config::ConfigError| {
         let mut says = error.to_string();
-        if let Some(guess) = suggestion(&says) {
-            says.push_str(&format!(". Did you mean {guess}?"));
+        if let Some(mend) = mend(&says) {
+            says.push_str(&format!(". {mend}"));
         }
         ConfigError::Environment(says)
     };
@@ -228,50 +233,30 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Refuses settings whose names are not in capitals: they would be read by nobody.
-fn in_capitals(variables: &HashMap<String, String>) -> Result<(), ConfigError> {
-    let small = |key: &&String| !is_setting(key) && is_setting(&key.to_uppercase());
-    let Some(key) = variables.keys().filter(small).min() else { return Ok(()) };
-    let capitals = key.to_uppercase();
-    Err(ConfigError::Environment(format!("{key} sets nothing: write it in capitals, {capitals}")))
-}
-
-/// Refuses settings with one underscore where there must be two: they would be read by nobody.
-fn two_underscores(variables: &HashMap<String, String>) -> Result<(), ConfigError> {
-    const TABLES: [&str; 8] =
-        ["SHOP", "HTTP", "STORE", "CONSOLE", "DISCORD", "TWITCH", "PROVIDERS", "TEMPLATES"];
-    let one = |key: &&String| {
-        let rest = key.strip_prefix(PREFIX).filter(|_| !is_setting(key));
-        let table = rest.and_then(|rest| rest.split_once('_'));
-        table.is_some_and(|(table, _)| TABLES.contains(&table))
-    };
-    let Some(key) = variables.keys().filter(one).min() else { return Ok(()) };
-    Err(ConfigError::Environment(format!(
-        "{key} sets nothing: write two underscores between the parts of a key, as in \
-         {PREFIX}HTTP__LISTEN"
-    )))
-}
-
-/// Whether an environment variable sets something here.
-pub fn is_setting(variable: &str) -> bool {
-    variable.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__"))
-}
-
 /// The secrets in the file beside the configuration; none if there is no such file.
 ///
 /// # Errors
 /// If it cannot be read, if others can read it, or if a line is not `KEY=value`.
 pub fn secrets_file(config: &Path) -> Result<HashMap<String, String>, ConfigError> {
     let path = config.with_file_name(SECRETS_FILE);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(error) => return Err(ConfigError::Unreadable { path, why: error.to_string() }),
-    };
+    let Some(text) = text_of(&path)? else { return Ok(HashMap::new()) };
     if file::is_open(&path) {
         return Err(ConfigError::Open(path));
     }
     secrets(&path, &text)
+}
+
+/// What a file says; `None` if it is not there.
+fn text_of(path: &Path) -> Result<Option<String>, ConfigError> {
+    let why = match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(Some(text)),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => return Ok(None),
+            ErrorKind::InvalidData => "it is not UTF-8. Save it anew as UTF-8".to_owned(),
+            _ => error.to_string(),
+        },
+    };
+    Err(ConfigError::Unreadable { path: path.to_owned(), why })
 }
 
 /// Reads `KEY=value` lines.
@@ -311,10 +296,6 @@ fn is_secret(variable: &str) -> bool {
     let known = Config::default();
     let mut keys = known.secrets().into_iter().map(|(key, _)| key).chain(["store.url"]);
     keys.any(|key| variable == variable_of(key))
-}
-
-fn variable_of(key: &str) -> String {
-    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
 #[cfg(test)]
@@ -363,14 +344,13 @@ mod tests {
 
     #[test]
     fn a_name_with_one_underscore_is_refused() {
-        let set = |name: &str| HashMap::from([(name.to_owned(), "x".to_owned())]);
         for name in ["LIVETILL_HTTP_DESK_TOKEN", "LIVETILL_PROVIDERS_SQUARE_ACCESS_TOKEN"] {
-            let error = two_underscores(&set(name)).expect_err(name).to_string();
+            let error = with("", &[(name, "x")]).expect_err(name);
             assert!(error.contains(name) && error.contains("two underscores"), "{error}");
         }
         for name in ["LIVETILL_LOG", "LIVETILL_LOG_FORMAT", "LIVETILL_HTTP__DESK_TOKEN", "X_HTTP_Y"]
         {
-            assert!(two_underscores(&set(name)).is_ok(), "{name}");
+            assert!(!with("", &[(name, "x")]).is_err_and(|error| error.contains("underscores")));
         }
     }
 
@@ -469,6 +449,7 @@ mod tests {
                 "allow_public",
             ),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", "shop.public_url"),
+            ("[http]\nlisten = \"localhost:8080\"\n", "like 127.0.0.1:8080"),
             ("[providers.sandbox.faults]\nerror = 2.0\n", "between 0 and 1"),
             ("[providers.sandbox]\nfee = 2.9\n", "between 0 and 1"),
             (
@@ -494,6 +475,38 @@ mod tests {
         }
         let error = with("", &[("LIVETILL_HTTP__LISTN", "x")]).expect_err("unknown");
         assert!(error.contains("listn") && error.contains("Did you mean listen?"), "{error}");
+        let error = with("", &[("LIVETILL_HTTP__LISTEN", "localhost:1")]).expect_err("no address");
+        assert!(error.contains("like 127.0.0.1:8080"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_named_with_its_mend() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("config.toml");
+        for name in [SECRETS_FILE, "config.toml"] {
+            let file = dir.path().join(name);
+            std::fs::write(&file, b"\xff\xfeA\0=\0b\0").expect("written");
+            let says = load(&path, &HashMap::new()).expect_err(name).to_string();
+            assert!(says.contains(name) && says.contains("Save it anew as UTF-8"), "{says}");
+            std::fs::remove_file(file).expect("removed");
+        }
+    }
+
+    #[test]
+    fn a_price_that_is_none_is_one_mistake() {
+        for (price, says) in [
+            ("18,00", "templates.mug.price: not an amount"),
+            ("0", "templates.mug.price: must be above zero"),
+        ] {
+            let text = format!("[templates.mug]\nprice = \"{price}\"\nmin_price = \"9\"\n");
+            let error = with(&text, &[]).expect_err(price);
+            assert!(error.lines().count() == 1 && error.starts_with(says), "{error}");
+        }
+        let text = "[templates.mug]\nprice = \"9\"\nmax_price = \"x\"\n";
+        assert_eq!(with(text, &[]).expect_err("none").lines().count(), 1);
+        let text = "[templates.mug]\nprice = \"9\"\nmin_price = \"10\"\n";
+        let error = with(text, &[]).expect_err("too low");
+        assert!(error.starts_with("templates.mug.price: Not below $10"), "{error}");
     }
 
     #[test]

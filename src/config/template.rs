@@ -9,9 +9,12 @@ use crate::{
     clock::Span,
     finding::Finding,
     money::{Currency, Money},
-    notice::text::plain,
+    notice::text::{plain, refusal as refusal_text},
     provider::{noventiq, polar, square},
-    sale::template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
+    sale::{
+        refusal::{Bound, Refusal},
+        template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
+    },
 };
 
 /// So many times the template's price, and a *yes* is asked for.
@@ -120,7 +123,8 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn wrong(&mut self, key: &str, says: impl ToString) {
-        let key = format!("templates.{}.{key}", self.name);
+        let dot = if key.is_empty() { "" } else { "." };
+        let key = format!("templates.{}{dot}{key}", self.name);
         self.errors.push(Finding::error(key, says.to_string()));
     }
 
@@ -129,6 +133,7 @@ impl Reader<'_> {
         self.check_name();
         let currency = self.currency(raw);
         let price = self.price(raw, currency);
+        let priced = self.errors.len() == before;
         let duration = self.span("duration", raw.duration.as_deref(), Span::from_mins(10));
         let grace = match raw.grace.as_deref() {
             Some(text) if is_none(text) => Span::ZERO,
@@ -171,7 +176,7 @@ impl Reader<'_> {
             bounds: self.bounds(raw, price, stock, duration),
             options: self.own_options(raw),
         };
-        self.check_values(&template);
+        self.check_values(&template, priced);
         let fits = match template.provider.as_str() {
             square::NAME => square::Options::of(&template).map(drop),
             polar::NAME => polar::Options::of(&template).map(drop),
@@ -257,11 +262,12 @@ impl Reader<'_> {
             Some(text) => self.money("min_price", text, price.currency),
             None => half,
         };
+        let before = self.errors.len();
         let max_price = match &raw.max_price {
             Some(text) => self.money("max_price", text, price.currency),
             None => Money::new(price.minor.saturating_mul(DEAR), price.currency),
         };
-        if max_price.minor < price.minor {
+        if self.errors.len() == before && max_price.minor < price.minor {
             self.wrong("max_price", format!("{max_price} is below the price, {price}"));
         }
         Bounds {
@@ -296,12 +302,13 @@ impl Reader<'_> {
         own
     }
 
-    fn check_values(&mut self, template: &Template) {
+    /// `priced`: whether the price could be read.
+    fn check_values(&mut self, template: &Template, priced: bool) {
         let Template { title, hold, grace, duration, per_buyer, image, price, .. } = template;
         if title.trim().is_empty() || title.chars().count() > TITLE_CHARS_MAX {
             self.wrong("title", format!("write 1 to {TITLE_CHARS_MAX} characters"));
         }
-        if price.minor <= 0 {
+        if priced && price.minor <= 0 {
             self.wrong("price", "must be above zero");
         }
         if *hold >= *duration + *grace {
@@ -315,9 +322,24 @@ impl Reader<'_> {
         if image.as_deref().is_some_and(|image| !image.starts_with("https://")) {
             self.wrong("image", "must be an https:// address");
         }
-        if let Err(refusal) = template.check_bounds() {
-            self.wrong("", crate::notice::text::refusal(&refusal));
+        match template.check_bounds() {
+            // Said already.
+            Err(Refusal::Bound(Bound::MinPrice(_))) if price.minor <= 0 => {}
+            Err(refusal) => self.wrong(key_of(&refusal), refusal_text(&refusal)),
+            Ok(()) => {}
         }
+    }
+}
+
+/// What is to be mended.
+fn key_of(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Bound(Bound::NoStock | Bound::MaxStock(_)) => "stock",
+        Refusal::Bound(Bound::MaxDuration(_)) => "duration",
+        Refusal::Bound(Bound::MaxHold(_)) => "hold",
+        Refusal::Bound(Bound::MinPrice(_)) => "price",
+        Refusal::Value { key, .. } => key,
+        _ => "",
     }
 }
 

@@ -334,6 +334,9 @@ fn bound_text(bound: &Bound) -> String {
         Bound::MaxDuration(max) => {
             format!("At most {} in all (max_duration of the template).", max.words())
         }
+        Bound::MaxHold(max) => {
+            format!("hold= is at most {} (max_duration of the template).", max.words())
+        }
         Bound::MinPrice(min) => format!("Not below {min} (min_price of the template)."),
         Bound::SalesPerHour(max) => {
             format!("Started {max} times within the hour (sales_per_hour of the template).")

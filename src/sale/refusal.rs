@@ -141,6 +141,8 @@ pub enum Bound {
     MaxStock(u32),
     /// Longer than allowed.
     MaxDuration(Span),
+    /// A hold that is longer than any sale.
+    MaxHold(Span),
     /// Cheaper than allowed.
     MinPrice(Money),
     /// More starts per hour than allowed.

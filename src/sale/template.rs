@@ -238,7 +238,7 @@ impl Template {
             return Err(Refusal::Bound(Bound::MinPrice(min_price)));
         }
         if self.hold > max_duration {
-            return Err(Refusal::Bound(Bound::MaxDuration(max_duration)));
+            return Err(Refusal::Bound(Bound::MaxHold(max_duration)));
         }
         if self.dearest().is_none() {
             return Err(Refusal::Value { key: "price", why: "is too large".to_owned() });

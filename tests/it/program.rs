@@ -512,3 +512,27 @@ fn codes_are_loaded_before_and_while_it_runs() {
     running.child.kill().expect("killed");
     running.child.wait().expect("ends");
 }
+
+#[test]
+fn a_variable_that_sets_nothing_is_named_before_anything_is_started() {
+    let dir = Home::new(CONFIG);
+    let out = dir.path().join("livetill.env");
+    for (text, says) in [
+        ("LIVETILL_DESK_TOKEN=abcdefghijklmnop\n", "LIVETILL_HTTP__DESK_TOKEN"),
+        ("LIVETILL_FOO__BAR=1\n", "LIVETILL_FOO__BAR sets nothing"),
+        (
+            "LIVETILL_SHOP__NAME=a\nLIVETILL_SHOP__NAME=b\n",
+            "line 2: LIVETILL_SHOP__NAME is set in line 1",
+        ),
+    ] {
+        std::fs::write(&out, text).expect("written");
+        std::process::Command::new("chmod").arg("600").arg(&out).status().expect("chmod runs");
+        let program = run(dir.path(), &["check"], "");
+        assert_eq!(program.status.code(), Some(2), "{text}");
+        assert!(text_of(&program).contains(says), "{text}: {}", text_of(&program));
+    }
+}
+
+fn text_of(program: &std::process::Output) -> String {
+    text(&[program.stdout.as_slice(), program.stderr.as_slice()].concat())
+}

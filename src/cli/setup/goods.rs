@@ -40,6 +40,9 @@ pub(super) fn ask(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
         Ok(())
     })?;
     prompt.ask(draft, "Price of one", "", |draft, price| {
+        if price.is_empty() {
+            return Err("write the amount, like 18 or 18.50".to_owned());
+        }
         draft.set_template("price", price);
         Ok(())
     })?;
