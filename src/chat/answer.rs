@@ -25,7 +25,12 @@ impl Chat {
             None => all.into_iter().filter(|view| !view.closed).collect(),
         };
         match (views.as_slice(), number) {
-            ([], Some(number)) => Err(no_such_sale(number, &self.engine.shown_live())),
+            // It may have been over for long.
+            ([], Some(number)) => {
+                let old = [self.recent(Some(number)).await?];
+                let lines = vec![text::status_line(&old[0], now)];
+                Ok(Reply { private: has_secret(&old), ..Reply::lines(lines) })
+            }
             (views, _) => {
                 let mut lines: Vec<_> =
                     views.iter().map(|view| text::status_line(view, now)).collect();
@@ -145,7 +150,7 @@ impl Chat {
             return Ok(view.clone());
         }
         let old = self.engine.store().sale_numbered(number).await.map_err(TellError::from)?;
-        let old = old.ok_or_else(|| no_such_sale(number, &all))?;
+        let old = old.ok_or_else(|| no_such_sale(number))?;
         let link = self.engine.link().to_owned();
         Ok(self.engine.look(old, move |sale| Arc::new(View::of(sale, &link))).await?)
     }
@@ -190,11 +195,24 @@ fn has_secret(views: &[Arc<View>]) -> bool {
     views.iter().any(|view| view.secret)
 }
 
-pub(super) fn no_such_sale(number: u32, live: &[Arc<View>]) -> No {
-    match live {
-        [] => No::Say(format!("There is no sale #{number} running. See !sale list")),
-        some => No::Say(format!("There is no sale #{number} running. There is {}", names(some))),
-    }
+pub(super) fn no_such_sale(number: u32) -> No {
+    No::Say(format!("There is no sale #{number}. See !sale list"))
+}
+
+/// Answers a verb that is for a running sale, about another one. `known` are sales of all kinds.
+pub(super) fn not_running(number: u32, known: &[Arc<View>]) -> No {
+    let (over, running): (Vec<_>, Vec<_>) =
+        known.iter().cloned().partition(|view| view.state.is_over());
+    let asked = match over.iter().find(|view| view.number == number) {
+        // What never opened is a secret for ever.
+        Some(view) if view.secret => format!("#{number} is over."),
+        Some(view) => format!("#{number} {} is over.", text::plain(&view.title)),
+        None => format!("There is no sale #{number} running."),
+    };
+    No::Say(match running.as_slice() {
+        [] => format!("{asked} Nothing is running. See !sale list"),
+        some => format!("{asked} There is {}", names(some)),
+    })
 }
 
 pub(super) fn which(running: &[Arc<View>]) -> No {

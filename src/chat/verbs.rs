@@ -317,7 +317,7 @@ impl Chat {
         let live = self.engine.shown_live();
         if let Some(number) = number {
             let found = live.iter().find(|view| view.number == number).cloned();
-            return found.ok_or_else(|| answer::no_such_sale(number, &live));
+            return found.ok_or_else(|| answer::not_running(number, &self.engine.shown()));
         }
         let running: Vec<_> = live.into_iter().filter(|view| !view.state.is_over()).collect();
         let sold =

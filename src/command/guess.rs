@@ -2,6 +2,7 @@
 
 use super::{
     Args, SPECS, Spec,
+    parse::parse,
     words::{Mistake, Word, time},
 };
 
@@ -50,17 +51,24 @@ pub(super) fn unknown_verb(verb: &Word, args: &[Word], templates: &[&str]) -> Mi
     let typed = |words: &[Word]| -> String {
         words.iter().map(|word| format!(" {}", word.typed())).collect()
     };
+    let meant = |verb: &str| {
+        let whole = format!("{verb}{}", typed(args));
+        // What would be refused as well is not proposed.
+        match parse(&whole, templates) {
+            Ok(_) => format!(": !sale {}?", clip_to(&whole, 80)),
+            Err(_) => format!(" {verb}? See !sale help {verb}"),
+        }
+    };
     let is_template = templates.iter().any(|name| name.to_lowercase() == verb.text.to_lowercase());
     let meant = if is_template {
-        Some(format!("start {}{}", verb.text, typed(args)))
+        let whole = format!("start {}{}", verb.text, typed(args));
+        Some(format!(": !sale {}?", clip_to(&whole, 80)))
     } else {
-        verb_meant(&verb.text).map(|guess| format!("{guess}{}", typed(args)))
+        verb_meant(&verb.text).map(meant)
     };
     let verb = clip(&verb.text);
     Mistake(match meant {
-        Some(meant) => {
-            format!("No such command: {verb}. Did you mean: !sale {}?", clip_to(&meant, 80))
-        }
+        Some(meant) => format!("No such command: {verb}. Did you mean{meant}"),
         None => format!("No such command: {verb}. See !sale help"),
     })
 }
@@ -133,6 +141,9 @@ pub(super) fn stray(spec: &Spec, word: &Word) -> Mistake {
     let takes_sale = !matches!(spec.args, Args::Nothing | Args::Verb | Args::Rehearsal);
     Mistake(match verb {
         "pause" if is_time => "A pause has no time: it lasts until !sale resume".to_owned(),
+        "again" if shown.starts_with('#') => "again takes no number: the last sale starts once \
+            more, as it was. For another one: !sale start TEMPLATE"
+            .to_owned(),
         "again" => format!(
             "again takes nothing: the sale starts as it was. To change something: \
              !sale start TEMPLATE {shown}"

@@ -43,6 +43,9 @@ pub fn clean(line: &str) -> String {
 /// A [`Mistake`] says what is wrong and how to fix it.
 pub fn parse(rest: &str, templates: &[&str]) -> Result<Command, Mistake> {
     let words = split(rest)?;
+    if words.iter().any(|word| !word.quoted && word.text.eq_ignore_ascii_case(PREFIX)) {
+        return Err(Mistake("One command at a time: send each in a line of its own.".to_owned()));
+    }
     let Some((verb, args)) = words.split_first() else {
         return Ok(Command::Help { verb: None });
     };
@@ -458,7 +461,27 @@ mod tests {
             ("begin mug", "No such command: begin. Did you mean: !sale start mug?"),
             ("unpause", "No such command: unpause. Did you mean: !sale resume?"),
             ("help close", "No such command: close. Did you mean: !sale stop?"),
+            (
+                "again #1",
+                "again takes no number: the last sale starts once more, as it was. For another \
+                 one: !sale start TEMPLATE",
+            ),
             ("why", "Which one? For example: !sale why 4"),
+            ("status; !sale stop all", "One command at a time: send each in a line of its own."),
+            ("status !SALE list", "One command at a time: send each in a line of its own."),
+            (
+                "status; stop",
+                "No such command: status;. Did you mean status? See !sale help status",
+            ),
+            ("strat mgu", "No such command: strat. Did you mean start? See !sale help start"),
+            (
+                "start mug hold=0",
+                "hold=: A time must be longer than nothing. Times look like 90s, 10m or 1h30m.",
+            ),
+            (
+                "start mug 0",
+                "A time must be longer than nothing. Times look like 90s, 10m or 1h30m.",
+            ),
             ("💥", "No such command: 💥. See !sale help"),
         ];
         for (rest, answer) in cases {

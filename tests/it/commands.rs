@@ -28,9 +28,10 @@ async fn mistakes_start_nothing() {
         ("!sale start mug title=\" \"", "title= is empty."),
         ("!sale start mug image=javascript:x", "image= must be an https:// address."),
         ("!sale stop", "Nothing is running. Start something: !sale list"),
-        ("!sale stop #4", "There is no sale #4 running. See !sale list"),
-        ("!sale status #4", "There is no sale #4 running. See !sale list"),
-        ("!sale report #4", "There is no sale #4 running. See !sale list"),
+        ("!sale start mug hold=99h", "hold= is at most 30 min (max_duration of the template)."),
+        ("!sale stop #4", "There is no sale #4 running. Nothing is running. See !sale list"),
+        ("!sale status #4", "There is no sale #4. See !sale list"),
+        ("!sale report #4", "There is no sale #4. See !sale list"),
         ("!sale yes", "Nothing to confirm (a question expires after 30 s)."),
     ];
     for (line, answer) in cases {
@@ -406,5 +407,26 @@ async fn a_failed_try_may_be_repeated_at_once() {
     assert!(world.app.chat.hear(&twice).await.is_none(), "one message, delivered twice");
     world.advance(mins(17)).await;
     world.heard();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_sale_that_is_over_is_not_called_running() {
+    let mut world = World::new(MUG).await;
+    world.says("!sale start mug 10m").await;
+    world.says("!sale stop").await;
+    for line in ["!sale stop #1", "!sale pause #1", "!sale extend #1 5m"] {
+        let said = world.says(line).await;
+        assert_eq!(said, ["#1 Fern Mug is over. Nothing is running. See !sale list"], "{line}");
+    }
+    world.advance(secs(2)).await;
+    world.says("!sale start mug 5m").await;
+    assert_eq!(world.says("!sale stop #1").await, ["#1 Fern Mug is over. There is #2 Fern Mug"]);
+    for line in ["!sale report #999", "!sale status #999", "!sale links #999"] {
+        assert_eq!(world.says(line).await, ["There is no sale #999. See !sale list"], "{line}");
+    }
+    let said = world.says("!sale stop #999").await;
+    assert_eq!(said, ["There is no sale #999 running. There is #2 Fern Mug"]);
+    world.says("!sale stop").await;
     world.done().await;
 }
