@@ -228,8 +228,17 @@ struct FormHtml {
 async fn show(State(service): Shared, Path(id): Path<String>) -> Response {
     match service.ledger.show(&id).await {
         Ok(shown) => page(shown, None),
-        Err(error) => error.into_response(),
+        Err(error) => out_of_order(&error),
     }
+}
+
+/// What a person reads while the books cannot be read or written. Whether it was paid nobody knows.
+fn out_of_order(error: &LedgerError) -> Response {
+    tracing::warn!(%error, "a sandbox page could not be answered");
+    let text = "This page cannot be shown at the moment: its database is out of reach. Load it again \
+                in a moment; it says then whether it was paid.";
+    let html = PageHtml { heading: "Not now", text: Some(text), form: None, back: None };
+    (StatusCode::SERVICE_UNAVAILABLE, headers(), render(&html)).into_response()
 }
 
 fn page(shown: Shown, says: Option<&'static str>) -> Response {
@@ -321,7 +330,7 @@ async fn pay(
     let ledger = &service.ledger;
     let shown = match ledger.show(&id).await {
         Ok(shown) => shown,
-        Err(error) => return error.into_response(),
+        Err(error) => return out_of_order(&error),
     };
     if form.what.as_deref() == Some("decline") {
         return page(shown, Some("The card was declined. You were not charged; try another."));
@@ -338,7 +347,7 @@ async fn pay(
             (headers(), Redirect::to(&return_url)).into_response()
         }
         Ok(Payed::No(shown)) => page(shown, None),
-        Err(error) => error.into_response(),
+        Err(error) => out_of_order(&error),
     }
 }
 

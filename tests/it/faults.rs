@@ -2,7 +2,12 @@
 
 use livetill::reconcile::{Round, sweep};
 
-use crate::world::{MUG, Setup, World, mins, secs};
+use sqlx::{Connection, Executor};
+
+use crate::{
+    database::Engine,
+    world::{MUG, Setup, World, mins, secs},
+};
 
 fn with(faults: &str) -> String {
     format!(
@@ -252,5 +257,31 @@ async fn a_close_that_is_refused_keeps_the_unit_taken_for_ever() {
     assert!(world.newest().closed);
     world.pays("ana").await;
     assert_eq!(world.newest().paid, 1, "a late payment on it is kept");
+    world.done().await;
+}
+
+#[tokio::test]
+async fn whoever_pays_while_the_books_are_away_reads_a_page_and_no_json() {
+    let mut world = World::build(&Setup::on(Engine::Sqlite, MUG)).await;
+    world.says("!sale start mug 10m").await;
+    world.clicks("ana").await;
+    let page = world.browser("ana").at.expect("a page");
+    let mut db = world.database.raw().await;
+    db.execute("alter table document rename to elsewhere").await.expect("moved");
+    for form in [None, Some([("do", "pay")])] {
+        let mut browser = world.browser("ana");
+        let answer = match form {
+            None => browser.get(&page).await,
+            Some(form) => browser.post(&page, &form).await,
+        };
+        assert_eq!(answer.status, 503);
+        assert!(answer.text.contains("<h1>Not now</h1>"), "{}", answer.text);
+        assert!(!answer.text.contains("error"), "{}", answer.text);
+    }
+    db.execute("alter table elsewhere rename to document").await.expect("back");
+    db.close().await.expect("closes");
+    world.pays("ana").await;
+    world.says("!sale stop").await;
+    world.heard();
     world.done().await;
 }
