@@ -56,6 +56,12 @@ async fn a_receipt_tells_people_fees_and_who_ran_what() {
     let said = world.says("!sale report").await;
     assert_eq!(said[1], "paid $18 · refunded $0 · needs review $0 · kept $18");
     assert_eq!(said[2], "fees $0.54 · net $17.46");
+    // The documentation shows what is really printed, but for its numbers.
+    let shape = |line: &str| line.replace(|c: char| c.is_ascii_digit() || c == '.', "");
+    let told: Vec<String> = include_str!("../../docs/receipts.md").lines().map(shape).collect();
+    for line in &said[1..4] {
+        assert!(told.contains(&shape(line)), "docs/receipts.md lacks: {line}");
+    }
     assert!(said.iter().any(|line| line.ends_with("extend 5m · console:moderator moderator")));
     world.advance(mins(20)).await;
     world.heard();
