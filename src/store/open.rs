@@ -340,7 +340,7 @@ pub async fn could_write(url: &str) -> Result<(), OpenError> {
 /// Looks whether a file is whole before somebody reads it, beside a running program or not.
 async fn look_at_file(path: &Path) -> Result<(), OpenError> {
     let explain = |error: sqlx::Error| sqlite::explain(path, &error);
-    let mut db = sqlite::plain(path).await.map_err(explain)?;
+    let mut db = sqlite::beside_a_program(path).await.map_err(explain)?;
     let state = log::look(path, &mut db).await?;
     // Where no program runs, nobody else will say it.
     if state == log::State::Unsaid

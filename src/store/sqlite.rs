@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::Read,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -62,8 +62,9 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let is_there = name.symlink_metadata().is_ok();
     let file = file::open_private(&name).map_err(|error| {
         let why = error.to_string();
+        let is_its_own = is_there && error.kind() != ErrorKind::ReadOnlyFilesystem;
         match folder_of(path) {
-            _ if is_there => OpenError::Lock { lock: name.display().to_string(), why },
+            _ if is_its_own => OpenError::Lock { lock: name.display().to_string(), why },
             folder if !folder.exists() => no_folder(path),
             _ => OpenError::Unwritable { place: path.display().to_string(), why },
         }
@@ -205,13 +206,46 @@ pub(super) async fn plain(path: &Path) -> Result<AnyConnection, sqlx::Error> {
 
 /// A connection that changes nothing, not even by being closed.
 pub(super) async fn looker(path: &Path) -> Result<AnyConnection, sqlx::Error> {
-    let mut db = AnyConnection::connect(&address(path, "ro")).await?;
+    let address = still(path).await.unwrap_or_else(|| address(path, "ro"));
+    let mut db = AnyConnection::connect(&address).await?;
     db.execute("pragma busy_timeout = 5000").await?;
     Ok(db)
 }
 
+/// A connection for reading beside a program, or where none runs.
+pub(super) async fn beside_a_program(path: &Path) -> Result<AnyConnection, sqlx::Error> {
+    if still(path).await.is_some() { looker(path).await } else { plain(path).await }
+}
+
+/// How to read a file that nobody writes, in a folder where nobody can, like a backup on a disk that
+/// is for reading only: SQLite would make a log beside it even so. `None` for any other file.
+async fn still(path: &Path) -> Option<String> {
+    if ["-wal", "-shm"].iter().any(|end| beside(path, end).exists()) {
+        return None;
+    }
+    let read = async {
+        let mut db = AnyConnection::connect(&address(path, "rw")).await?;
+        query("select count(*) from sqlite_master").fetch_one(&mut db).await?;
+        db.close().await
+    };
+    let refused = matches!(&read.await, Err(error) if is_unwritable(error));
+    (refused && path.exists()).then(|| address(path, "ro&immutable=1"))
+}
+
+/// Whether SQLite could not write where it wanted to.
+fn is_unwritable(error: &sqlx::Error) -> bool {
+    primary_code(error).is_some_and(|code| matches!(code, 8 | 10 | 13 | 14))
+}
+
+/// The lowest byte of SQLite's extended code.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
 /// Connections for reading.
 pub(super) async fn readers(path: &Path) -> Result<AnyPool, sqlx::Error> {
+    let address = still(path).await.unwrap_or_else(|| address(path, "rw"));
     AnyPoolOptions::new()
         .max_connections(READERS)
         .after_connect(|db, _| {
@@ -221,7 +255,7 @@ pub(super) async fn readers(path: &Path) -> Result<AnyPool, sqlx::Error> {
                 Ok(())
             })
         })
-        .connect(&address(path, "rw"))
+        .connect(&address)
         .await
 }
 
@@ -231,10 +265,9 @@ pub(super) fn explain(path: &Path, error: &sqlx::Error) -> OpenError {
         return OpenError::Other { place, why: error.to_string() };
     };
     let why = db.message().to_owned();
-    // The lowest byte of SQLite's extended code is its primary one.
-    match db.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
+    match primary_code(error) {
         Some(5 | 6) => OpenError::Busy(place),
-        Some(8 | 10 | 13 | 14) => OpenError::Unwritable { place, why },
+        _ if is_unwritable(error) => OpenError::Unwritable { place, why },
         Some(26) => OpenError::Foreign(place),
         _ => OpenError::Other { place, why },
     }

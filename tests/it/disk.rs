@@ -166,6 +166,16 @@ impl Disk {
         mounted.then(|| Self(at.to_owned()))
     }
 
+    /// Nothing can be written on it any more.
+    fn only_for_reading(&self) {
+        let done = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(&self.0)
+            .status()
+            .expect("mount runs");
+        assert!(done.success());
+    }
+
     fn resize(&self, size: &str) {
         let grown = Command::new("mount")
             .args(["-o", &format!("remount,size={size}")])

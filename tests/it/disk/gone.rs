@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{CONFIG, Running, livetill};
+use super::{CONFIG, Disk, Running, livetill};
 
 /// What a verb says of that database.
 fn says(dir: &Path, database: &Path, verb: &str) -> (Option<i32>, String) {
@@ -70,4 +70,27 @@ fn a_lock_that_cannot_be_written_is_named_as_such() {
     fs::remove_file(dir.path().join("x.db-lock")).expect("it was there");
     fs::create_dir(dir.path().join("x.db-lock")).expect("made");
     refused(dir.path(), &database, "x.db-lock: Is a directory");
+}
+
+#[test]
+fn a_backup_on_a_disk_that_is_for_reading_only_is_verified_there() {
+    let dir = folder();
+    let database = dir.path().join("x.db");
+    let mut running = Running::start(dir.path(), &database);
+    running.types("!sale start mug 2h");
+    running.until("SALE OPEN");
+    running.signal("-TERM");
+    let Some(disk) = Disk::mounted(&dir.path().join("backup"), "4m") else { return };
+    let copy = disk.0.join("x.db");
+    for end in ["", "-lock"] {
+        let name = |path: &Path| format!("{}{end}", path.display());
+        fs::copy(name(&database), name(&copy)).expect("copied");
+    }
+    disk.only_for_reading();
+    for (verb, wanted) in [("verify", "oversold 0"), ("sales", "Fern Mug")] {
+        let (code, said) = says(dir.path(), &copy, verb);
+        assert_eq!(code, Some(0), "{verb}: {said}");
+        assert!(said.contains(wanted), "{verb}: {said}");
+    }
+    refused(dir.path(), &copy, "x.db: Read-only file system");
 }
