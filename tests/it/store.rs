@@ -236,7 +236,7 @@ async fn foreign_newer_damaged_and_missing_files_are_named_and_left_alone() {
     }
     let nowhere = dir.path().join("no/such/folder/x.db");
     let error = open(&url(&nowhere), Access::Write).await.expect_err("nowhere");
-    assert!(matches!(error, OpenError::Unwritable { .. }), "{error}");
+    assert!(matches!(error, OpenError::NoFolder { .. }), "{error}");
 }
 
 #[tokio::test]
