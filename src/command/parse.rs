@@ -33,7 +33,8 @@ pub fn ours(line: &str) -> Option<String> {
 /// A line without invisible characters, and no longer than anything of ours.
 pub fn clean(line: &str) -> String {
     // Nobody's long line is looked at to its end.
-    let line: String = line.chars().take(2 * LINE_CHARS_MAX).collect();
+    let spaced = |c: char| if c == '\t' { ' ' } else { c };
+    let line: String = line.chars().take(2 * LINE_CHARS_MAX).map(spaced).collect();
     visible(&line).chars().filter(|c| !c.is_control()).take(LINE_CHARS_MAX).collect()
 }
 
@@ -382,6 +383,11 @@ mod tests {
             said("\u{200B}!sale\u{E0000} sta\u{34F}rt mug\u{E0001}"),
             start(Overrides::default())
         );
+    }
+
+    #[test]
+    fn a_tab_is_a_space() {
+        assert_eq!(said("\t!sale\tlist"), Ok(Command::List));
     }
 
     #[test]
