@@ -61,8 +61,8 @@ pub enum OpenError {
     },
     /// The file was there, and is gone.
     #[error(
-        "{0} is gone, while {0}-lock or {0}-wal still knows of sales in it. Put it back, or remove \
-         these two to begin with an empty shop"
+        "{0} is gone, while {0}-lock still knows of sales in it. Put it back, or remove {0}-lock to \
+         begin with an empty shop"
     )]
     Gone(String),
     /// The database is not ours.
@@ -193,7 +193,7 @@ pub async fn open(url: &str, access: Access) -> Result<SqlStore, OpenError> {
             Access::Read | Access::Beside => {}
         }
         if !path.exists() {
-            sqlite::could_make(path, mark::is_noted(path) || Log::is_there(path))?;
+            sqlite::could_make(path, mark::is_noted(path))?;
             if access != Access::Write {
                 return Err(OpenError::Missing(place.to_string()));
             }
@@ -308,7 +308,7 @@ pub async fn could_write(url: &str) -> Result<(), OpenError> {
     let _lock = match &place {
         // It is made at the first start.
         Place::File(path) if !path.exists() => {
-            sqlite::could_make(path, mark::is_noted(path) || Log::is_there(path))?;
+            sqlite::could_make(path, mark::is_noted(path))?;
             return sqlite::try_to_make(path);
         }
         Place::File(path) => match sqlite::lock(path) {

@@ -78,7 +78,7 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Whether a file that is not there may be made. `known`: something beside it knows of sales in it.
+/// Whether a file that is not there may be made. `known`: its lock knows of sales in it.
 pub(super) fn could_make(path: &Path, known: bool) -> Result<(), OpenError> {
     if !folder_of(path).exists() {
         return Err(no_folder(path));
