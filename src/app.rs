@@ -34,9 +34,8 @@ use crate::{
     net,
     platform::{Heard, Platform},
     provider::{
-        Provider, noventiq, polar,
+        Provider,
         sandbox::{Access, Sandbox},
-        square,
     },
     reconcile,
     replica::{Replica, programs::Ours},
@@ -304,32 +303,16 @@ pub(crate) fn remote_providers(
     base_url: &str,
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<Arc<dyn Provider>>> {
-    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
-    if config.providers.square.is_configured() {
-        providers.push(Arc::new(square::Square::new(&config.providers.square, base_url)?));
-    }
-    if config.providers.polar.is_configured() {
-        providers.push(Arc::new(polar::Polar::new(&config.providers.polar, base_url)?));
-    }
-    let noventiq = &config.providers.noventiq;
-    if noventiq.is_configured() {
-        providers.push(Arc::new(noventiq::Noventiq::new(noventiq, base_url, clock.clone())?));
-    }
-    Ok(providers)
+    let set_up = config.providers.all().into_iter().filter(|one| one.missing().is_none());
+    let made = set_up.map(|one| one.connect(base_url, clock)).collect::<Result<Vec<_>, _>>()?;
+    Ok(made.into_iter().flatten().collect())
 }
 
 /// How fast a provider is called to begin with, and at the most.
 fn pace_of(name: &str, config: &Config) -> Pace {
-    let of =
-        |rate: u32, low: f64, high: f64| Pace::new(f64::from(rate) * low, f64::from(rate) * high);
-    match name {
-        // No limit is known of the account: begin low, rise until told to slow down.
-        square::NAME => of(config.providers.square.calls_per_second, 1.0, 4.0),
-        polar::NAME => of(config.providers.polar.calls_per_second, 1.0, 4.0),
-        noventiq::NAME => of(config.providers.noventiq.calls_per_second, 1.0, 4.0),
-        // Begin a little under the known limit; the pace finds the rest out.
-        _ => of(config.providers.sandbox.calls_per_second, 0.8, 1.2),
-    }
+    let Some(provider) = config.providers.of(name) else { return Pace::new(1.0, 1.0) };
+    let (rate, (low, high)) = (f64::from(provider.calls_per_second()), provider.pace());
+    Pace::new(rate * low, rate * high)
 }
 
 fn workers(engine: &Engine, platforms: &[Arc<dyn Platform>], config: &Config) -> Vec<Worker> {
@@ -360,8 +343,9 @@ fn rooms(config: &Config, platforms: &[Arc<dyn Platform>]) -> (Vec<Room>, Vec<Ro
 
 /// Names we are asked by besides our own.
 fn names(config: &Config) -> Vec<String> {
-    let notified = config.providers.square.notification_url.clone();
-    config.http.hosts.iter().cloned().chain([notified]).collect()
+    let providers = config.providers.all().into_iter();
+    let notified = providers.map(|one| one.notification_url().to_owned());
+    config.http.hosts.iter().cloned().chain(notified).collect()
 }
 
 /// What browsers call the listener.

@@ -3,12 +3,14 @@
 //! Every key has its default here and its sentence in the shipped `config.toml`; a test holds the
 //! two together. Unknown keys are errors. Secrets come from the environment only.
 
-mod able;
 mod alike;
 mod doubt;
 pub mod env_file;
 mod load;
+mod needs;
 mod offer;
+mod own;
+mod providers;
 mod rooms;
 mod store;
 mod template;
@@ -20,17 +22,17 @@ pub use self::{
     load::{
         ConfigError, Loaded, SECRETS_FILE, load, read, reload_templates, secrets, secrets_file,
     },
+    providers::Providers,
     store::{ARCHIVE_AFTER_MIN, Store},
     template::templates,
     variables::is_setting,
 };
 use crate::{
-    command::guess::nearest,
     finding::Finding,
     http,
     net::is_private_host,
     platform::{discord, twitch},
-    provider::{noventiq, polar, sandbox, square},
+    provider::{sandbox, spec::ProviderSpec},
     room::Room,
     secret::Secret,
 };
@@ -90,20 +92,6 @@ pub struct Console {
     pub enabled: bool,
 }
 
-/// Payment services.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Providers {
-    /// The built-in one.
-    pub sandbox: sandbox::Settings,
-    /// Square.
-    pub square: square::Settings,
-    /// Polar.
-    pub polar: polar::Settings,
-    /// Noventiq Checkout.
-    pub noventiq: noventiq::Settings,
-}
-
 impl Default for Shop {
     fn default() -> Self {
         Self {
@@ -130,10 +118,6 @@ impl Config {
         self.check_urls(&mut found);
         self.http.check(&mut found);
         self.store.check(&mut found);
-        self.providers.sandbox.check(&mut found);
-        self.providers.square.check(&mut found);
-        self.providers.polar.check(&mut found);
-        self.providers.noventiq.check(&mut found);
         self.check_providers(&mut found);
         self.discord.check(&mut found);
         self.twitch.check(&mut found);
@@ -181,7 +165,7 @@ impl Config {
             return;
         }
         let host = host.unwrap_or_default();
-        let sandboxed = self.templates.values().any(|t| t.provider_name() == "sandbox");
+        let sandboxed = self.templates.values().any(|t| t.provider_name() == sandbox::NAME);
         if sandboxed && !is_private_host(host) && !self.providers.sandbox.allow_public {
             let says = format!(
                 "templates use the sandbox provider, which takes no real money, but {host} can be \
@@ -192,44 +176,25 @@ impl Config {
         }
     }
 
-    /// Templates name providers that exist and are set up.
-    fn check_providers(&self, found: &mut Vec<Finding>) {
-        for (name, template) in &self.templates {
-            let says = match template.provider_name() {
-                "sandbox" => None,
-                "square" => self.providers.square.missing().map(str::to_owned),
-                "polar" => self.providers.polar.missing().map(str::to_owned),
-                "noventiq" => self.providers.noventiq.missing().map(str::to_owned),
-                other => {
-                    let guess = nearest(other, Providers::NAMES.iter().copied());
-                    let guess = guess.map_or(String::new(), |one| format!(" Did you mean {one}?"));
-                    Some(format!("there is no provider {other}.{guess}"))
-                }
-            };
-            if let Some(says) = says {
-                found.push(Finding::error(format!("templates.{name}.provider"), says));
-            }
-        }
-    }
-
     /// Secrets by key, and whether they are set.
-    fn secrets(&self) -> [(&'static str, bool); 13] {
-        let Self { discord, twitch, .. } = self;
-        let Providers { square, polar, noventiq, .. } = &self.providers;
-        [
-            ("http.desk_token", self.http.desk_token.is_set()),
-            ("shop.check_secret", self.shop.check_secret.is_set()),
-            ("discord.token", discord.token.is_set()),
-            ("twitch.token", twitch.token.is_set()),
-            ("twitch.client_secret", twitch.client_secret.is_set()),
-            ("twitch.refresh_token", twitch.refresh_token.is_set()),
-            ("providers.square.access_token", square.access_token.is_set()),
-            ("providers.square.signature_keys", square.signature_keys.is_set()),
-            ("providers.polar.access_token", polar.access_token.is_set()),
-            ("providers.polar.webhook_secret", polar.webhook_secret.is_set()),
-            ("providers.noventiq.username", noventiq.username.is_set()),
-            ("providers.noventiq.password", noventiq.password.is_set()),
-            ("providers.noventiq.webhook_secret", noventiq.webhook_secret.is_set()),
-        ]
+    fn secrets(&self) -> Vec<(String, bool)> {
+        let Self { discord, twitch, http, shop, .. } = self;
+        let own = [
+            ("http.desk_token", &http.desk_token),
+            ("shop.check_secret", &shop.check_secret),
+            ("discord.token", &discord.token),
+            ("twitch.token", &twitch.token),
+            ("twitch.client_secret", &twitch.client_secret),
+            ("twitch.refresh_token", &twitch.refresh_token),
+        ];
+        let own = own.into_iter().map(|(key, secret)| (key.to_owned(), secret.is_set()));
+        let of = |provider: &dyn ProviderSpec| {
+            let name = provider.name();
+            let keyed = |(key, secret): (&str, &Secret)| {
+                (format!("providers.{name}.{key}"), secret.is_set())
+            };
+            provider.secrets().into_iter().map(keyed).collect::<Vec<_>>()
+        };
+        own.chain(self.providers.all().into_iter().flat_map(of)).collect()
     }
 }

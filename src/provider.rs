@@ -9,6 +9,7 @@ pub mod polar;
 pub(crate) mod rest;
 pub mod sandbox;
 pub mod signature;
+pub mod spec;
 pub mod square;
 #[cfg(test)]
 pub(crate) mod tests;

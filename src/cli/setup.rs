@@ -3,6 +3,7 @@
 mod draft;
 mod goods;
 mod prompt;
+mod service;
 
 use std::{
     collections::HashMap,
@@ -28,7 +29,6 @@ use crate::{
 };
 
 const CHATS: [&str; 4] = ["none", "discord", "twitch", "both"];
-const WORLDS: [&str; 2] = ["sandbox", "production"];
 const DESK_TOKEN: &str = "LIVETILL_HTTP__DESK_TOKEN";
 
 pub(super) async fn setup(path: &Path, environment: &HashMap<String, String>) -> Result<Ended> {
@@ -203,16 +203,10 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 
 fn provider(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     let words = format!("Who takes the money ({})", Providers::NAMES.join(", "));
+    let first = Providers::NAMES[0];
     let mut chosen = String::new();
-    choose(prompt, draft, &words, &Providers::NAMES, "sandbox", |_, name| {
-        chosen = name.to_owned()
-    })?;
-    match chosen.as_str() {
-        "square" => square(prompt, draft)?,
-        "polar" => polar(prompt, draft)?,
-        "noventiq" => noventiq(prompt, draft)?,
-        name => draft.set_template("provider", name),
-    }
+    choose(prompt, draft, &words, Providers::NAMES, first, |_, name| chosen = name.to_owned())?;
+    service::ask(prompt, draft, &chosen)?;
     // From here on the sandbox's own rule holds again.
     let mut strict = draft.clone();
     strict.set("providers.sandbox.allow_public", false);
@@ -227,74 +221,6 @@ fn provider(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn square(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let words = "Square: test accounts or real money (sandbox, production)";
-    choose(prompt, draft, words, &WORLDS, "sandbox", |draft, world| {
-        draft.set("providers.square.environment", world);
-    })?;
-    let words = "Square: access token, found as in docs/square.md";
-    let token = "LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN";
-    prompt.ask_secret(draft, words, token, true, |_| Ok(()))?;
-    prompt.ask(draft, "Square: id of the location that sells", "", |draft, id| {
-        draft.set("providers.square.location_id", id);
-        draft.set_template("provider", "square");
-        Ok(())
-    })?;
-    let words = "Square: signature key of the webhook subscription";
-    let keys = "LIVETILL_PROVIDERS__SQUARE__SIGNATURE_KEYS";
-    prompt.ask_secret(draft, words, keys, false, |_| Ok(()))
-}
-
-fn polar(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let words = "Polar: test accounts or real money (sandbox, production)";
-    choose(prompt, draft, words, &WORLDS, "sandbox", |draft, world| {
-        let host = if world == "sandbox" { "sandbox-api" } else { "api" };
-        draft.set("providers.polar.api_url", format!("https://{host}.polar.sh"));
-    })?;
-    let words = "Polar: organization access token, made as in docs/polar.md";
-    let token = "LIVETILL_PROVIDERS__POLAR__ACCESS_TOKEN";
-    prompt.ask_secret(draft, words, token, true, |draft| {
-        draft.set_template("delivery", Array::new());
-        draft.set_template("provider", "polar");
-        Ok(())
-    })?;
-    let words = "Polar: secret of the webhook endpoint";
-    let secret = "LIVETILL_PROVIDERS__POLAR__WEBHOOK_SECRET";
-    prompt.ask_secret(draft, words, secret, false, |_| Ok(()))
-}
-
-fn noventiq(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
-    let words =
-        "Noventiq: address of the API you were given, like https://api.ecommerce.noventiq.com";
-    prompt.ask(draft, words, "", |draft, url| {
-        draft.set("providers.noventiq.api_url", url);
-        Ok(())
-    })?;
-    let words = "Noventiq: id of your checkout page; 0 if the currency has only one";
-    prompt.ask(draft, words, "0", |draft, id| {
-        let id: i64 = id.parse().map_err(|_| "write a number".to_owned())?;
-        draft.set("providers.noventiq.market_id", id);
-        Ok(())
-    })?;
-    for (words, key) in [
-        ("Noventiq: name of the API login", "LIVETILL_PROVIDERS__NOVENTIQ__USERNAME"),
-        ("Noventiq: its password", "LIVETILL_PROVIDERS__NOVENTIQ__PASSWORD"),
-    ] {
-        prompt.ask_secret(draft, words, key, true, |_| Ok(()))?;
-    }
-    let words = "Noventiq: id of the original product that is sold";
-    prompt.ask(draft, words, "", |draft, id| {
-        let id: i64 = id.parse().map_err(|_| "write a number".to_owned())?;
-        draft.set_template("delivery", Array::new());
-        draft.set_template("provider", "noventiq");
-        draft.set_provider_option("noventiq", "product_id", id);
-        Ok(())
-    })?;
-    let words = "Noventiq: secret key of the webhooks";
-    let secret = "LIVETILL_PROVIDERS__NOVENTIQ__WEBHOOK_SECRET";
-    prompt.ask_secret(draft, words, secret, false, |_| Ok(()))
 }
 
 /// Asks for one of some words; a near miss is suggested.

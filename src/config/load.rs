@@ -9,7 +9,7 @@ use std::{
 use config::{File, FileFormat};
 
 use super::{
-    Config, env_file, templates,
+    Config, Providers, env_file, templates,
     variables::{self, PREFIX, is_setting, variable_of},
 };
 use crate::{command::guess::nearest, file, finding::Finding, sale::template::Template};
@@ -138,7 +138,7 @@ fn check_text(path: &Path, text: &str) -> Result<(), ConfigError> {
     })?;
     match config.secrets().into_iter().find(|(_, set)| *set) {
         Some((key, _)) => {
-            let variable = variable_of(key);
+            let variable = variable_of(&key);
             let says = format!(
                 "{key} is a secret and does not belong here: set {variable} in the environment or \
                  in {SECRETS_FILE}"
@@ -203,9 +203,8 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
 /// other, and whoever wants a number reads one in it. Only what has no type of its own here (the
 /// options of a provider) is taken for what it looks like, if nothing of it is lost.
 fn value_of(key: &str, text: &str) -> config::Value {
-    let untyped = |provider: &str| key.contains(&format!(".{provider}."));
-    let own = key.starts_with("templates.")
-        && ["square", "polar", "noventiq"].map(untyped).contains(&true);
+    let is_own = |provider: &&str| key.contains(&format!(".{provider}."));
+    let own = key.starts_with("templates.") && Providers::NAMES.iter().any(is_own);
     let kind = if LISTS.contains(&key) {
         let parts = list(text).map(config::Value::from);
         return parts.collect::<Vec<_>>().into();
@@ -294,8 +293,8 @@ fn secret_files(variables: &mut HashMap<String, String>) -> Result<(), ConfigErr
 /// Whether a variable sets a secret, or the store's address, which may hold one.
 fn is_secret(variable: &str) -> bool {
     let known = Config::default();
-    let mut keys = known.secrets().into_iter().map(|(key, _)| key).chain(["store.url"]);
-    keys.any(|key| variable == variable_of(key))
+    let mut keys = known.secrets().into_iter().map(|(key, _)| variable_of(&key));
+    variable == variable_of("store.url") || keys.any(|key| variable == key)
 }
 
 #[cfg(test)]

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::offer::{RawCondition, RawOffers, RawOption, RawSpecial, RawUpsell};
+use super::{
+    offer::{RawCondition, RawOffers, RawOption, RawSpecial, RawUpsell},
+    own::{Own, split},
+    providers::Providers,
+};
 use crate::{
     clock::Span,
     finding::Finding,
     money::{Currency, Money},
     notice::text::{plain, refusal as refusal_text},
-    provider::{noventiq, polar, square},
     sale::{
         refusal::{Bound, Refusal},
         template::{Ask, Bounds, CheckoutShape, Delivery, TITLE_CHARS_MAX, Template},
@@ -21,9 +24,24 @@ use crate::{
 pub(super) const DEAR: i64 = 3;
 
 /// A template as it stands in the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Raw {
+    fields: Fields,
+    /// Options of the providers' own, each read by its adapter.
+    own: Own,
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (fields, own) = split(deserializer, Providers::NAMES)?;
+        Ok(Self { fields, own })
+    }
+}
+
+/// What every template can have.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Raw {
+struct Fields {
     title: Option<String>,
     description: Option<String>,
     image: Option<String>,
@@ -51,12 +69,6 @@ pub struct Raw {
     min_price: Option<Text>,
     max_price: Option<Text>,
     sales_per_hour: Option<u32>,
-    /// Square's own options, read by its adapter.
-    square: Option<serde_json::Value>,
-    /// Polar's.
-    polar: Option<serde_json::Value>,
-    /// Noventiq's.
-    noventiq: Option<serde_json::Value>,
 }
 
 /// A price: written as a text, though a number is understood too, by its shortest decimal form.
@@ -80,7 +92,7 @@ struct RawDelivery {
 impl Raw {
     /// The provider it names.
     pub fn provider_name(&self) -> &str {
-        self.provider.as_deref().unwrap_or("sandbox")
+        self.fields.provider.as_deref().unwrap_or(Providers::NAMES[0])
     }
 }
 
@@ -128,7 +140,8 @@ impl Reader<'_> {
         self.errors.push(Finding::error(key, says.to_string()));
     }
 
-    fn template(&mut self, raw: &Raw) -> Option<Template> {
+    fn template(&mut self, whole: &Raw) -> Option<Template> {
+        let raw = &whole.fields;
         let before = self.errors.len();
         self.check_name();
         let currency = self.currency(raw);
@@ -157,7 +170,7 @@ impl Reader<'_> {
             price,
             stock,
             duration,
-            provider: raw.provider_name().to_owned(),
+            provider: whole.provider_name().to_owned(),
             checkout: raw.checkout.unwrap_or_default(),
             hold,
             grace,
@@ -174,18 +187,9 @@ impl Reader<'_> {
             ask: raw.ask.clone(),
             offers: self.offers(&offers, price),
             bounds: self.bounds(raw, price, stock, duration),
-            options: self.own_options(raw),
+            options: self.own_options(whole),
         };
         self.check_values(&template, priced);
-        let fits = match template.provider.as_str() {
-            square::NAME => square::Options::of(&template).map(drop),
-            polar::NAME => polar::Options::of(&template).map(drop),
-            noventiq::NAME => noventiq::Options::of(&template).map(drop),
-            _ => Ok(()),
-        };
-        if let Err(says) = fits {
-            self.wrong(&template.provider, says);
-        }
         (self.errors.len() == before).then_some(template)
     }
 
@@ -199,7 +203,7 @@ impl Reader<'_> {
         }
     }
 
-    fn currency(&mut self, raw: &Raw) -> Currency {
+    fn currency(&mut self, raw: &Fields) -> Currency {
         let code = raw.currency.as_deref().unwrap_or("USD");
         code.parse().unwrap_or_else(|error| {
             self.wrong("currency", error);
@@ -207,7 +211,7 @@ impl Reader<'_> {
         })
     }
 
-    fn price(&mut self, raw: &Raw, currency: Currency) -> Money {
+    fn price(&mut self, raw: &Fields, currency: Currency) -> Money {
         let nothing = Money::new(0, currency);
         let Some(price) = &raw.price else {
             self.wrong("price", "is missing: write it like price = \"18.00\"");
@@ -231,7 +235,7 @@ impl Reader<'_> {
         })
     }
 
-    fn deliveries(&mut self, raw: &Raw, currency: Currency) -> Vec<Delivery> {
+    fn deliveries(&mut self, raw: &Fields, currency: Currency) -> Vec<Delivery> {
         let mut all: Vec<Delivery> = Vec::new();
         for (i, one) in raw.delivery.iter().enumerate() {
             let key = format!("delivery[{i}]");
@@ -254,7 +258,7 @@ impl Reader<'_> {
         all
     }
 
-    fn bounds(&mut self, raw: &Raw, price: Money, stock: u32, duration: Span) -> Bounds {
+    fn bounds(&mut self, raw: &Fields, price: Money, stock: u32, duration: Span) -> Bounds {
         let hour = Span::from_mins(60);
         let longest = self.span("max_duration", raw.max_duration.as_deref(), hour.max(duration));
         let half = Money::new(price.minor / 2, price.currency);
@@ -282,13 +286,7 @@ impl Reader<'_> {
     /// The options of the template's own provider; another provider's are a mistake.
     fn own_options(&mut self, raw: &Raw) -> serde_json::Value {
         let mut own = serde_json::Value::Null;
-        let all = [
-            (square::NAME, &raw.square),
-            (polar::NAME, &raw.polar),
-            (noventiq::NAME, &raw.noventiq),
-        ];
-        for (provider, options) in all {
-            let Some(options) = options else { continue };
+        for (provider, options) in &raw.own {
             if raw.provider_name() == provider {
                 own.clone_from(options);
             } else {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use super::{Config, load::ConfigError};
+use super::{Config, Providers, load::ConfigError};
 use crate::{command::guess::nearest, finding::Finding};
 
 /// Keys in the environment begin with this; `__` stands between levels.
@@ -11,20 +11,6 @@ pub(super) const PREFIX: &str = "LIVETILL_";
 /// The first parts of keys.
 const TABLES: [&str; 8] =
     ["SHOP", "HTTP", "STORE", "CONSOLE", "DISCORD", "TWITCH", "PROVIDERS", "TEMPLATES"];
-
-/// Tables whose keys a variable may set by name.
-const KEYED: [&str; 10] = [
-    "shop",
-    "http",
-    "store",
-    "console",
-    "discord",
-    "twitch",
-    "providers.sandbox",
-    "providers.square",
-    "providers.polar",
-    "providers.noventiq",
-];
 
 /// Whether an environment variable sets something here.
 pub fn is_setting(variable: &str) -> bool {
@@ -131,7 +117,10 @@ fn meant(name: &str) -> Option<String> {
 /// if it is given one that it cannot have.
 fn known() -> Vec<String> {
     let mut known = Vec::new();
-    for table in KEYED {
+    let own = TABLES.iter().map(|table| table.to_lowercase());
+    let services = Providers::NAMES.iter().map(|name| format!("providers.{name}"));
+    let keyed = own.filter(|table| !["providers", "templates"].contains(&table.as_str()));
+    for table in keyed.chain(services) {
         let Err(error) = toml::from_str::<Config>(&format!("[{table}]\n\"?\" = 1\n")) else {
             continue;
         };

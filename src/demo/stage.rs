@@ -25,7 +25,7 @@ use crate::{
     meter,
     notice::text::plain,
     platform::Platform,
-    provider::{polar, sandbox, square},
+    provider::{sandbox, spec::ProviderSpec},
     room::Room,
     sale::{
         offer::Offers,
@@ -76,12 +76,8 @@ impl Rehearsals {
 
     /// API calls per second of the sandbox: as fast as the provider it stands in for begins.
     fn calls_per_second(&self, template: &Template) -> u32 {
-        let providers = &self.config.providers;
-        match template.provider.as_str() {
-            square::NAME => providers.square.calls_per_second,
-            polar::NAME => providers.polar.calls_per_second,
-            _ => providers.sandbox.calls_per_second,
-        }
+        let provider = self.config.providers.of(&template.provider);
+        provider.map_or(1, ProviderSpec::calls_per_second)
     }
 
     fn scene(&self, play: &Play, voice: &Arc<Voice>) -> Scene {

@@ -13,6 +13,7 @@ mod options;
 mod order;
 mod refund;
 mod settings;
+mod spec;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -60,10 +61,6 @@ const HOSTS: [&str; 4] = ["noventiq.com", "softline.com", "demonqweb.com", "demo
 
 /// Late webhooks are waited for before the sale is closed.
 const RETIRE_AFTER: Span = Span::from_secs(30);
-
-/// What lifts the refusal of goods that are sent or fetched.
-pub const PHYSICAL_ALLOWED: &str =
-    "; or, if Noventiq agreed to it, set providers.noventiq.allow_physical = true";
 
 /// What it can do.
 pub fn capabilities(config: &Settings) -> Capabilities {

@@ -11,6 +11,7 @@ mod money;
 mod options;
 mod page;
 mod settings;
+mod spec;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -65,10 +66,6 @@ pub fn capabilities(config: &Settings) -> Capabilities {
         retire_after: RETIRE_AFTER,
     }
 }
-
-/// What lifts the bar on goods that are sent or fetched.
-pub const PHYSICAL_ALLOWED: &str =
-    "; or, if Polar agreed to it, set providers.polar.allow_physical = true";
 
 /// A Polar organization as a provider.
 pub struct Polar {

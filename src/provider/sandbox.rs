@@ -5,6 +5,7 @@
 
 mod adapter;
 mod settings;
+mod spec;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -16,6 +16,7 @@ mod money;
 mod options;
 mod probe;
 mod settings;
+mod spec;
 mod status;
 mod stock;
 #[cfg(test)]

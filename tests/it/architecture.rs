@@ -271,6 +271,25 @@ fn the_core_is_pure() {
     }
 }
 
+/// A further payment service is a folder of its own and its lines in these.
+#[test]
+fn payment_services_are_known_by_name_in_their_folders_and_one_list() {
+    let lists = ["provider.rs", "config/providers.rs"];
+    for name in ["square", "polar", "noventiq"] {
+        let own = [format!("provider/{name}.rs"), format!("provider/{name}/")];
+        for (file, text) in all() {
+            let is_own = file == own[0] || file.starts_with(&own[1]);
+            if is_own || lists.contains(&file.as_str()) {
+                continue;
+            }
+            let code = code(&text);
+            for word in [format!("\"{name}\""), format!("{name}::"), format!(".{name}.")] {
+                assert!(!code.contains(&word), "{file} knows {word}");
+            }
+        }
+    }
+}
+
 #[test]
 fn files_and_functions_stay_small() {
     for (file, text) in all() {

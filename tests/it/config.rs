@@ -54,7 +54,7 @@ fn every_key_is_explained() {
 fn what_providers_can_do_is_told_as_it_is() {
     let told = include_str!("../../docs/selling.md");
     let providers = Providers::default();
-    let known = Providers::NAMES.map(|name| facts(&providers.capabilities(name).expect(name)));
+    let known: Vec<_> = providers.all().iter().map(|one| facts(&one.capabilities())).collect();
     for (row, (what, _)) in known[0].iter().enumerate() {
         let yes = known.iter().map(|facts| if facts[row].1 { " yes |" } else { " no |" });
         let line = format!("| {what} |{}", yes.collect::<String>());

@@ -66,7 +66,8 @@ pub(super) fn ask(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
 /// Asks how the goods reach the buyer, where the provider has goods to send.
 fn delivery(prompt: &Prompt, draft: &mut Draft) -> Result<()> {
     let config = draft.check().map_err(anyhow::Error::msg)?.config;
-    if provider_of(&config).is_some_and(|name| ["polar", "noventiq"].contains(&name)) {
+    let able = provider_of(&config).and_then(|name| config.providers.capabilities(name));
+    if able.is_some_and(|able| !able.physical) {
         return Ok(());
     }
     let mut ways: Vec<Value> = Vec::new();

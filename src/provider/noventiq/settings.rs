@@ -62,11 +62,11 @@ impl Default for Settings {
 impl Settings {
     /// Whether there is enough to talk to Noventiq.
     pub fn is_configured(&self) -> bool {
-        self.missing().is_none()
+        self.still_missing().is_none()
     }
 
     /// What is still to be set before a template can use it, with its mend.
-    pub fn missing(&self) -> Option<&'static str> {
+    pub(super) fn still_missing(&self) -> Option<&'static str> {
         if self.api_url.trim().is_empty() {
             return Some(
                 "noventiq has no address yet: set providers.noventiq.api_url, see docs/noventiq.md",
@@ -92,7 +92,7 @@ impl Settings {
         [own, login].into_iter().find(|text| !text.is_empty()).filter(fine)
     }
 
-    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
+    pub(super) fn check_values(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.noventiq.{name}");
         let url = self.api_url.trim();
         if !["https://", "http://"].iter().any(|one| url.starts_with(one)) && !url.is_empty() {

@@ -35,11 +35,11 @@ impl Default for Settings {
 impl Settings {
     /// Whether there is enough to talk to Polar.
     pub fn is_configured(&self) -> bool {
-        self.missing().is_none()
+        self.still_missing().is_none()
     }
 
     /// What is still to be set before a template can use it, with its mend.
-    pub fn missing(&self) -> Option<&'static str> {
+    pub(super) fn still_missing(&self) -> Option<&'static str> {
         (!self.access_token.is_set()).then_some(
             "polar has no access token yet: set LIVETILL_PROVIDERS__POLAR__ACCESS_TOKEN in the \
              environment or in livetill.env",
@@ -51,7 +51,7 @@ impl Settings {
         self.api_url.trim().trim_end_matches('/') == "https://api.polar.sh"
     }
 
-    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
+    pub(super) fn check_values(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.polar.{name}");
         let url = self.api_url.trim();
         if !(url.starts_with("https://") || url.starts_with("http://")) {

@@ -53,7 +53,7 @@ pub struct Faults {
 }
 
 impl Settings {
-    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
+    pub(super) fn check_values(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.sandbox.{name}");
         let faults = &self.faults;
         for (name, share) in [

@@ -66,11 +66,11 @@ impl Default for Settings {
 impl Settings {
     /// Whether there is enough to talk to Square.
     pub fn is_configured(&self) -> bool {
-        self.missing().is_none()
+        self.still_missing().is_none()
     }
 
     /// What is still to be set before a template can use it, with its mend.
-    pub fn missing(&self) -> Option<&'static str> {
+    pub(super) fn still_missing(&self) -> Option<&'static str> {
         if !self.access_token.is_set() {
             return Some(
                 "square has no access token yet: set LIVETILL_PROVIDERS__SQUARE__ACCESS_TOKEN in \
@@ -92,7 +92,7 @@ impl Settings {
         keys.filter(|key| !key.is_empty()).map(Secret::from).collect()
     }
 
-    pub(crate) fn check(&self, found: &mut Vec<Finding>) {
+    pub(super) fn check_values(&self, found: &mut Vec<Finding>) {
         let key = |name: &str| format!("providers.square.{name}");
         for (name, url) in
             [("api_url", &self.api_url), ("notification_url", &self.notification_url)]
