@@ -181,7 +181,8 @@ mod tests {
         );
         let raw = toml::from_str(&text).expect("a table");
         let findings = |all: Vec<crate::finding::Finding>| all[0].says.clone();
-        config::templates(&raw).map(|mut all| all.remove("mug").expect("it")).map_err(findings)
+        let template = config::templates(&raw).map_err(findings)?.remove("mug").expect("it");
+        Options::of(&template).map(|_| template)
     }
 
     #[test]
