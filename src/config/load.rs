@@ -168,14 +168,12 @@ fn suggestion(message: &str) -> Option<String> {
     nearest(unknown, known.into_iter()).map(str::to_owned)
 }
 
-/// Keys whose values are lists, with commas between.
-const LISTS: [&str; 9] = [
+/// Keys whose values are lists, with commas between; the services have more.
+const LISTS: [&str; 7] = [
     "shop.rooms",
     "shop.mod_rooms",
     "http.hosts",
     "http.trusted_proxies",
-    "providers.square.probe_reject",
-    "providers.noventiq.checkout_hosts",
     "twitch.moderator_users",
     "discord.moderator_roles",
     "discord.moderator_users",
@@ -199,13 +197,22 @@ fn overlay(text: &str, variables: &HashMap<String, String>) -> Result<Config, Co
     builder.build().and_then(config::Config::try_deserialize).map_err(wrong)
 }
 
+fn is_list(key: &str) -> bool {
+    let known = Providers::default();
+    let of_a_service = |(service, key): (&str, &str)| {
+        known.of(service).is_some_and(|service| service.lists().contains(&key))
+    };
+    let own = key.strip_prefix("providers.").and_then(|rest| rest.split_once('.'));
+    LISTS.contains(&key) || own.is_some_and(of_a_service)
+}
+
 /// A variable's value is a text: `007`, `true` and `1e5` are a name, a title or a secret like any
 /// other, and whoever wants a number reads one in it. Only what has no type of its own here (the
 /// options of a provider) is taken for what it looks like, if nothing of it is lost.
 fn value_of(key: &str, text: &str) -> config::Value {
     let is_own = |provider: &&str| key.contains(&format!(".{provider}."));
     let own = key.starts_with("templates.") && Providers::NAMES.iter().any(is_own);
-    let kind = if LISTS.contains(&key) {
+    let kind = if is_list(key) {
         let parts = list(text).map(config::Value::from);
         return parts.collect::<Vec<_>>().into();
     } else if let (true, Ok(number)) = (own, text.parse::<i64>())

@@ -27,6 +27,11 @@ pub trait ProviderSpec {
         Vec::new()
     }
 
+    /// Its keys whose values are lists.
+    fn lists(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 

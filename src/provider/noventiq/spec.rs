@@ -35,6 +35,10 @@ impl ProviderSpec for Settings {
         ]
     }
 
+    fn lists(&self) -> &'static [&'static str] {
+        &["checkout_hosts"]
+    }
+
     fn capabilities(&self) -> Capabilities {
         capabilities(self)
     }

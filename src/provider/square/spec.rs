@@ -31,6 +31,10 @@ impl ProviderSpec for Settings {
         vec![("access_token", &self.access_token), ("signature_keys", &self.signature_keys)]
     }
 
+    fn lists(&self) -> &'static [&'static str] {
+        &["probe_reject"]
+    }
+
     fn capabilities(&self) -> Capabilities {
         capabilities(self)
     }
