@@ -1,7 +1,8 @@
 //! The static link and the sales behind it. GET changes nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use aho_corasick::AhoCorasick;
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
@@ -43,6 +44,12 @@ const PREVIEW_AGENTS: &[&str] = &[
     "monitor",
     "archive",
 ];
+
+/// Finds them all in one pass: every redirect pays for it.
+static PREVIEW_AGENT: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let builder = AhoCorasick::builder().ascii_case_insensitive(true).build(PREVIEW_AGENTS);
+    builder.expect("a handful of words")
+});
 
 /// How long a page for one browser may be kept, and by whom.
 const OWN_PAGE: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -96,8 +103,7 @@ static AHEAD: [HeaderName; 4] = [
 fn is_preview(headers: &HeaderMap) -> bool {
     let text =
         |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let agent = text(&header::USER_AGENT).to_ascii_lowercase();
-    PREVIEW_AGENTS.iter().any(|word| agent.contains(word))
+    PREVIEW_AGENT.is_match(text(&header::USER_AGENT))
         || AHEAD.iter().any(|name| text(name).contains("prefetch"))
 }
 
